@@ -1,0 +1,60 @@
+# `make run`, `make test` and `make lab` set up .venv on their first call; every command is printed.
+# Without make (Windows): README.md, "Without make", has the same commands.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# TORCH_INDEX=<address of a package index with CPU builds of torch> makes a much smaller installation.
+TORCH_INDEX ?=
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+READY := $(VENV)/.ready
+
+# Two kernels on a small machine must not spin against each other; set before torch is imported.
+export GOMP_SPINCOUNT ?= 1000
+export PYTHONUNBUFFERED = 1
+
+.PHONY: help run test test-helpers test-notebooks lab lint notebooks pretrained clean
+
+help:
+	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
+	@echo "make test   set up, then run all tests"
+	@echo "make lab    set up, then open JupyterLab on the lessons"
+	@echo "more: test-helpers test-notebooks lint notebooks pretrained clean"
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+ifneq ($(TORCH_INDEX),)
+	$(PIP) --index-url $(TORCH_INDEX) torch torchvision
+endif
+	$(PIP) -e ".[dev]"
+	@touch $(READY)
+
+run: $(READY)
+	$(BIN)/python -m qdvae_helpers.run 05_training_the_qdvae 06_generating_digits
+
+test: lint test-helpers test-notebooks
+
+lint: $(READY)
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+test-helpers: $(READY)
+	$(BIN)/python -m pytest tests
+
+test-notebooks: $(READY)
+	rm -rf build/test-models
+	QDVAE_PROFILE=fast QDVAE_MODELS=$(CURDIR)/build/test-models $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+lab: $(READY)
+	$(BIN)/python -m jupyterlab notebooks
+
+# Run all lessons in the lesson profile on real MNIST and store their outputs.
+notebooks: $(READY)
+	$(BIN)/python -m qdvae_helpers.run --store
+
+# Train the model that ships in data/pretrained again.
+pretrained: $(READY)
+	$(BIN)/python -m qdvae_helpers.train --profile full --output data/pretrained/qdvae-256.safetensors
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,25 @@
+"""The package's own exceptions: each message says what is wrong and how to put it right."""
+
+
+class QdvaeError(Exception):
+    """Base class of every error that this package raises on purpose."""
+
+
+class SettingError(QdvaeError, ValueError):
+    """An option, an argument or an environment variable has a value that does not exist here."""
+
+
+class DataError(QdvaeError, RuntimeError):
+    """A data set is missing, truncated or altered."""
+
+
+class GraphError(QdvaeError, ValueError):
+    """A graph cannot be built, read, or does not fit what was asked of it."""
+
+
+class SamplerError(QdvaeError, ValueError):
+    """A sampler cannot do what was asked: wrong shapes, values out of range, graph too large."""
+
+
+class CheckpointError(QdvaeError, RuntimeError):
+    """A saved model is missing, damaged, or belongs to something else."""

@@ -1,0 +1,94 @@
+"""Measuring models and samplers (taught in ``04``, ``05`` and ``07_how_good_is_it``)."""
+
+from typing import NamedTuple
+
+import torch
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+
+from qdvae_helpers.errors import SettingError
+
+_MAX_ENUMERATED = 20
+_DEAD = 0.1
+
+
+class Enumeration(NamedTuple):
+    """Everything about a small Boltzmann machine, exactly."""
+
+    states: torch.Tensor  #: ``(2^n, n)`` all spin strings
+    probabilities: torch.Tensor  #: ``(2^n,)`` float64
+    log_partition_function: float  #: ``log sum_s exp(-beta E(s))``
+
+
+@torch.no_grad()
+def enumerate_states(grbm: GraphRestrictedBoltzmannMachine, beta: float = 1.0) -> Enumeration:
+    """List all states of a small GRBM with their Boltzmann probabilities.
+
+    Raises:
+        SettingError: more than 20 spins, that is more than a million states.
+    """
+    n = grbm.n_nodes
+    if n > _MAX_ENUMERATED:
+        raise SettingError(
+            f"{n} spins have 2^{n} states: enumerate at most {_MAX_ENUMERATED} spins, or use the "
+            "exact sampler (tree decomposition)."
+        )
+    numbers = torch.arange(2**n)
+    bits = (numbers.unsqueeze(1) >> torch.arange(n)) & 1
+    states = (2 * bits - 1).float()
+    log_weights = -beta * torch.cat([grbm(part).double() for part in states.split(2**14)])
+    log_z = torch.logsumexp(log_weights, 0)
+    return Enumeration(states, (log_weights - log_z).exp(), float(log_z))
+
+
+@torch.no_grad()
+def dead_spins(logits: torch.Tensor) -> int:
+    """How many spins say next to nothing about the image.
+
+    A spin is called dead when its mean ``tanh(logit / 2)`` varies over the images with a standard
+    deviation below 0.1, on a scale from -1 to 1.
+
+    Args:
+        logits: ``(B, n)`` of many different images.
+    """
+    return int((torch.tanh(logits / 2).std(0) < _DEAD).sum())
+
+
+@torch.no_grad()
+def moment_gap(
+    grbm: GraphRestrictedBoltzmannMachine, logits: torch.Tensor, prior_spins: torch.Tensor
+) -> float:
+    """How far the prior is from its optimum: root mean square difference of pair correlations.
+
+    At the optimum of the likelihood, ``<s_i s_j>`` over the encoder's spins and over the prior's
+    samples agree on every coupler.  Both are finite samples, so the gap never reaches zero: for two
+    sets of M independent samples of uncorrelated spins it is ``sqrt(2 / M)``.
+
+    Args:
+        grbm: the prior.
+        logits: ``(B, n)``; the spins of one image are independent given its logits.
+        prior_spins: ``(M, n)``.
+    """
+    posterior = grbm.interactions(torch.tanh(logits / 2)).mean(0)
+    prior = grbm.interactions(prior_spins).mean(0)
+    return float((posterior - prior).square().mean().sqrt())
+
+
+@torch.no_grad()
+def chain_efficiency(
+    grbm: GraphRestrictedBoltzmannMachine, before: torch.Tensor, after: torch.Tensor
+) -> float:
+    """Share of new information in persistent chains between two consecutive draws.
+
+    With the correlation ``r`` of the chains' energies before and after, and correlations that decay
+    as ``r^k``, M draws are worth ``M (1 - r) / (1 + r)`` independent ones.  Returns that factor; 1
+    for independent samples.
+
+    Args:
+        grbm: the model whose energy is compared.
+        before, after: ``(M, n)``, the same chains at two times.
+    """
+    energies = torch.stack([grbm(before), grbm(after)])
+    if (energies.std(1) == 0).any():
+        return 0.0
+    r = float(torch.corrcoef(energies)[0, 1].clamp(0, 1))
+    return (1 - r) / (1 + r)

@@ -1,0 +1,265 @@
+"""QPU graphs (taught in ``04_grbm_on_a_qpu_subgraph``).
+
+A QPU offers qubits (nodes) and couplers (edges).  The prior of our model lives on a connected part
+of that graph, with one spin a qubit and one coupling a coupler, so nothing has to be embedded.
+A graph is stored with a hash of its content: a solver's *name* does not identify its graph, which
+changes whenever the device is recalibrated.
+"""
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import networkx as nx
+
+from qdvae_helpers.errors import GraphError, SettingError
+
+_FORMAT = "qdvae-graph/1"
+
+# A real Advantage2 (4,800 qubits and 45,864 couplers if none were missing) had 4,594 working qubits
+# and 41,813 couplers.  Removing 206 random qubits leaves about 41,985, so 170 couplers more go.
+_MISSING_QUBITS = 206
+_MISSING_COUPLERS = 170
+
+
+@dataclass(frozen=True)
+class QPUGraph:
+    """A graph of qubits and couplers with what is known about its origin.
+
+    Attributes:
+        nodes: qubit numbers, sorted.
+        edges: couplers ``(u, v)`` with ``u < v``, sorted.
+        topology: family of the graph, for example ``zephyr``.
+        shape: parameters of the family: ``(m, t)`` for Zephyr.
+        source: one line on where the graph comes from.
+    """
+
+    nodes: tuple[int, ...]
+    edges: tuple[tuple[int, int], ...]
+    topology: str = "zephyr"
+    shape: tuple[int, ...] = (12, 4)
+    source: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        # A canonical order, so that equal graphs have equal hashes however they were listed.
+        object.__setattr__(self, "nodes", tuple(sorted(self.nodes)))
+        edges = {(min(u, v), max(u, v)) for u, v in self.edges}
+        object.__setattr__(self, "edges", tuple(sorted(edges)))
+        object.__setattr__(self, "shape", tuple(self.shape))
+        known = set(self.nodes)
+        if len(known) != len(self.nodes):
+            raise GraphError("A qubit is listed twice: list each one once.")
+        for u, v in self.edges:
+            if u == v or u not in known or v not in known:
+                raise GraphError(
+                    f"Coupler {(u, v)} does not join two different qubits of the graph: leave it "
+                    "out or add the missing qubit."
+                )
+
+    @cached_property
+    def hash(self) -> str:
+        """The first 16 hexadecimal digits of the SHA-256 of topology, qubits and couplers."""
+        content = json.dumps([self.topology, self.shape, self.nodes, self.edges])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def __str__(self) -> str:
+        size = f"{len(self.nodes)} qubits, {len(self.edges):,} couplers"
+        return f"{self.topology.capitalize()} graph with {size} (hash {self.hash})"
+
+    def to_networkx(self) -> nx.Graph:
+        """The same graph for networkx, its nodes in the order of :attr:`nodes`."""
+        graph = nx.Graph()
+        graph.add_nodes_from(self.nodes)
+        graph.add_edges_from(self.edges)
+        return graph
+
+    def subgraph(self, nodes) -> "QPUGraph":
+        """The part of the graph that the given qubits induce."""
+        keep = set(nodes)
+        if missing := keep - set(self.nodes):
+            raise GraphError(f"Not in the graph: qubits {sorted(missing)[:5]}. Choose others.")
+        edges = [(u, v) for u, v in self.edges if u in keep and v in keep]
+        return QPUGraph(tuple(keep), tuple(edges), self.topology, self.shape, self.source)
+
+    def to_json(self) -> str:
+        """All of the graph as text; :meth:`from_json` reads it back."""
+        content = {
+            "format": _FORMAT,
+            "hash": self.hash,
+            "source": self.source,
+            "topology": self.topology,
+            "shape": self.shape,
+            "nodes": self.nodes,
+            "edges": self.edges,
+        }
+        return json.dumps(content)
+
+    @classmethod
+    def from_json(cls, text: str) -> "QPUGraph":
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            GraphError: the text is something else, or was altered since (its hash disagrees).
+        """
+        try:
+            content = json.loads(text)
+            graph = cls(
+                tuple(content["nodes"]),
+                tuple((u, v) for u, v in content["edges"]),
+                content["topology"],
+                tuple(content["shape"]),
+                content["source"],
+            )
+            stored = content["hash"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise GraphError(f"This is no graph file of ours ({error!r}): save it anew.") from error
+        if stored != graph.hash:
+            raise GraphError(
+                f"The graph's content (hash {graph.hash}) is not what was saved (hash {stored}): "
+                "fetch the original file again."
+            )
+        return graph
+
+
+def working_graph(source: str = "ideal", *, seed: int = 0) -> QPUGraph:
+    """The graph of a whole QPU.
+
+    Args:
+        source: ``ideal``, a Zephyr Z12 graph with as many defects as a real Advantage2 had, drawn
+            from ``seed``; ``live``, the present graph of the default QPU of your Leap account.
+        seed: which defects the ideal graph gets.
+
+    Raises:
+        SettingError: unknown source.
+        GraphError: ``live`` without a usable account or network.
+    """
+    if source == "live":
+        return _live_graph()
+    if source != "ideal":
+        raise SettingError(f"Unknown graph source {source!r}: choose 'ideal' or 'live'.")
+
+    import dwave.graphs as dg
+
+    graph = dg.zephyr_graph(12, 4)
+    defects = random.Random(seed)
+    graph.remove_nodes_from(defects.sample(sorted(graph), _MISSING_QUBITS))
+    edges = sorted(tuple(sorted(edge)) for edge in graph.edges)
+    gone = set(defects.sample(range(len(edges)), _MISSING_COUPLERS))
+    edges = [edge for i, edge in enumerate(edges) if i not in gone]
+    source = f"ideal Zephyr Z12 with seeded defects (seed {seed})"
+    return QPUGraph(tuple(graph), tuple(edges), source=source)
+
+
+def _live_graph() -> QPUGraph:
+    from dwave.system import DWaveSampler
+
+    try:
+        with DWaveSampler() as qpu:
+            topology = qpu.properties["topology"]
+            return QPUGraph(
+                tuple(qpu.nodelist),
+                tuple(qpu.edgelist),
+                topology["type"],
+                tuple(topology["shape"]),
+                f"live graph of {qpu.solver.name}",
+            )
+    except Exception as error:  # the client raises many kinds; none may carry a token outside
+        raise GraphError(
+            f"No live QPU could be reached ({type(error).__name__}). Set DWAVE_API_TOKEN to a "
+            "valid Leap token and check the network, or use working_graph('ideal')."
+        ) from None
+
+
+def default_graph() -> QPUGraph:
+    """The live graph when a Leap token is set (``DWAVE_API_TOKEN``), else the ideal one."""
+    if os.environ.get("DWAVE_API_TOKEN"):
+        try:
+            return working_graph("live")
+        except GraphError as error:
+            print(f"{error} Continuing with the ideal graph.", flush=True)
+    return working_graph("ideal")
+
+
+def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:
+    """A connected part of ``n`` qubits with many couplers, the same one every time.
+
+    Greedy growth: from a first qubit, add again and again the neighbour with the most couplers into
+    what is there already (ties: more couplers in the whole graph, then the lower number).  The best
+    result from ``starts`` first qubits, spread evenly over the graph, is taken.  Finding the truly
+    densest part is NP-hard.
+
+    Raises:
+        GraphError: ``n`` is below 1, or no connected part is that large.
+    """
+    whole = graph.to_networkx()
+    largest = max((len(part) for part in nx.connected_components(whole)), default=0)
+    if not 1 <= n <= largest:
+        raise GraphError(
+            f"n={n} qubits were asked for, but the largest connected part of this graph has "
+            f"{largest}: choose n between 1 and {largest}."
+        )
+    best: set[int] = set()
+    best_edges = -1
+    for first in graph.nodes[:: max(1, len(graph.nodes) // starts)]:
+        chosen = _grow(whole, n, first)
+        edges = whole.subgraph(chosen).number_of_edges()
+        if len(chosen) == n and edges > best_edges:
+            best, best_edges = chosen, edges
+    if not best:  # every start fell into a part that is too small: start inside the largest
+        first = min(max(nx.connected_components(whole), key=len))
+        best = _grow(whole, n, first)
+    return graph.subgraph(best)
+
+
+def _grow(whole: nx.Graph, n: int, first: int) -> set[int]:
+    inside = {first}
+    couplers_into = dict.fromkeys(whole[first], 1)
+    while len(inside) < n and couplers_into:
+        best = max(couplers_into, key=lambda q: (couplers_into[q], whole.degree(q), -q))
+        del couplers_into[best]
+        inside.add(best)
+        for neighbour in whole[best]:
+            if neighbour not in inside:
+                couplers_into[neighbour] = couplers_into.get(neighbour, 0) + 1
+    return inside
+
+
+def colouring(graph: QPUGraph | nx.Graph) -> dict[Hashable, int]:
+    """A colour for every node such that no edge joins two nodes of one colour.
+
+    Spins of one colour do not interact, so a Gibbs sampler may update them all at once.  Zephyr
+    graphs need four colours, and their coordinates give them; other graphs are coloured greedily.
+    """
+    if isinstance(graph, QPUGraph) and graph.topology == "zephyr":
+        import dwave.graphs as dg
+
+        coordinates = dg.zephyr_coordinates(*graph.shape)
+        return {
+            qubit: dg.zephyr_four_color(coordinates.linear_to_zephyr(qubit))
+            for qubit in graph.nodes
+        }
+    plain = graph.to_networkx() if isinstance(graph, QPUGraph) else graph
+    return nx.greedy_color(plain, strategy="DSATUR")
+
+
+def save_graph(graph: QPUGraph, path: str | Path) -> None:
+    """Write the graph as JSON."""
+    Path(path).write_text(graph.to_json() + "\n", encoding="utf-8")
+
+
+def load_graph(path: str | Path) -> QPUGraph:
+    """Read a graph that :func:`save_graph` wrote.
+
+    Raises:
+        GraphError: no such file, or its content is not what was saved.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise GraphError(f"Cannot read the graph {Path(path).name}: {error.strerror}.") from error
+    return QPUGraph.from_json(text)

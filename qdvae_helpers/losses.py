@@ -1,0 +1,91 @@
+"""The losses (taught in ``03_mmd_kernels`` and ``05_training_the_qdvae``).
+
+All are in nats an image, averaged over the batch, except the MMD, which has no unit.
+"""
+
+import torch
+import torch.nn.functional as F
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from dwave.plugins.torch.nn.functional import maximum_mean_discrepancy_loss
+from dwave.plugins.torch.nn.modules.kernels import GaussianKernel
+
+
+def reconstruction_loss(pixel_logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """Binary cross-entropy, summed over pixels, averaged over the rest.
+
+    Args:
+        pixel_logits: ``(B, K, 1, 28, 28)``, K draws of the spins for each image.
+        images: ``(B, 1, 28, 28)`` in [0, 1]; a grey pixel counts as a probability of white.
+    """
+    targets = images.unsqueeze(1).expand_as(pixel_logits)
+    total = F.binary_cross_entropy_with_logits(pixel_logits, targets, reduction="sum")
+    return total / (pixel_logits.shape[0] * pixel_logits.shape[1])
+
+
+def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:
+    """Entropy of the encoder's spins, in nats, summed over spins, averaged over the batch.
+
+    For one spin with ``P(+1) = sigmoid(l)`` it is ``softplus(l) - l sigmoid(l)``.
+    """
+    return (F.softplus(logits) - logits * torch.sigmoid(logits)).sum(-1).mean()
+
+
+def kl_loss(
+    logits: torch.Tensor, grbm: GraphRestrictedBoltzmannMachine, prior_spins: torch.Tensor
+) -> torch.Tensor:
+    """The Kullback-Leibler divergence from the prior to the encoder, up to a constant.
+
+    ``KL(q || p) = -H(q) + E_q[E(s)] + log Z``.  The encoder's spins are independent, so with mean
+    spins ``m = tanh(logits / 2)`` the expected energy is exactly ``E(m)``: no sampling noise there.
+    Only ``log Z`` needs the prior's samples: its gradient is minus that of their mean energy (Rolfe
+    2017).  The value returned is the divergence minus the prior's own entropy; its gradient is the
+    divergence's, for encoder and prior alike.
+
+    The plugin's ``pseudo_kl_divergence_loss`` averages the entropy over the spins where it has to
+    be summed, so we do not use it (``tests/test_losses.py`` shows the difference).
+
+    Args:
+        logits: ``(B, n)``.
+        grbm: the prior, without hidden units.
+        prior_spins: ``(M, n)`` samples of the prior.
+    """
+    expected_energy = grbm(torch.tanh(logits / 2)).mean()
+    return expected_energy - encoder_entropy(logits) - grbm(prior_spins).mean()
+
+
+def nll_loss(
+    grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor, prior_spins: torch.Tensor
+) -> torch.Tensor:
+    """Something with the gradient of the prior's negative log-likelihood of ``spins``.
+
+    The mean energy of the data minus that of the model's samples (the plugin's
+    ``quasi_objective``); its value is no likelihood.
+
+    Args:
+        spins: ``(B, n)``, not differentiated.
+        prior_spins: ``(M, n)`` samples of the prior.
+    """
+    return grbm.quasi_objective(spins.detach(), prior_spins).squeeze()
+
+
+def spin_kernel(n_spins: int, n_kernels: int = 7) -> GaussianKernel:
+    """A mixture of Gaussian kernels with bandwidths ``2n * 2^w``, ``w = -3 .. 3``.
+
+    Two unrelated spin strings differ in half of their places, at a squared distance of ``2n``.  A
+    fixed bandwidth keeps the loss finite where all strings are equal, which makes the plugin's
+    data-dependent default NaN.
+    """
+    return GaussianKernel(n_kernels, factor=2.0, bandwidth=2.0 * n_spins)
+
+
+def mmd_loss(
+    spins: torch.Tensor, prior_spins: torch.Tensor, kernel: GaussianKernel
+) -> torch.Tensor:
+    """Unbiased estimate of the squared maximum mean discrepancy; may be slightly negative.
+
+    Args:
+        spins: ``(B, n)``, differentiable.
+        prior_spins: ``(M, n)``.
+        kernel: for example :func:`spin_kernel`.
+    """
+    return maximum_mean_discrepancy_loss(spins, prior_spins, kernel)

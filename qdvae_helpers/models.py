@@ -1,0 +1,176 @@
+"""Encoder, spins, decoder, and the Boltzmann machine between them.
+
+Taught in ``01_classical_autoencoders``, ``02_spin_latent_space`` and ``05_training_the_qdvae``.
+
+Shapes and signs used everywhere: images ``(B, 1, 28, 28)`` in [0, 1]; ``logits`` ``(B, n)`` with
+``P(s_i = +1) = sigmoid(logits_i)``, so the mean spin is ``tanh(logits_i / 2)``; spins ``(..., n)``
+with entries -1 and +1.
+"""
+
+import itertools
+import math
+
+import torch
+from dwave.plugins.torch.models import (
+    DiscreteVariationalAutoencoder,
+    GraphRestrictedBoltzmannMachine,
+)
+from torch import nn
+
+from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.samplers import GibbsSampler, SpinSampler
+
+IMAGE_SHAPE = (1, 28, 28)
+_PIXELS = math.prod(IMAGE_SHAPE)
+_GENERATE_SWEEPS = 1_000  # burn-in of fresh chains; see benchmarks/README.md for what fewer cost
+
+
+def mlp(widths: list[int]) -> nn.Sequential:
+    """Linear layers of these widths with a GELU between each two."""
+    layers: list[nn.Module] = []
+    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
+        layers += [nn.GELU()] if i else []
+        layers += [nn.Linear(fan_in, fan_out)]
+    return nn.Sequential(*layers)
+
+
+class Encoder(nn.Module):
+    """Images ``(B, 1, 28, 28)`` to logits ``(B, n_spins)``."""
+
+    def __init__(self, n_spins: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.net = mlp([_PIXELS, *hidden, n_spins])
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.net(images.flatten(1))
+
+
+class Decoder(nn.Module):
+    """Spins ``(..., n_spins)`` to pixel logits ``(..., 1, 28, 28)``."""
+
+    def __init__(self, n_spins: int, hidden: tuple[int, ...]) -> None:
+        super().__init__()
+        self.net = mlp([n_spins, *reversed(hidden), _PIXELS])
+
+    def forward(self, spins: torch.Tensor) -> torch.Tensor:
+        return self.net(spins).unflatten(-1, IMAGE_SHAPE)
+
+
+class SpinDiscretiser(nn.Module):
+    """Logits to random spins, differentiably while training.
+
+    Adding logistic noise to a logit and taking the sign draws the spin exactly.  In training the
+    sign is replaced by ``tanh((logit + noise) / (2 tau))``, the binary concrete relaxation
+    (Maddison et al. 2017, Jang et al. 2017); with ``hard=True`` the sign is kept in the forward
+    pass and only its gradient is taken from the relaxation (straight-through).  In evaluation spins
+    are drawn exactly.
+
+    Args:
+        tau: temperature of the relaxation; small is closer to a sign, with noisier gradients.
+        hard: whether the decoder sees true spins while training.
+    """
+
+    def __init__(self, tau: float, hard: bool) -> None:
+        super().__init__()
+        self.tau = tau
+        self.hard = hard
+        self.generator: torch.Generator | None = None  # None: torch's global one
+
+    def forward(self, logits: torch.Tensor, n_samples: int = 1) -> torch.Tensor:
+        """``(B, n)`` to ``(B, n_samples, n)``, as the plugin's autoencoder asks."""
+        size = (logits.shape[0], n_samples, *logits.shape[1:])
+        uniform = torch.rand(size, generator=self.generator, device=logits.device)
+        noisy = logits.unsqueeze(1) + torch.logit(uniform, eps=1e-7)
+        spins = torch.where(noisy > 0, 1.0, -1.0)
+        if not self.training:
+            return spins
+        soft = torch.tanh(noisy / (2 * self.tau))
+        return soft + (spins - soft).detach() if self.hard else soft
+
+
+class QDVAE(nn.Module):
+    """A discrete variational autoencoder whose prior is a Boltzmann machine on a QPU graph.
+
+    It puts together the plugin's ``DiscreteVariationalAutoencoder`` (``.dvae``) and
+    ``GraphRestrictedBoltzmannMachine`` (``.grbm``): one spin a qubit, one coupling a coupler.
+
+    Args:
+        graph: the qubits and couplers that the prior may use.
+        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+        tau: temperature of the relaxed spins in training.
+        hard: see :class:`SpinDiscretiser`.
+    """
+
+    def __init__(
+        self,
+        graph: QPUGraph,
+        hidden: tuple[int, ...] = (512, 512),
+        *,
+        tau: float = 0.5,
+        hard: bool = False,
+    ) -> None:
+        super().__init__()
+        n_spins = len(graph.nodes)
+        self.graph = graph
+        self.settings = {"hidden": list(hidden), "tau": tau, "hard": hard}
+        self.info: dict = {}  # what a checkpoint knows of its making
+        self.dvae = DiscreteVariationalAutoencoder(
+            Encoder(n_spins, hidden), Decoder(n_spins, hidden), SpinDiscretiser(tau, hard)
+        )
+        self.grbm = GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)
+        # The plugin starts with couplings for the temperature of a QPU; at inverse temperature 1
+        # those are a spin glass.  Almost zero means that the prior has everything to learn.
+        self.grbm.quadratic.data.normal_(std=0.01)
+
+    @property
+    def n_spins(self) -> int:
+        """Number of latent spins, which is the number of qubits."""
+        return self.grbm.n_nodes
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.grbm.linear.device
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, n)`` of the spins."""
+        return self.dvae.encoder(images)
+
+    def spins(self, logits: torch.Tensor) -> torch.Tensor:
+        """One random spin string ``(B, n)`` for each row of logits."""
+        return self.dvae.latent_to_discrete(logits, 1).squeeze(1)
+
+    def decode(self, spins: torch.Tensor) -> torch.Tensor:
+        """Images ``(..., 1, 28, 28)`` in [0, 1], the mean brightness of each pixel."""
+        return torch.sigmoid(self.dvae.decoder(spins))
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
+        """Images through encoder, spins and decoder, ``(B, 1, 28, 28)``."""
+        return self.decode(self.spins(self.encode(images)))
+
+    @torch.no_grad()
+    def generate(
+        self, n: int, sampler: SpinSampler | None = None, seed: int | None = None
+    ) -> torch.Tensor:
+        """New images: sample spins from the prior, decode them.
+
+        Args:
+            n: how many.
+            sampler: where the spins come from; its number of reads does not matter.  If left out,
+                ``n`` fresh Gibbs chains are annealed and equilibrated.
+            seed: of those chains; a random one if left out.
+
+        Returns:
+            Images ``(n, 1, 28, 28)`` in [0, 1].
+        """
+        if sampler is None:
+            seed = int(torch.randint(2**31, ())) if seed is None else seed
+            spins = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph).burn_in(
+                _GENERATE_SWEEPS
+            )
+        else:
+            draws = [sampler.sample()]
+            while sum(map(len, draws)) < n:
+                draws.append(sampler.sample())
+            spins = torch.cat(draws)[:n]
+        return torch.cat([self.decode(part) for part in spins.split(1_000)])

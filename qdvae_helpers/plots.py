@@ -1,0 +1,126 @@
+"""Figures of the lessons: image grids, training curves, QPU graphs.
+
+Each is shown with a caption on its provenance and with alternative text.
+
+Colours are the colour-blind-safe palette of Okabe and Ito.
+"""
+
+import base64
+import html
+import io
+import math
+
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+from IPython.display import display
+from matplotlib.figure import Figure
+
+from qdvae_helpers.graphs import QPUGraph
+
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE, GREY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#999999",
+)
+_DPI = 100
+
+
+def show(fig: Figure, *, alt: str, caption: str) -> None:
+    """Display a figure with a caption line inside it and alternative text around it, then close it.
+
+    JupyterLab and the web pages take the HTML, which carries the alternative text; viewers that
+    know no HTML take the PNG.
+
+    Args:
+        fig: a matplotlib figure with constrained layout.
+        alt: what a person who cannot see the figure has to know.
+        caption: data and sampler that made it.
+    """
+    fig.supxlabel(caption, fontsize=8, color="#555555", x=0.01, ha="left")
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=_DPI)
+    plt.close(fig)
+    png = base64.b64encode(buffer.getvalue()).decode()
+    tag = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{png}"/>'
+    display({"text/html": tag, "image/png": png, "text/plain": alt}, raw=True)
+
+
+def image_grid(images: torch.Tensor, columns: int = 10, *, title: str, size: float = 0.6) -> Figure:
+    """Images ``(N, 1, H, W)`` in [0, 1] in rows, dark ink on a light ground.
+
+    Args:
+        images: in [0, 1]; 1 is ink.
+        columns: images in a row.
+        title: of the figure.
+        size: inches an image.
+    """
+    rows = math.ceil(len(images) / columns)
+    height, width = images.shape[-2:]
+    canvas = np.ones((rows * (height + 2), columns * (width + 2)))
+    for k, image in enumerate(images.detach().cpu().numpy()[:, 0]):
+        y, x = (k // columns) * (height + 2) + 1, (k % columns) * (width + 2) + 1
+        canvas[y : y + height, x : x + width] = 1 - image
+    fig, ax = plt.subplots(figsize=(columns * size, rows * size + 0.7), layout="constrained")
+    ax.imshow(canvas, cmap="gray", vmin=0, vmax=1)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return fig
+
+
+def history_figure(history: list[dict]) -> Figure:
+    """Training curves: reconstruction, entropy and dead spins, couplings and moment gap."""
+    steps = [record["step"] for record in history]
+    fig, axes = plt.subplots(1, 3, figsize=(10, 3.1), layout="constrained")
+
+    def line(ax, key: str, label: str, colour: str, style: str = "-") -> None:
+        if key in history[0]:
+            ax.plot(steps, [record[key] for record in history], style, color=colour, label=label)
+
+    line(axes[0], "reconstruction", "training images", BLUE)
+    line(axes[0], "validation", "held-out images", VERMILLION, "--")
+    axes[0].set(title="Reconstruction", ylabel="nats per image")
+    line(axes[1], "entropy", "encoder entropy (nats)", BLUE)
+    line(axes[1], "dead_spins", "dead spins (count)", VERMILLION, "--")
+    axes[1].set(title="Spins", ylim=(0, None))
+    line(axes[2], "coupling_rms", "size of couplings (rms)", BLUE)
+    line(axes[2], "moment_gap", "moment gap", VERMILLION, "--")
+    axes[2].set(title="Prior", ylim=(0, None))
+    for ax in axes:
+        ax.set_xlabel("gradient step")
+        ax.legend(frameon=False, fontsize=8)
+    return fig
+
+
+def qpu_figure(graph: QPUGraph, couplings: torch.Tensor | None = None, *, title: str) -> Figure:
+    """The qubits and couplers of a Zephyr graph at their places on the chip.
+
+    Args:
+        graph: a Zephyr graph, whole or part.
+        couplings: ``(number of edges,)`` values in the order of ``graph.edges``; lines are coloured
+            by sign and shaded by size.
+        title: of the figure.
+    """
+    import dwave.graphs as dg
+    from matplotlib.collections import LineCollection
+
+    places = dg.zephyr_layout(dg.zephyr_graph(*graph.shape, node_list=graph.nodes))
+    points = np.array([places[q] for q in graph.nodes])
+    lines = [(places[u], places[v]) for u, v in graph.edges]
+    fig, ax = plt.subplots(figsize=(6, 5.4), layout="constrained")
+    if couplings is None:
+        ax.add_collection(LineCollection(lines, colors=GREY, linewidths=0.4))
+    else:
+        values = couplings.detach().cpu().numpy()
+        limit = float(np.abs(values).max()) or 1.0
+        drawn = LineCollection(lines, array=values, cmap="PuOr", linewidths=0.9)
+        drawn.set_clim(-limit, limit)
+        ax.add_collection(drawn)
+        fig.colorbar(drawn, ax=ax, label="coupling J (dimensionless)", shrink=0.8)
+    ax.scatter(*points.T, s=12, color="black", zorder=2)
+    ax.set(title=title, aspect="equal", xticks=[], yticks=[])
+    ax.autoscale_view()
+    return fig

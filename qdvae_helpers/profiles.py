@@ -1,0 +1,53 @@
+"""How much work the lessons do: one table, chosen by the environment variable ``QDVAE_PROFILE``.
+
+========  =====================================================  =======================
+profile   meant for                                              time on two cores
+========  =====================================================  =======================
+fast      continuous integration: does every cell run?           seconds a notebook
+lesson    reading and workshops (the default)                    minutes a notebook
+full      the best quality this model family reaches here        an hour or more
+========  =====================================================  =======================
+"""
+
+import os
+from dataclasses import dataclass
+
+from qdvae_helpers.errors import SettingError
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What one profile changes.  Counts are whole numbers; ``None`` means all there are."""
+
+    name: str
+    train_images: int | None  #: images used for training
+    test_images: int | None  #: held-out images used for validation
+    n_spins: int  #: latent spins, one a qubit
+    hidden: tuple[int, ...]  #: widths of the encoder's hidden layers (mirrored in the decoder)
+    steps: int  #: gradient steps
+    batch_size: int  #: images a step
+    num_chains: int  #: persistent Markov chains of the prior
+    sweeps: int  #: Gibbs sweeps of every chain between two gradient steps
+    n_generate: int  #: images generated where a lesson measures something
+
+
+PROFILES = {
+    "fast": Profile("fast", 2_000, 500, 64, (128,), 60, 100, 64, 3, 64),
+    "lesson": Profile("lesson", None, 2_000, 256, (512, 512), 2_800, 256, 512, 5, 500),
+    "full": Profile("full", None, None, 256, (1_024, 1_024), 60_000, 256, 1_024, 10, 2_000),
+}
+
+
+def current_profile() -> Profile:
+    """The profile named by ``QDVAE_PROFILE``, or ``lesson`` where that is unset or empty.
+
+    Raises:
+        SettingError: if the name is not in the table.
+    """
+    name = os.environ.get("QDVAE_PROFILE") or "lesson"
+    if name not in PROFILES:
+        raise SettingError(
+            f"QDVAE_PROFILE={name!r} is not a profile: choose one of {', '.join(PROFILES)}, "
+            "or unset the variable to get 'lesson'."
+        )
+    return PROFILES[name]

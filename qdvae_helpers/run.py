@@ -1,0 +1,144 @@
+"""Execute lessons without a browser: ``python -m qdvae_helpers.run [NOTEBOOK ...]``.
+
+Everything a notebook prints appears while it runs; the executed notebooks and their last figure
+land in ``build/``.  With ``--store`` the outputs are also stored in ``notebooks/``, which is how
+the committed outputs are made.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from qdvae_helpers.data import load_images
+from qdvae_helpers.errors import QdvaeError
+from qdvae_helpers.profiles import current_profile
+
+_ROOT = Path(__file__).resolve().parent.parent
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_CELL_TIMEOUT_S = 3 * 3600
+
+
+class _EchoingClient(NotebookClient):
+    """A client that shows a cell's text while it is printed."""
+
+    def process_message(self, msg, cell, cell_index):
+        if msg["msg_type"] == "stream":
+            print(msg["content"]["text"], end="", flush=True)
+        return super().process_message(msg, cell, cell_index)
+
+
+def source_hash(notebook: nbformat.NotebookNode) -> str:
+    """A hash of all code, stored with the outputs, so that a test notices when they are stale."""
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:16]
+
+
+def execute(path: Path, build: Path, *, store: bool) -> None:
+    """Run one notebook from a fresh kernel; write what came out even where a cell failed.
+
+    Raises:
+        CellExecutionError: a cell raised; its traceback is in the message.
+    """
+    notebook = nbformat.read(path, as_version=4)
+    client = _EchoingClient(
+        notebook,
+        timeout=_CELL_TIMEOUT_S,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
+    )
+    try:
+        client.execute()
+    finally:
+        _tidy(notebook)
+        build.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, build / path.name)
+    _write_last_figure(notebook, build / f"{path.stem}.png")
+    if store:
+        notebook.metadata["qdvae"] = {
+            "profile": current_profile().name,
+            "source_hash": source_hash(notebook),
+        }
+        nbformat.write(notebook, path)
+
+
+def _tidy(notebook: nbformat.NotebookNode) -> None:
+    """Drop live widgets (a progress bar cannot be stored) and join what was printed in pieces."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        kept = []
+        for output in cell.outputs:
+            if _WIDGET in output.get("data", {}):
+                continue
+            last = kept[-1] if kept else {}
+            if output.output_type == "stream" and last.get("name") == output.name:
+                last.text += output.text
+            else:
+                kept.append(output)
+        cell.outputs = kept
+
+
+def _write_last_figure(notebook: nbformat.NotebookNode, path: Path) -> None:
+    for cell in reversed(notebook.cells):
+        for output in reversed(cell.get("outputs", [])):
+            if png := output.get("data", {}).get("image/png"):
+                path.write_bytes(base64.b64decode(png))
+                return
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m qdvae_helpers.run", description=__doc__)
+    parser.add_argument("notebooks", nargs="*", help="names or paths; all lessons if left out")
+    parser.add_argument("--store", action="store_true", help="also store outputs in notebooks/")
+    parser.add_argument("--build", type=Path, default=Path("build"), help="folder for results")
+    options = parser.parse_args(arguments)
+
+    lessons = {path.stem: path for path in sorted((_ROOT / "notebooks").glob("*.ipynb"))}
+    chosen = [Path(name).stem for name in options.notebooks] or list(lessons)
+    if unknown := [name for name in chosen if name not in lessons]:
+        parser.error(f"no such lesson: {', '.join(unknown)}; there are {', '.join(lessons)}")
+    try:
+        profile = current_profile()
+        source = load_images("mnist", "test", limit=1).source
+    except QdvaeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.store and (profile.name != "lesson" or not source.startswith("MNIST")):
+        parser.error("stored outputs must come from the lesson profile on real MNIST")
+
+    # Lessons save their models beside the results, and start without those of an earlier run.
+    models = options.build.resolve() / "models"
+    shutil.rmtree(models, ignore_errors=True)
+    os.environ["QDVAE_MODELS"] = str(models)
+    for name in chosen:
+        print(f"--- {name} (profile {profile.name})", flush=True)
+        began = time.perf_counter()
+        try:
+            execute(lessons[name], options.build, store=options.store)
+        except CellExecutionError as error:
+            print(f"{error}\nFailed: see {options.build / f'{name}.ipynb'}", file=sys.stderr)
+            return 1
+        print(f"--- {name} took {time.perf_counter() - began:.0f} s", flush=True)
+    print(
+        "\nExecuted notebooks:", *(options.build / f"{name}.ipynb" for name in chosen), sep="\n  "
+    )
+    pictures = [p for name in chosen if (p := options.build / f"{name}.png").exists()]
+    print("Pictures:", *pictures, sep="\n  ")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

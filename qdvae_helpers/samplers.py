@@ -1,0 +1,565 @@
+"""One way to draw spins from a Boltzmann machine (taught in ``04_grbm_on_a_qpu_subgraph``).
+
+Every sampler here is a ``TorchSampler`` of the D-Wave plugin: ``sampler.sample()`` returns spins of
+shape ``(reads, n)`` with entries -1 and +1, in the order of ``grbm.nodes``, drawn from
+``p(s) ~ exp(-beta E(s))`` with the energy ``E(s) = sum_i h_i s_i + sum_ij J_ij s_i s_j`` that
+``grbm(s)`` computes.  The parameters of the GRBM are read anew at every call.
+
+=========  ==========================================================================  ==========
+kind       how                                                                         runs on
+=========  ==========================================================================  ==========
+gibbs      block Gibbs, colour by colour, with dense matrix products                   CPU or GPU
+annealer   D-Wave's client on a simulated device with an unknown temperature           CPU
+exact      tree decomposition: independent, exact samples of small or sparse graphs    CPU
+=========  ==========================================================================  ==========
+
+All three are classical.  The lessons choose with ``QDVAE_SAMPLER``.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+
+import dimod
+import networkx as nx
+import numpy as np
+import torch
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from dwave.plugins.torch.samplers import DimodSampler, TorchSampler
+from dwave.samplers import SimulatedAnnealingSampler, TreeDecompositionSampler
+from dwave.system.testing import MockDWaveSampler
+
+from qdvae_helpers.errors import SamplerError, SettingError
+from qdvae_helpers.graphs import QPUGraph, colouring
+
+_MAX_TREEWIDTH = 25  # the limit of dwave-samplers' tree decomposition
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a set of samples came from; ``str()`` of it is the line that figures print."""
+
+    kind: str
+    description: str
+    graph_hash: str
+    parameters: dict
+    time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    def __str__(self) -> str:
+        return f"{self.description}, graph {self.graph_hash}"
+
+    def to_dict(self) -> dict:
+        """The same as plain values, for JSON."""
+        return asdict(self)
+
+
+def graph_of(grbm: GraphRestrictedBoltzmannMachine) -> QPUGraph:
+    """The graph a GRBM lives on, for its hash; use the original ``QPUGraph`` where you have it."""
+    position = grbm.node_to_idx
+    edges = [(position[u], position[v]) for u, v in grbm.edges]
+    return QPUGraph(tuple(range(grbm.n_nodes)), tuple(edges), "unnamed", ())
+
+
+class SpinSampler(TorchSampler):
+    """What all samplers here share: the model, the graph's hash, a seed, a count of calls.
+
+    Args:
+        grbm: the model to sample; never changed.
+        graph: the graph it lives on, for its name, hash and colouring.
+        seed: the same seed gives the same sequence of samples.
+    """
+
+    kind = ""
+
+    def __init__(
+        self, grbm: GraphRestrictedBoltzmannMachine, graph: QPUGraph | None, seed: int
+    ) -> None:
+        if graph is not None and list(graph.nodes) != list(grbm.nodes):
+            raise SamplerError(
+                "The graph's qubits are not the GRBM's nodes in the same order: build the GRBM "
+                "with GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)."
+            )
+        self._grbm = grbm
+        self._graph = graph if graph is not None else graph_of(grbm)
+        self._seed = seed
+        self._calls = 0
+        super().__init__()
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the samples of the next call come from."""
+        parameters = self._describe_parameters()
+        return Provenance(self.kind, self._describe(), self._graph.hash, parameters)
+
+    def _describe(self) -> str:
+        raise NotImplementedError
+
+    def _describe_parameters(self) -> dict:
+        return {"seed": self._seed}
+
+    def _fresh_seed(self) -> int:
+        """A new seed for each call, reproducible from the sampler's own seed."""
+        self._calls += 1
+        return int(np.random.default_rng([self._seed, self._calls]).integers(2**31))
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """All that is needed to continue the same sequence of samples later."""
+        return {"calls": torch.tensor(self._calls)}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        self._calls = int(state["calls"])
+
+
+class GibbsSampler(SpinSampler):
+    """Persistent Markov chains, updated one colour of spins at a time.
+
+    Given all others, a spin is +1 with probability ``sigmoid(-2 beta (h + sum_j J_j s_j))``; spins
+    of one colour do not interact, so they are drawn together (Geman and Geman 1984; "chromatic"
+    sampling: Gonzalez et al. 2011).  The fields of one colour are one dense matrix product.  Chains
+    are stored as bits, colour after colour, so that a product, a sigmoid, a random number and a
+    comparison are all that an update costs.
+
+    Args:
+        grbm: the model; samples are returned on its device.
+        num_chains: chains that run side by side.
+        sweeps: sweeps over all spins at each call of :meth:`sample`.
+        beta: inverse temperature.
+        seed: seed of the chains' start and of every update.
+        graph: see :class:`SpinSampler`.
+        device: where the chains live; the GRBM's device if left out.
+    """
+
+    kind = "gibbs"
+
+    def __init__(
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        num_chains: int = 256,
+        sweeps: int = 10,
+        *,
+        beta: float = 1.0,
+        seed: int = 0,
+        graph: QPUGraph | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        if num_chains < 1 or sweeps < 1:
+            raise SamplerError(
+                f"num_chains={num_chains} and sweeps={sweeps} must both be 1 or more."
+            )
+        self.num_chains = num_chains
+        self.sweeps = sweeps
+        self.beta = beta
+        super().__init__(grbm, graph, seed)
+
+        plain = nx.Graph()
+        plain.add_nodes_from(grbm.nodes)
+        plain.add_edges_from(grbm.edges)
+        colours = colouring(graph if graph is not None else plain)
+        by_colour = sorted(range(grbm.n_nodes), key=lambda i: (colours[grbm.idx_to_node[i]], i))
+        sizes = np.unique([colours[node] for node in grbm.nodes], return_counts=True)[1]
+        ends = np.cumsum(sizes).tolist()
+        self._blocks = list(zip([0, *ends[:-1]], ends, strict=True))
+
+        self._generator = torch.Generator(device or grbm.linear.device).manual_seed(seed)
+        device = self._generator.device
+        self._order = torch.tensor(by_colour, device=device)
+        position = torch.empty_like(self._order)
+        position[self._order] = torch.arange(grbm.n_nodes, device=device)
+        self._position = position  # node index -> row of the chains
+        self._bits = self._random_bits(num_chains)
+        self.refresh_parameters()
+
+    def to(self, device: torch.device | str) -> "GibbsSampler":
+        """A copy whose chains live on another device and go on with new random numbers there."""
+        moved = super().to(device)
+        moved._generator = torch.Generator(device).manual_seed(self._fresh_seed())
+        return moved
+
+    def sample(self, x: torch.Tensor | None = None, *, sweeps: int | None = None) -> torch.Tensor:
+        """Advance the chains and return their spins, ``(num_chains, n)``.
+
+        Args:
+            x: clamped spins ``(any number of chains, n)``: -1 and +1 stay as they are, NaN is drawn
+                given the others.  These chains start anew from random spins and leave the
+                persistent ones alone.
+            sweeps: how many sweeps this time, in place of the sampler's own number.
+        """
+        sweeps = self.sweeps if sweeps is None else sweeps
+        if x is None:
+            bits = self._bits
+            self._run(bits, np.full(sweeps, self.beta))
+        else:
+            x = self._check_clamps(x).to(self._bits.device)
+            bits = self._random_bits(len(x))
+            clamps = ((x + 1) / 2).T[self._order].contiguous()
+            self._run(bits, np.full(sweeps, self.beta), clamps)
+        return self._to_spins(bits)
+
+    def burn_in(self, sweeps: int = 500) -> torch.Tensor:
+        """Restart all chains at random, heat-anneal them to ``beta``, then equilibrate.
+
+        The first half raises the inverse temperature linearly from 0, the second half stays at
+        ``beta``.  Use it before chains are first read at a model that is already trained.
+        """
+        self._bits.copy_(self._random_bits(self.num_chains))
+        ramp = np.linspace(0, self.beta, sweeps // 2, endpoint=False)
+        self._run(self._bits, np.concatenate([ramp, np.full(sweeps - len(ramp), self.beta)]))
+        return self._to_spins(self._bits)
+
+    @torch.no_grad()
+    def _run(
+        self, bits: torch.Tensor, betas: np.ndarray, clamps: torch.Tensor | None = None
+    ) -> None:
+        """Sweep ``bits`` in place, once for each inverse temperature."""
+        # With s = 2b - 1 the field h + J s becomes (h - J 1) + 2 J b, so the argument of the
+        # sigmoid, -2 beta times that, is linear in the bits.
+        h, couplings = self._dense_parameters()
+        weight = -4 * couplings
+        bias = -2 * (h - couplings.sum(1)).unsqueeze(1)
+        widest = max(end - start for start, end in self._blocks)
+        fields = bits.new_empty(widest, bits.shape[1])
+        noise = torch.empty_like(fields)
+        for beta in betas.tolist():
+            for start, end in self._blocks:
+                p, u, target = fields[: end - start], noise[: end - start], bits[start:end]
+                torch.addmm(bias[start:end], weight[start:end], bits, beta=beta, alpha=beta, out=p)
+                p.sigmoid_()
+                u.uniform_(generator=self._generator)
+                torch.lt(u, p, out=target)
+                if clamps is not None:
+                    held = clamps[start:end]
+                    torch.where(held.isnan(), target, held, out=target)
+
+    def _dense_parameters(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``h`` and the symmetric ``J``, in the order of the chains' rows."""
+        grbm, device = self._grbm, self._bits.device
+        h = grbm.linear.detach().to(device)[self._order]
+        i = self._position[grbm.edge_idx_i.to(device)]
+        j = self._position[grbm.edge_idx_j.to(device)]
+        couplings = h.new_zeros(len(h), len(h))
+        couplings[i, j] = grbm.quadratic.detach().to(device)
+        return h, couplings + couplings.T
+
+    def _random_bits(self, num_chains: int) -> torch.Tensor:
+        size = (self._grbm.n_nodes, num_chains)
+        device = self._generator.device
+        return torch.randint(2, size, generator=self._generator, device=device).float()
+
+    def _to_spins(self, bits: torch.Tensor) -> torch.Tensor:
+        return (bits[self._position] * 2 - 1).T.contiguous().to(self._grbm.linear.device)
+
+    def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dim() != 2 or x.shape[1] != self._grbm.n_nodes:
+            raise SamplerError(
+                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self._grbm.n_nodes})."
+            )
+        if not (x.isnan() | (x.abs() == 1)).all():
+            raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")
+        return x
+
+    def _describe(self) -> str:
+        return f"Gibbs sampling on a classical computer, {self.num_chains:,} chains"
+
+    def _describe_parameters(self) -> dict:
+        return {
+            "seed": self._seed,
+            "num_chains": self.num_chains,
+            "sweeps": self.sweeps,
+            "beta": self.beta,
+        }
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return super().state_dict() | {
+            "bits": self._bits.to(torch.uint8),
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        if state["bits"].shape != self._bits.shape:
+            raise SamplerError(
+                f"The saved chains have shape {tuple(state['bits'].shape)}, this sampler's "
+                f"{tuple(self._bits.shape)}: use the same number of chains and spins."
+            )
+        super().load_state_dict(state)
+        self._bits.copy_(state["bits"])
+        self._generator.set_state(state["generator"].cpu())
+
+
+class ExactSampler(SpinSampler):
+    """Independent exact samples by tree decomposition (dwave-samplers), for small graphs.
+
+    Args:
+        grbm: the model; the treewidth of its graph must not exceed 25.
+        num_reads: samples at each call.
+        beta: inverse temperature.
+        seed: see :class:`SpinSampler`.
+        graph: see :class:`SpinSampler`.
+
+    Raises:
+        SamplerError: the graph is too large for an exact answer.
+    """
+
+    kind = "exact"
+
+    def __init__(
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        num_reads: int = 256,
+        *,
+        beta: float = 1.0,
+        seed: int = 0,
+        graph: QPUGraph | None = None,
+    ) -> None:
+        import dwave.graphs as dg
+
+        super().__init__(grbm, graph, seed)
+        self.num_reads = num_reads
+        self.beta = beta
+        plain = nx.Graph()
+        plain.add_nodes_from(grbm.nodes)
+        plain.add_edges_from(grbm.edges)
+        self.treewidth, self._elimination_order = dg.min_fill_heuristic(plain)
+        if self.treewidth > _MAX_TREEWIDTH:
+            raise SamplerError(
+                f"This graph of {grbm.n_nodes} nodes has treewidth {self.treewidth} or less by our "
+                f"bound; exact sampling ends at {_MAX_TREEWIDTH}. Use at most about 56 qubits of a "
+                "Zephyr graph, or the sampler 'gibbs'."
+            )
+
+    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
+        """Independent spins ``(num_reads, n)``; clamping is left to the ``gibbs`` sampler."""
+        if x is not None:
+            raise SamplerError("The exact sampler cannot clamp spins: use the sampler 'gibbs'.")
+        samples = self._solve(self.num_reads)
+        columns = [samples.variables.index(node) for node in self._grbm.nodes]
+        spins = samples.record.sample[:, columns].astype(np.float32)
+        return torch.from_numpy(spins).to(self._grbm.linear.device)
+
+    def log_partition_function(self) -> float:
+        """``log Z = log sum_s exp(-beta E(s))``, exactly."""
+        return float(self._solve(1).info["log_partition_function"])
+
+    def _solve(self, num_reads: int) -> dimod.SampleSet:
+        bqm = dimod.BinaryQuadraticModel.from_ising(*self._grbm.to_ising(1.0))
+        return TreeDecompositionSampler().sample(
+            bqm,
+            num_reads=num_reads,
+            elimination_order=self._elimination_order,
+            beta=self.beta,
+            marginals=False,
+            seed=self._fresh_seed(),
+        )
+
+    def _describe(self) -> str:
+        return f"exact sampling by tree decomposition, {self.num_reads:,} reads"
+
+    def _describe_parameters(self) -> dict:
+        return {"seed": self._seed, "num_reads": self.num_reads, "beta": self.beta}
+
+
+class SimulatedQPU(MockDWaveSampler):
+    """A classical stand-in for a QPU behind D-Wave's own sampler interface.
+
+    It has the qubits and couplers of ``graph``, enforces the ranges of h and J, and returns samples
+    of a Boltzmann distribution at an inverse temperature that the user is not told, as a real
+    device does; it is simulated annealing, with nothing quantum in it.
+
+    Args:
+        graph: its working qubits and couplers.
+        seed: decides the hidden temperature, and all samples.
+        noise: standard deviation of a Gaussian error on every h and J, new at each call.
+        num_sweeps: sweeps of simulated annealing a read.
+    """
+
+    def __init__(
+        self, graph: QPUGraph, *, seed: int = 0, noise: float = 0.0, num_sweeps: int = 1000
+    ) -> None:
+        self._rng = np.random.default_rng(seed)
+        # Between 5 and 8 in units of the programmed J, as measured on real devices
+        # (source: comment in dwave-pytorch-plugin's boltzmann_machine.py).
+        self._hidden_beta = self._rng.uniform(5, 8)
+        self._noise = noise
+        super().__init__(
+            nodelist=list(graph.nodes),
+            edgelist=list(graph.edges),
+            topology_type=graph.topology,
+            topology_shape=list(graph.shape),
+            properties={"h_range": [-6.0, 6.0], "extended_j_range": [-2.0, 1.0]},
+            parameter_warnings=False,
+            substitute_sampler=SimulatedAnnealingSampler(),
+            substitute_kwargs={
+                "beta_range": [0, self._hidden_beta],
+                "beta_schedule_type": "linear",
+                "num_sweeps": num_sweeps,
+                "proposal_acceptance_criteria": "Gibbs",
+                "randomize_order": True,
+            },
+        )
+
+    @dimod.bqm_structured
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **kwargs) -> dimod.SampleSet:
+        """Anneal ``num_reads`` times; refuses biases outside the device's ranges."""
+        check_ranges(bqm.linear, bqm.quadratic, self.properties)
+        if self._noise:
+            bqm = bqm.copy()
+            for v in bqm.variables:
+                bqm.add_linear(v, self._rng.normal(scale=self._noise))
+            for u, v in list(bqm.quadratic):
+                bqm.add_quadratic(u, v, self._rng.normal(scale=self._noise))
+        self.substitute_kwargs["seed"] = int(self._rng.integers(2**31))
+        return super().sample(bqm, **kwargs)
+
+
+def check_ranges(linear, quadratic, properties: dict) -> None:
+    """Refuse biases that a device with these properties would refuse.
+
+    Raises:
+        SamplerError: names the worst value, its range, and what to do.
+    """
+    for name, values, (low, high) in (
+        ("h", linear.values(), properties["h_range"]),
+        ("J", quadratic.values(), properties["extended_j_range"]),
+    ):
+        values = np.fromiter(values, float)
+        worst = values[np.argmax(np.maximum(values - high, low - values))] if len(values) else 0.0
+        if not low <= worst <= high:
+            raise SamplerError(
+                f"{name} = {worst:.3g} is outside the device's range [{low:g}, {high:g}]: lower "
+                "the prefactor, or train with smaller weights."
+            )
+
+
+class DeviceSampler(SpinSampler):
+    """A QPU, simulated or real, behind the same call.
+
+    A device samples at its own inverse temperature ``beta``, so the biases are multiplied by a
+    prefactor first; with ``prefactor = 1 / beta`` the samples follow the GRBM itself.
+
+    Args:
+        grbm: the model; its nodes are qubits of the device.
+        device: a dimod sampler with ``properties`` (``h_range``, ``extended_j_range``).
+        num_reads: samples at each call.
+        prefactor: scale of the biases; measured by :meth:`calibrate` if left out.
+        seed: seed of the calibration problem.
+        graph: see :class:`SpinSampler`.
+    """
+
+    kind = "annealer"
+
+    def __init__(
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        device: dimod.Sampler,
+        num_reads: int = 256,
+        *,
+        prefactor: float | None = None,
+        seed: int = 0,
+        graph: QPUGraph | None = None,
+    ) -> None:
+        super().__init__(grbm, graph, seed)
+        self.device = device
+        self.num_reads = num_reads
+        self.prefactor = 1 / 6 if prefactor is None else prefactor
+        if prefactor is None:
+            self.calibrate()
+
+    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
+        """Spins ``(num_reads, n)``; with clamped spins ``x`` one problem is solved for each row."""
+        h, J = self._grbm.to_ising(self.prefactor)
+        check_ranges(h, J, self.device.properties)
+        spins = self._on_device(self._grbm).sample(x)
+        return spins if x is None else spins[:, 0]
+
+    def calibrate(self, *, tolerance: float = 0.03, max_rounds: int = 8) -> float:
+        """Measure the device's inverse temperature on a known problem and set the prefactor.
+
+        Random couplings on the same graph are sampled, the inverse temperature that explains the
+        samples best is estimated (maximum pseudo-likelihood), and the prefactor divided by it,
+        until the estimate is 1 within ``tolerance``.
+
+        Returns:
+            The estimated inverse temperature of the device, ``1 / prefactor``.
+
+        Raises:
+            SamplerError: no stable value was found.
+        """
+        generator = torch.Generator().manual_seed(self._seed)
+        known = GraphRestrictedBoltzmannMachine(self._grbm.nodes, self._grbm.edges)
+        known.quadratic.data = 0.2 * torch.randn(known.n_edges, generator=generator)
+        known.linear.data = 0.2 * torch.randn(known.n_nodes, generator=generator)
+        for _ in range(max_rounds):
+            estimate = known.estimate_beta(self._on_device(known).sample())
+            self.prefactor /= estimate
+            if abs(estimate - 1) < tolerance:
+                return 1 / self.prefactor
+        raise SamplerError(
+            f"The device's temperature did not settle (last estimate {estimate:.2f}): use more "
+            "reads, or give the prefactor yourself."
+        )
+
+    def _on_device(self, grbm: GraphRestrictedBoltzmannMachine) -> DimodSampler:
+        options = {"num_reads": self.num_reads, "answer_mode": "raw"}
+        return DimodSampler(grbm, self.device, self.prefactor, sample_kwargs=options)
+
+    def _describe(self) -> str:
+        return f"simulated QPU (classical annealing), {self.num_reads:,} reads"
+
+    def _describe_parameters(self) -> dict:
+        return {"seed": self._seed, "num_reads": self.num_reads, "prefactor": self.prefactor}
+
+
+def _make_gibbs(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    return GibbsSampler(grbm, num_samples, seed=seed, graph=graph, **options)
+
+
+def _make_exact(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    return ExactSampler(grbm, num_samples, seed=seed, graph=graph, **options)
+
+
+def _make_annealer(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    device_options = {key: options.pop(key) for key in ("noise", "num_sweeps") if key in options}
+    if graph is None:
+        raise SamplerError("The sampler 'annealer' needs graph=..., the QPU graph of the model.")
+    device = SimulatedQPU(graph, seed=seed, **device_options)
+    return DeviceSampler(grbm, device, num_samples, seed=seed, graph=graph, **options)
+
+
+_MAKERS: dict[str, Callable[..., SpinSampler]] = {
+    "gibbs": _make_gibbs,
+    "annealer": _make_annealer,
+    "exact": _make_exact,
+}
+
+
+def make_sampler(
+    grbm: GraphRestrictedBoltzmannMachine,
+    kind: str | None = None,
+    *,
+    num_samples: int = 256,
+    seed: int = 0,
+    graph: QPUGraph | None = None,
+    **options,
+) -> SpinSampler:
+    """Build the sampler of this name: the one place where lessons choose.
+
+    Args:
+        grbm: the model to draw from.
+        kind: ``gibbs``, ``annealer`` or ``exact``; ``QDVAE_SAMPLER`` or ``gibbs`` if left out.
+        num_samples: spins states returned by each ``sample()``.
+        seed: the same seed gives the same samples.
+        graph: the QPU graph of the model (names it in captions, colours it for Gibbs sampling).
+        options: passed on, for example ``sweeps=20`` (gibbs) or ``noise=0.02`` (annealer).
+
+    Raises:
+        SettingError: there is no sampler of that name.
+        SamplerError: the sampler cannot serve this model.
+    """
+    kind = kind or os.environ.get("QDVAE_SAMPLER") or "gibbs"
+    if kind not in _MAKERS:
+        raise SettingError(
+            f"There is no sampler {kind!r}: choose one of {', '.join(_MAKERS)} (argument or "
+            "QDVAE_SAMPLER)."
+        )
+    return _MAKERS[kind](grbm, num_samples, seed, graph, **options)

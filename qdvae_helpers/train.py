@@ -1,0 +1,119 @@
+"""Train a model without a notebook: ``python -m qdvae_helpers.train --output model.safetensors``.
+
+The run saves its state beside the output while it lasts (``*.part.safetensors``); the same command
+continues an interrupted run.  ``make pretrained`` is this command for the model that ships.
+"""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from qdvae_helpers.checkpoints import save_checkpoint
+from qdvae_helpers.data import load_images
+from qdvae_helpers.errors import QdvaeError, SettingError
+from qdvae_helpers.graphs import densest_subgraph, load_graph, working_graph
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.profiles import PROFILES, current_profile
+from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.training import RECIPES, TrainConfig, fit
+
+
+def _arguments(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m qdvae_helpers.train", description=__doc__)
+    parser.add_argument("--output", type=Path, required=True, help="file of the finished model")
+    parser.add_argument("--profile", choices=PROFILES, help="default: QDVAE_PROFILE or lesson")
+    parser.add_argument("--recipe", choices=RECIPES, default="elbo")
+    parser.add_argument("--spins", type=int, help="qubits of the prior; default: the profile's")
+    parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--graph", type=Path, help="graph file; default: grown on an ideal Zephyr")
+    parser.add_argument("--sampler", help="default: QDVAE_SAMPLER or gibbs")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (the default)")
+    parser.add_argument("--log", type=Path, help="also append every report to this JSON-lines file")
+    return parser.parse_args(arguments)
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of this name, or the fastest there is.
+
+    Raises:
+        SettingError: the machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if not available.get(name.split(":")[0], False):
+        raise SettingError(f"There is no device {name!r} on this machine: use 'cpu' or 'auto'.")
+    return torch.device(name)
+
+
+def train(options: argparse.Namespace) -> bool:
+    """Run the command; True when training came to its end."""
+    if options.profile:
+        os.environ["QDVAE_PROFILE"] = options.profile
+    profile = current_profile()
+    images = load_images("mnist", "train", limit=profile.train_images)
+    held_out = load_images("mnist", "test", limit=profile.test_images)
+    if options.graph:
+        graph = load_graph(options.graph)
+    else:
+        graph = densest_subgraph(working_graph(), options.spins or profile.n_spins)
+    device = pick_device(options.device)
+    torch.manual_seed(options.seed)
+    model = QDVAE(graph, profile.hidden).to(device)
+    changes = {"recipe": options.recipe, "seed": options.seed}
+    if options.steps:
+        changes |= {"steps": options.steps}
+    config = TrainConfig.for_profile(profile, **changes)
+    kind = options.sampler or os.environ.get("QDVAE_SAMPLER") or "gibbs"
+    sampler = make_sampler(
+        model.grbm,
+        kind,
+        num_samples=profile.num_chains,
+        seed=options.seed,
+        graph=graph,
+        **({"sweeps": profile.sweeps} if kind == "gibbs" else {}),
+    )
+    print(f"{images.source}; {graph}; {sampler.provenance}; {device}", flush=True)
+
+    def log(record: dict) -> None:
+        if options.log:
+            with options.log.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+    part = options.output.with_suffix(".part.safetensors")
+    result = fit(
+        model,
+        images,
+        config,
+        validation=held_out,
+        sampler=sampler,
+        checkpoint=part,
+        on_report=log,
+    )
+    if result.finished:
+        save_checkpoint(model, options.output, {"profile": profile.name})
+        part.unlink()
+        print(f"Wrote {options.output}", flush=True)
+    return result.finished
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; exit status 0 when finished, 1 on an error, 3 when interrupted and resumable."""
+    try:
+        return 0 if train(_arguments(arguments)) else 3
+    except QdvaeError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,396 @@
+"""Training (taught in ``05_training_the_qdvae``).
+
+Two recipes share one loop.  ``elbo`` minimises reconstruction plus the divergence from the prior to
+the encoder, one objective for all parameters.  ``mmd`` is the recipe of D-Wave's image-generation
+demo: the autoencoder minimises reconstruction plus the MMD between its spins and the prior's, and
+the prior minimises the negative log-likelihood of the autoencoder's spins.
+"""
+
+import contextlib
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from tqdm.auto import tqdm
+
+from qdvae_helpers.checkpoints import (
+    load_checkpoint,
+    read_header,
+    read_tensors,
+    require_same_graph,
+    save_checkpoint,
+)
+from qdvae_helpers.data import ImageSet
+from qdvae_helpers.errors import CheckpointError, SettingError
+from qdvae_helpers.evaluate import chain_efficiency, dead_spins, moment_gap
+from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.losses import (
+    encoder_entropy,
+    kl_loss,
+    mmd_loss,
+    nll_loss,
+    reconstruction_loss,
+    spin_kernel,
+)
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.profiles import Profile
+from qdvae_helpers.samplers import SpinSampler, make_sampler
+
+RECIPES = ("elbo", "mmd")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what training does, apart from model, data and sampler."""
+
+    recipe: str = "elbo"  #: ``elbo`` or ``mmd``
+    steps: int = 2_800  #: gradient steps
+    batch_size: int = 256  #: images a step
+    learning_rate: float = 2e-3  #: of encoder and decoder (Adam), after warm-up, before decay
+    prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (Adam), likewise
+    warm_up: float = 0.05  #: fraction of the steps in which the learning rates rise linearly
+    kl_weight: float = 4.0  #: weight of the divergence (``elbo``); 1 is the evidence bound itself
+    kl_warm_up: float = 0.2  #: fraction of the steps in which that weight rises linearly from 0
+    mmd_weight: float = 1_000.0  #: weight of the MMD (``mmd``), in nats
+    spin_draws: int = 1  #: spin strings drawn for each image in each step
+    sample_every: int = 1  #: draw new spins from the prior every so many steps
+    seed: int = 0  #: of the order of images, the spins, and the chains
+    report_every: int = 200  #: steps between two reports (validation, checkpoint)
+
+    def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise SettingError(
+                f"There is no recipe {self.recipe!r}: choose one of {', '.join(RECIPES)}."
+            )
+        for name in ("steps", "batch_size", "spin_draws", "sample_every", "report_every"):
+            if getattr(self, name) < 1:
+                raise SettingError(f"{name}={getattr(self, name)} must be 1 or more.")
+
+    @classmethod
+    def for_profile(cls, profile: Profile, **changes) -> "TrainConfig":
+        """The settings of a profile, with single values changed by name."""
+        config = cls(
+            steps=profile.steps,
+            batch_size=profile.batch_size,
+            report_every=max(1, profile.steps // 14),
+        )
+        return replace(config, **changes)
+
+
+@dataclass
+class TrainResult:
+    """What :func:`fit` returns: one record a report, and whether it came to the end."""
+
+    history: list[dict]
+    finished: bool
+
+
+def fit(
+    model: QDVAE,
+    train: ImageSet,
+    config: TrainConfig,
+    *,
+    validation: ImageSet | None = None,
+    sampler: SpinSampler | None = None,
+    checkpoint: str | Path | None = None,
+    on_report: Callable[[dict], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    progress: bool = True,
+) -> TrainResult:
+    """Train a model, from where its checkpoint ended if there is one.
+
+    Ctrl-C (or the kernel's stop button) ends training after the step in progress, saves, and
+    returns; calling ``fit`` again with the same checkpoint continues with the very next step, and
+    ends with the same result as an uninterrupted run.
+
+    Args:
+        model: trained in place, on the device where it is.
+        train: images to learn from.
+        config: see :class:`TrainConfig`.
+        validation: held-out images for the reports; the first 1,000 are used.
+        sampler: of ``model.grbm``; 512 Gibbs chains with 5 sweeps a call if left out.
+        checkpoint: file to save to at every report and at the end, and to resume from.
+        on_report: called with each record, for example to draw it.
+        should_stop: asked after every step; True ends training as Ctrl-C does.
+        progress: show a progress bar and a line a report.
+
+    Raises:
+        CheckpointError: the checkpoint belongs to another graph, model or setting.
+        SettingError: there are fewer images than one batch needs.
+    """
+    if len(train.images) < config.batch_size:
+        raise SettingError(
+            f"{len(train.images)} images are fewer than one batch of {config.batch_size}: use more "
+            "images or a smaller batch_size."
+        )
+    trainer = _Trainer(model, train, config, validation, sampler)
+    if checkpoint is not None and Path(checkpoint).exists():
+        trainer.restore(checkpoint)
+        if progress and trainer.step < config.steps:
+            print(f"Continuing at step {trainer.step:,} from {Path(checkpoint).name}.", flush=True)
+    bar = tqdm(
+        total=config.steps, initial=trainer.step, disable=not progress, leave=False, unit="step"
+    )
+    with bar, _deferred_interrupt() as interrupted:
+        while trainer.step < config.steps:
+            trainer.advance()
+            bar.update()
+            stop = interrupted.is_set() or (should_stop is not None and should_stop())
+            last = trainer.step == config.steps
+            if trainer.step % config.report_every == 0 or last:
+                record = trainer.report()
+                if progress:
+                    bar.clear()
+                    print(format_record(record), flush=True)
+                if on_report is not None:
+                    on_report(record)
+            elif not stop:
+                continue
+            if checkpoint is not None:
+                trainer.save(checkpoint)
+            if stop and not last:
+                where = f"; saved to {Path(checkpoint).name}" if checkpoint is not None else ""
+                print(
+                    f"Stopped at step {trainer.step:,} of {config.steps:,}{where}. Call fit again "
+                    "with the same checkpoint to go on.",
+                    flush=True,
+                )
+                break
+    finished = trainer.step >= config.steps
+    model.eval()
+    model.info |= trainer.describe()
+    return TrainResult(trainer.history, finished)
+
+
+def format_record(record: dict) -> str:
+    """A report as one line of text."""
+    text = (
+        f"step {record['step']:>6,} | {record['seconds']:5.0f} s | reconstruction "
+        f"{record['reconstruction']:6.1f} nats"
+    )
+    if "validation" in record:
+        text += f" (held out {record['validation']:6.1f})"
+    return text + (
+        f" | entropy {record['entropy']:5.1f} | dead spins {record['dead_spins']:3d} | "
+        f"|J| {record['coupling_rms']:.3f} | moment gap {record['moment_gap']:.3f} | "
+        f"independent chains {record['chain_efficiency']:4.0%}"
+    )
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that a step is never cut in half.
+
+    A second Ctrl-C interrupts at once.  Outside the main thread signals cannot be caught; there
+    ``should_stop`` does the same.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    previous = signal.getsignal(signal.SIGINT)
+
+    def note(signum, frame) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class _Trainer:
+    """The state of one training run: what a step changes, and how to save and restore it."""
+
+    def __init__(
+        self,
+        model: QDVAE,
+        train: ImageSet,
+        config: TrainConfig,
+        validation: ImageSet | None,
+        sampler: SpinSampler | None,
+    ) -> None:
+        device = model.device
+        self.model, self.config = model, config
+        self.images = train.images.to(device)
+        self.source = train.source
+        self.validation = None if validation is None else validation.images[:1_000].to(device)
+        self.sampler = sampler or make_sampler(
+            model.grbm, "gibbs", num_samples=512, sweeps=5, seed=config.seed, graph=model.graph
+        )
+        self.generator = torch.Generator(device).manual_seed(config.seed)
+        model.dvae.latent_to_discrete.generator = self.generator
+        self.optimizer = torch.optim.Adam(
+            [
+                {"params": model.dvae.parameters(), "peak": config.learning_rate},
+                {"params": model.grbm.parameters(), "peak": config.prior_learning_rate},
+            ]
+        )
+        self.kernel = spin_kernel(model.n_spins).to(device)
+        self.step = 0
+        self.seconds = 0.0
+        self.history: list[dict] = []
+        self._sums: dict[str, torch.Tensor] = {}
+        self._summed = 0
+        self._order: tuple[int, torch.Tensor] | None = None
+        self._prior_spins: torch.Tensor | None = None
+        self._previous_spins: torch.Tensor | None = None
+
+    def advance(self) -> None:
+        """One gradient step."""
+        began = time.perf_counter()
+        config, model = self.config, self.model
+        model.train()
+        batch = self.images[self._batch_indices()]
+        if self._prior_spins is None or self.step % config.sample_every == 0:
+            self._previous_spins, self._prior_spins = self._prior_spins, self.sampler.sample()
+
+        logits, spins, pixel_logits = model.dvae(batch, config.spin_draws)
+        reconstruction = reconstruction_loss(pixel_logits, batch)
+        if config.recipe == "elbo":
+            divergence = kl_loss(logits, model.grbm, self._prior_spins)
+            loss = reconstruction + self._kl_weight() * divergence
+        else:
+            divergence = mmd_loss(spins[:, 0], self._prior_spins, self.kernel)
+            nll = nll_loss(model.grbm, spins[:, 0].sign(), self._prior_spins)
+            loss = reconstruction + config.mmd_weight * divergence + nll
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * self._rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+        self.step += 1
+        with torch.no_grad():
+            self._add("reconstruction", reconstruction)
+            self._add("divergence", divergence)
+            self._add("entropy", encoder_entropy(logits))
+            self._summed += 1
+        self.seconds += time.perf_counter() - began
+
+    def _add(self, name: str, value: torch.Tensor) -> None:
+        self._sums[name] = self._sums.get(name, 0) + value.detach().double()
+
+    def _batch_indices(self) -> torch.Tensor:
+        """Images of this step: every epoch is a new shuffle that depends on the seed and epoch."""
+        per_epoch = len(self.images) // self.config.batch_size
+        epoch, position = divmod(self.step, per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            shuffle = torch.Generator().manual_seed(self.config.seed * 1_000_003 + epoch)
+            order = torch.randperm(len(self.images), generator=shuffle)
+            self._order = (epoch, order.to(self.images.device))
+        first = position * self.config.batch_size
+        return self._order[1][first : first + self.config.batch_size]
+
+    def _rate(self) -> float:
+        """Learning rate as a fraction of its peak: linear rise, then half a cosine to zero."""
+        warm = max(1.0, self.config.warm_up * self.config.steps)
+        if self.step < warm:
+            return (self.step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (self.step - warm) / (self.config.steps - warm)))
+
+    def _kl_weight(self) -> float:
+        rise = max(1.0, self.config.kl_warm_up * self.config.steps)
+        return self.config.kl_weight * min(1.0, (self.step + 1) / rise)
+
+    @torch.no_grad()
+    def report(self) -> dict:
+        """Averages since the last report, and what one wants to know of the model's health."""
+        model = self.model.eval()
+        record = {"step": self.step, "seconds": round(self.seconds, 3)}
+        record |= {name: float(value) / self._summed for name, value in self._sums.items()}
+        self._sums, self._summed = {}, 0
+        probe = self.validation if self.validation is not None else self.images[:1_000]
+        logits = model.encode(probe)
+        if self.validation is not None:
+            spins = model.dvae.latent_to_discrete(logits, 1)
+            pixel_logits = model.dvae.decoder(spins)
+            record["validation"] = float(reconstruction_loss(pixel_logits, probe))
+        record["dead_spins"] = dead_spins(logits)
+        record["coupling_rms"] = float(model.grbm.quadratic.square().mean().sqrt())
+        record["moment_gap"] = moment_gap(model.grbm, logits, self._prior_spins)
+        previous = self._previous_spins if self._previous_spins is not None else self._prior_spins
+        record["chain_efficiency"] = chain_efficiency(model.grbm, previous, self._prior_spins)
+        self.history.append(record)
+        return record
+
+    def describe(self) -> dict:
+        """How the model was made, for its checkpoint."""
+        return {
+            "train": asdict(self.config),
+            "step": self.step,
+            "data": self.source,
+            "sampler": self.sampler.provenance.to_dict(),
+            "history": self.history,
+        }
+
+    def save(self, path: str | Path) -> None:
+        extra = {
+            f"sampler.{name}": tensor for name, tensor in self.sampler.state_dict().items()
+        } | {
+            "generator": self.generator.get_state(),
+            "seconds": torch.tensor(self.seconds, dtype=torch.float64),
+            "summed": torch.tensor(self._summed),
+            "prior_spins": self._prior_spins,
+        }
+        if self._previous_spins is not None:
+            extra["previous_spins"] = self._previous_spins
+        extra |= {f"sums.{name}": value for name, value in self._sums.items()}
+        for i, state in self.optimizer.state_dict()["state"].items():
+            extra |= {f"optimizer.{i}.{name}": value for name, value in state.items()}
+        save_checkpoint(self.model, path, self.describe(), extra)
+
+    def restore(self, path: str | Path) -> None:
+        """Take over everything that :meth:`save` wrote, or refuse by name."""
+        name = Path(path).name
+        header = read_header(path)
+        saved_graph = QPUGraph.from_json(json.dumps(header["graph"]))
+        require_same_graph(saved_graph, self.model.graph, name)
+        saved = header["info"].get("train")
+        if saved is None:
+            raise CheckpointError(f"{name} holds no training run: choose another file name.")
+        wanted = asdict(self.config) | {"settings": self.model.settings, "data": self.source}
+        saved |= {"settings": header["settings"], "data": header["info"]["data"]}
+        different = sorted(key for key in wanted if saved.get(key) != wanted[key])
+        if different:
+            raise CheckpointError(
+                f"{name} was made with other values of {', '.join(different)}: use the same ones "
+                "to continue that run, or another file name to start a new one."
+            )
+        state = read_tensors(path, "extra.")
+        if "generator" not in state:
+            raise CheckpointError(
+                f"{name} holds a finished model without its training state, so it cannot be "
+                "continued: choose another file name."
+            )
+        self.model.load_state_dict(load_checkpoint(path).state_dict())
+        self.sampler.load_state_dict(_under("sampler.", state))
+        self.generator.set_state(state["generator"])
+        device = self.model.device
+        self.step = header["info"]["step"]
+        self.history = header["info"]["history"]
+        self.seconds = float(state["seconds"])
+        self._summed = int(state["summed"])
+        self._sums = {key: value.to(device) for key, value in _under("sums.", state).items()}
+        self._prior_spins = state["prior_spins"].to(device)
+        if "previous_spins" in state:
+            self._previous_spins = state["previous_spins"].to(device)
+        optimizer: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in _under("optimizer.", state).items():
+            index, field = key.split(".")
+            optimizer.setdefault(int(index), {})[field] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+
+
+def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
