@@ -17,6 +17,7 @@ All three are classical.  The lessons choose with ``QDVAE_SAMPLER``.
 """
 
 import os
+import random
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -153,10 +154,7 @@ class GibbsSampler(SpinSampler):
         self.beta = beta
         super().__init__(grbm, graph, seed)
 
-        plain = nx.Graph()
-        plain.add_nodes_from(grbm.nodes)
-        plain.add_edges_from(grbm.edges)
-        colours = colouring(graph if graph is not None else plain)
+        colours = colouring(graph if graph is not None else _plain_graph(grbm))
         by_colour = sorted(range(grbm.n_nodes), key=lambda i: (colours[grbm.idx_to_node[i]], i))
         sizes = np.unique([colours[node] for node in grbm.nodes], return_counts=True)[1]
         ends = np.cumsum(sizes).tolist()
@@ -287,6 +285,27 @@ class GibbsSampler(SpinSampler):
         self._generator.set_state(state["generator"].cpu())
 
 
+def _plain_graph(grbm: GraphRestrictedBoltzmannMachine) -> nx.Graph:
+    plain = nx.Graph()
+    plain.add_nodes_from(grbm.nodes)
+    plain.add_edges_from(grbm.edges)
+    return plain
+
+
+def _elimination_order(grbm: GraphRestrictedBoltzmannMachine) -> tuple[int, list]:
+    """A bound on the treewidth with its order of elimination, the same one at every call."""
+    import dwave.graphs as dg
+
+    # The heuristic breaks ties with Python's global random numbers, and the order decides which
+    # samples a seed gives.
+    state = random.getstate()
+    random.seed(0)
+    try:
+        return dg.min_fill_heuristic(_plain_graph(grbm))
+    finally:
+        random.setstate(state)
+
+
 class ExactSampler(SpinSampler):
     """Independent exact samples by tree decomposition (dwave-samplers), for small graphs.
 
@@ -312,15 +331,10 @@ class ExactSampler(SpinSampler):
         seed: int = 0,
         graph: QPUGraph | None = None,
     ) -> None:
-        import dwave.graphs as dg
-
         super().__init__(grbm, graph, seed)
         self.num_reads = num_reads
         self.beta = beta
-        plain = nx.Graph()
-        plain.add_nodes_from(grbm.nodes)
-        plain.add_edges_from(grbm.edges)
-        self.treewidth, self._elimination_order = dg.min_fill_heuristic(plain)
+        self.treewidth, self._elimination_order = _elimination_order(grbm)
         if self.treewidth > _MAX_TREEWIDTH:
             raise SamplerError(
                 f"This graph of {grbm.n_nodes} nodes has treewidth {self.treewidth} or less by our "

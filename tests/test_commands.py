@@ -1,0 +1,121 @@
+"""The commands that work without a notebook, and the profiles."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from qdvae_helpers.checkpoints import load_checkpoint
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.profiles import PROFILES, current_profile
+from qdvae_helpers.run import execute, source_hash
+from qdvae_helpers.run import main as run_main
+from qdvae_helpers.train import main as train_main
+
+
+@pytest.fixture(autouse=True)
+def small_and_offline(monkeypatch, tmp_path):
+    monkeypatch.setenv("QDVAE_PROFILE", "fast")
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "0")
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path / "nothing"))
+
+
+def test_profiles_are_chosen_by_name(monkeypatch):
+    assert current_profile() is PROFILES["fast"]
+    monkeypatch.setenv("QDVAE_PROFILE", "")
+    assert current_profile() is PROFILES["lesson"]
+    monkeypatch.setenv("QDVAE_PROFILE", "quick")
+    with pytest.raises(SettingError, match="'quick' is not a profile: choose one of fast, lesson"):
+        current_profile()
+
+
+def test_train_writes_a_model_a_log_and_cleans_up(tmp_path):
+    output, log = tmp_path / "model.safetensors", tmp_path / "log.jsonl"
+    arguments = ["--output", str(output), "--log", str(log), "--steps", "8", "--spins", "12"]
+    assert train_main([*arguments, "--device", "cpu"]) == 0
+    model = load_checkpoint(output)
+    assert model.n_spins == 12
+    assert model.info["profile"] == "fast"
+    assert model.info["step"] == 8
+    assert json.loads(log.read_text().splitlines()[-1])["step"] == 8
+    assert {p.name for p in tmp_path.iterdir()} == {"model.safetensors", "log.jsonl"}
+
+
+def test_an_interrupted_train_command_continues(tmp_path):
+    output = tmp_path / "model.safetensors"
+    command = [sys.executable, "-m", "qdvae_helpers.train", "--output", str(output)]
+    command += ["--steps", "4000", "--spins", "12", "--device", "cpu"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    for line in process.stdout:
+        if line.startswith("step"):  # the first report is out: now interrupt as Ctrl-C does
+            process.send_signal(2)
+            break
+    rest = process.stdout.read()
+    assert process.wait() == 3
+    assert "saved to model.part.safetensors" in rest
+    assert not output.exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Continuing at step" in again.stdout
+    assert output.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--spins", "9999"], "between 1 and 4594"),
+        (["--sampler", "qpuu"], "There is no sampler 'qpuu'"),
+        (["--device", "tpu"], "There is no device 'tpu'"),
+        (["--graph", "nowhere.json"], "Cannot read the graph nowhere.json"),
+    ],
+)
+def test_wrong_arguments_end_with_one_clear_line(arguments, message, tmp_path, capsys):
+    assert train_main(["--output", str(tmp_path / "m.safetensors"), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def notebook(tmp_path, *cells) -> Path:
+    content = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+    nbformat.write(content, tmp_path / "x.ipynb")
+    return tmp_path / "x.ipynb"
+
+
+def test_run_shows_progress_and_keeps_results(tmp_path, capsys):
+    code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+    path = notebook(tmp_path, "print('hello from the kernel')", code)
+    before = path.read_text()
+    execute(path, tmp_path / "build", store=False)
+    assert "hello from the kernel" in capsys.readouterr().out
+    assert (tmp_path / "build" / "x.png").read_bytes().startswith(b"\x89PNG")
+    done = nbformat.read(tmp_path / "build" / "x.ipynb", as_version=4)
+    assert done.cells[0].outputs[0].text == "hello from the kernel\n"
+    assert path.read_text() == before
+
+
+def test_run_keeps_what_a_failing_notebook_reached(tmp_path):
+    path = notebook(tmp_path, "print('first')", "1 / 0")
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        execute(path, tmp_path / "build", store=False)
+    assert "first" in (tmp_path / "build" / "x.ipynb").read_text()
+
+
+def test_run_stores_only_the_lesson_profile_and_known_lessons():
+    with pytest.raises(SystemExit):
+        run_main(["--store", "05_training_the_qdvae"])  # the profile is 'fast' here
+    with pytest.raises(SystemExit):
+        run_main(["99_nothing"])
+
+
+def test_the_source_hash_sees_code_and_not_outputs(tmp_path):
+    path = notebook(tmp_path, "a = 1")
+    first = nbformat.read(path, as_version=4)
+    second = nbformat.read(path, as_version=4)
+    second.cells[0].outputs = [nbformat.v4.new_output("stream", text="x")]
+    assert source_hash(first) == source_hash(second)
+    second.cells[0].source = "a = 2"
+    assert source_hash(first) != source_hash(second)

@@ -1,0 +1,89 @@
+"""Images and where they come from, also when something is wrong with them."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+
+from qdvae_helpers.data import MNIST_SHA256, load_images
+from qdvae_helpers.errors import DataError, SettingError
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise socket.gaierror("no network in this test")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "1")
+
+
+def test_real_mnist_has_the_published_counts(real_mnist):
+    train, test = load_images("mnist", "train"), load_images("mnist", "test")
+    assert train.images.shape == (60_000, 1, 28, 28)
+    assert test.images.shape == (10_000, 1, 28, 28)
+    assert train.images.dtype == torch.float32
+    assert (train.images.min(), train.images.max()) == (0, 1)
+    assert torch.bincount(test.labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
+    ]  # fmt: skip
+    assert train.source == "MNIST train, 60,000 images"
+
+
+def test_digits_are_split_without_overlap():
+    train, test = load_images("digits", "train"), load_images("digits", "test")
+    assert len(train.images) + len(test.images) == 1797
+    assert train.images.shape[1:] == (1, 28, 28)
+    assert 0 <= train.images.min() <= train.images.max() <= 1
+    assert train.images[:, :, :4].abs().max() == 0  # the margin that MNIST has, too
+
+
+def test_without_mnist_and_network_the_small_digits_are_announced(
+    no_network, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    images = load_images("mnist", "train", limit=10)
+    assert "scikit-learn" in images.source
+    printed = capsys.readouterr().out
+    assert "MNIST is not here (download failed" in printed
+    assert printed.count("\n") == 1
+    assert not list(tmp_path.rglob("*ubyte*"))  # no half downloads
+
+
+def test_downloads_can_be_switched_off(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "0")
+    load_images("mnist", limit=1)
+    assert "downloads are switched off" in capsys.readouterr().out
+
+
+def test_a_read_only_data_folder_is_named_and_survived(monkeypatch, tmp_path, capsys):
+    def refuse(self, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "1")
+    monkeypatch.setattr(Path, "mkdir", refuse)  # chmod would not stop a test that runs as root
+    assert "scikit-learn" in load_images("mnist", limit=1).source
+    assert "read-only; point QDVAE_DATA" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["truncated", "altered"])
+def test_a_damaged_file_is_named_with_its_remedy(damage, monkeypatch, tmp_path):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in MNIST_SHA256:
+        (raw / name).write_bytes(b"" if damage == "truncated" else b"\0" * 2000)
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte is truncated or altered.*Delete"):
+        load_images("mnist", "train")
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    with pytest.raises(SettingError, match="'mnist' or 'digits'"):
+        load_images("minst")
+    with pytest.raises(SettingError, match="'train' or 'test'"):
+        load_images("digits", "valid")
+    with pytest.raises(SettingError, match="at least one image"):
+        load_images("digits", limit=0)

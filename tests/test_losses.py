@@ -1,0 +1,146 @@
+"""The losses against exact sums over all spin strings."""
+
+import math
+
+import pytest
+import torch
+from conftest import random_grbm
+from dwave.plugins.torch.models.losses.kl_divergence import pseudo_kl_divergence_loss
+
+from qdvae_helpers.evaluate import (
+    chain_efficiency,
+    dead_spins,
+    enumerate_states,
+    moment_gap,
+)
+from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.losses import (
+    encoder_entropy,
+    kl_loss,
+    mmd_loss,
+    nll_loss,
+    reconstruction_loss,
+    spin_kernel,
+)
+
+
+@pytest.fixture
+def grbm8(qpu):
+    return random_grbm(densest_subgraph(qpu, 8), seed=1)
+
+
+def exact_kl(logits, grbm):
+    """``sum_s q(s) (log q(s) - log p(s))`` by enumeration, differentiable."""
+    states = enumerate_states(grbm).states
+    log_q = torch.nn.functional.logsigmoid(states * logits.unsqueeze(1)).sum(-1)  # (B, 2^n)
+    energy = grbm(states)
+    log_p = -energy - torch.logsumexp(-energy, 0)
+    return (log_q.exp() * (log_q - log_p)).sum(1).mean()
+
+
+def prior_samples(grbm, m, seed=0):
+    exact = enumerate_states(grbm)
+    generator = torch.Generator().manual_seed(seed)
+    chosen = torch.multinomial(exact.probabilities, m, replacement=True, generator=generator)
+    return exact.states[chosen]
+
+
+def gradients(loss, *parameters):
+    return torch.autograd.grad(loss, parameters)
+
+
+def test_kl_has_the_gradient_of_the_exact_divergence(grbm8):
+    logits = torch.randn(5, 8, requires_grad=True)
+    parameters = (logits, grbm8.linear, grbm8.quadratic)
+    exact = gradients(exact_kl(logits, grbm8), *parameters)
+    samples = prior_samples(grbm8, 400_000)
+    ours = gradients(kl_loss(logits, grbm8, samples), *parameters)
+    torch.testing.assert_close(ours[0], exact[0], rtol=1e-4, atol=1e-5)  # no sampling noise
+    for mine, truth in zip(ours[1:], exact[1:], strict=True):
+        assert (mine - truth).abs().max() < 5 / math.sqrt(400_000)
+
+
+def test_kl_is_the_divergence_minus_the_prior_entropy(grbm8):
+    logits = torch.randn(5, 8)
+    p = enumerate_states(grbm8).probabilities
+    prior_entropy = float(-(p * p.log()).sum())
+    ours = kl_loss(logits, grbm8, prior_samples(grbm8, 400_000))
+    assert float(ours.detach()) + prior_entropy == pytest.approx(
+        float(exact_kl(logits, grbm8).detach()), abs=0.02
+    )
+
+
+def test_the_plugins_pseudo_kl_underweights_the_entropy(qpu):
+    # The reason for our own: with nothing to learn (zero logits, zero energy) the entropy is
+    # n log 2, and the plugin counts a single spin's.
+    grbm = random_grbm(densest_subgraph(qpu, 32), seed=0, scale=0.0)
+    logits, spins = torch.zeros(4, 32), torch.ones(4, 32)
+    ours = kl_loss(logits, grbm, spins)
+    plugin = pseudo_kl_divergence_loss(spins, logits, spins, grbm)
+    assert float(ours) == pytest.approx(-32 * math.log(2), rel=1e-5)
+    assert float(plugin) == pytest.approx(-math.log(2), rel=1e-5)
+
+
+def test_entropy_agrees_with_torch():
+    logits = 3 * torch.randn(7, 5)
+    truth = torch.distributions.Bernoulli(logits=logits).entropy().sum(1).mean()
+    assert float(encoder_entropy(logits)) == pytest.approx(float(truth), rel=1e-5)
+
+
+def test_nll_has_the_gradient_of_the_exact_likelihood_and_spares_the_encoder(grbm8):
+    spins = torch.where(torch.rand(50, 8) > 0.4, 1.0, -1.0).requires_grad_()
+    parameters = (grbm8.linear, grbm8.quadratic)
+    log_z = torch.logsumexp(-grbm8(enumerate_states(grbm8).states), 0)
+    exact = gradients(grbm8(spins.detach()).mean() + log_z, *parameters)
+    loss = nll_loss(grbm8, spins, prior_samples(grbm8, 400_000))
+    assert torch.autograd.grad(loss, spins, retain_graph=True, allow_unused=True)[0] is None
+    assert loss.dim() == 0
+    for mine, truth in zip(gradients(loss, *parameters), exact, strict=True):
+        assert (mine - truth).abs().max() < 5 / math.sqrt(400_000)
+
+
+def test_reconstruction_sums_over_pixels_and_averages_over_images_and_draws():
+    images = torch.rand(3, 1, 28, 28)
+    logits = torch.randn(3, 2, 1, 28, 28)
+    p = torch.sigmoid(logits)
+    x = images.unsqueeze(1)
+    truth = -(x * p.log() + (1 - x) * (1 - p).log()).sum((-1, -2, -3)).mean()
+    assert float(reconstruction_loss(logits, images)) == pytest.approx(float(truth), rel=1e-4)
+
+
+def test_mmd_separates_and_stays_finite_on_collapsed_spins():
+    kernel = spin_kernel(32)
+    noise = torch.where(torch.rand(400, 32) > 0.5, 1.0, -1.0)
+    biased = torch.where(torch.rand(200, 32) > 0.3, 1.0, -1.0)
+    same = float(mmd_loss(noise[:200], noise[200:], kernel))
+    other = float(mmd_loss(noise[:200], biased, kernel))
+    assert abs(same) < 0.02 < other
+    collapsed = torch.ones(10, 32)
+    assert float(mmd_loss(collapsed, collapsed, kernel)) == pytest.approx(0, abs=1e-5)
+
+
+def test_mmd_against_a_double_loop():
+    x, y = torch.sign(torch.randn(6, 8)), torch.sign(torch.randn(5, 8))
+
+    def k(a, b):
+        d = float((a - b).square().sum())
+        return sum(math.exp(-d / (16 * 2.0**w)) for w in range(-3, 4))
+
+    xx = sum(k(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j) / 30
+    yy = sum(k(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j) / 20
+    xy = sum(k(a, b) for a in x for b in y) / 30
+    assert float(mmd_loss(x, y, spin_kernel(8))) == pytest.approx(xx + yy - 2 * xy, abs=1e-4)
+
+
+def test_diagnostics_tell_good_from_bad(grbm8):
+    alive = 4 * torch.randn(100, 8)
+    assert dead_spins(alive) == 0
+    alive[:, :3] = 1.0
+    assert dead_spins(alive) == 3
+
+    p = prior_samples(grbm8, 20_000)
+    at_optimum = moment_gap(grbm8, 40 * prior_samples(grbm8, 20_000, seed=1), p)
+    assert at_optimum < 0.02 < moment_gap(grbm8, torch.zeros(10, 8), p)
+
+    assert chain_efficiency(grbm8, p, prior_samples(grbm8, 20_000, seed=2)) > 0.95
+    assert chain_efficiency(grbm8, p, p) == 0

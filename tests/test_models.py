@@ -1,0 +1,58 @@
+"""Encoder, spins, decoder."""
+
+import pytest
+import torch
+
+from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.models import QDVAE, SpinDiscretiser
+from qdvae_helpers.samplers import make_sampler
+
+
+@pytest.fixture
+def model(qpu):
+    return QDVAE(densest_subgraph(qpu, 24), (32,)).eval()
+
+
+def test_shapes_and_ranges_of_the_public_methods(model):
+    images = torch.rand(5, 1, 28, 28)
+    logits = model.encode(images)
+    spins = model.spins(logits)
+    assert logits.shape == spins.shape == (5, model.n_spins) == (5, 24)
+    assert set(spins.unique().tolist()) <= {-1.0, 1.0}
+    for pictures in (model.decode(spins), model.reconstruct(images)):
+        assert pictures.shape == (5, 1, 28, 28)
+        assert 0 <= pictures.min() <= pictures.max() <= 1
+
+
+def test_spins_have_the_mean_that_their_logits_say():
+    logits = torch.tensor([[-3.0, -1.0, 0.0, 0.5, 4.0]])
+    spins = SpinDiscretiser(tau=0.5, hard=False).eval()(logits, 100_000)
+    assert spins.shape == (1, 100_000, 5)
+    assert (spins.mean(1) - torch.tanh(logits / 2)).abs().max() < 5 / 100_000**0.5
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_training_spins_carry_a_gradient(hard):
+    logits = torch.zeros(4, 6, requires_grad=True)
+    spins = SpinDiscretiser(tau=0.5, hard=hard).train()(logits, 2)
+    assert (set(spins.detach().unique().tolist()) == {-1.0, 1.0}) == hard
+    spins.sum().backward()
+    assert (logits.grad > 0).all()
+
+
+def test_generate_repeats_with_its_seed_and_not_without(model):
+    first = model.generate(3, seed=1)
+    assert first.shape == (3, 1, 28, 28)
+    assert torch.equal(first, model.generate(3, seed=1))
+    assert not torch.equal(first, model.generate(3, seed=2))
+    assert not torch.equal(model.generate(3), model.generate(3))
+
+
+def test_generate_takes_any_sampler_and_any_number(model):
+    sampler = make_sampler(model.grbm, "gibbs", num_samples=4, graph=model.graph)
+    assert model.generate(10, sampler=sampler).shape == (10, 1, 28, 28)
+
+
+def test_the_prior_starts_almost_empty(model):
+    assert model.grbm.quadratic.abs().max() < 0.05
+    assert model.grbm.linear.abs().max() == 0

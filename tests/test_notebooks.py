@@ -1,0 +1,103 @@
+"""What every committed notebook must be, checked without running it."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from qdvae_helpers.run import source_hash
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def raw(path) -> dict:
+    """The file as it is: nbformat would repair some faults in silence."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def code(raw) -> list[dict]:
+    return [cell for cell in raw["cells"] if cell["cell_type"] == "code"]
+
+
+@pytest.fixture
+def prose(raw) -> str:
+    return "\n".join("".join(c["source"]) for c in raw["cells"] if c["cell_type"] == "markdown")
+
+
+def test_there_are_lessons():
+    assert NOTEBOOKS
+
+
+def test_the_file_is_valid_and_its_cells_have_unique_ids(path, raw):
+    ids = [cell.get("id") for cell in raw["cells"]]
+    assert all(ids)
+    assert len(set(ids)) == len(ids)
+    nbformat.validate(nbformat.read(path, as_version=4))
+    assert "widgets" not in raw["metadata"]
+
+
+def test_outputs_are_those_of_one_run_of_the_present_code(path, raw, code):
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    stored = raw["metadata"]["qdvae"]
+    assert stored["profile"] == "lesson"
+    now = source_hash(nbformat.read(path, as_version=4))
+    assert stored["source_hash"] == now, "code changed since: run `make notebooks`"
+    text = json.dumps([cell["outputs"] for cell in code])
+    assert "MNIST" in text
+    assert "scikit-learn digits" not in text
+
+
+def test_no_cell_failed_or_warned(code):
+    for cell in code:
+        for output in cell["outputs"]:
+            assert output["output_type"] != "error"
+            assert output.get("name") != "stderr", output
+
+
+def test_every_figure_has_alternative_text(code):
+    figures = 0
+    for cell in code:
+        for output in cell["outputs"]:
+            if "image/png" in output.get("data", {}):
+                figures += 1
+                tag = "".join(output["data"]["text/html"])
+                assert re.search(r'<img alt="[^"]{15,}"', tag)
+    assert figures
+
+
+def test_cells_are_short(code):
+    lengths = sorted(len("".join(cell["source"]).splitlines()) for cell in code)
+    assert lengths[len(lengths) // 2] <= 6
+    assert lengths[int(0.9 * (len(lengths) - 1))] <= 15
+    assert lengths[-1] <= 30
+
+
+def test_the_lesson_opens_with_aims_and_closes_with_takeaways(raw):
+    first, last = ("".join(raw["cells"][i]["source"]) for i in (0, -1))
+    assert first.startswith("# ")
+    for part in ("After it you can", "You need", "Time:"):
+        assert part in first
+    assert "What to take away" in last
+    assert last.count("<details>") >= 3
+
+
+def test_local_links_lead_somewhere(path, prose):
+    for target in re.findall(r"\]\(([^)#\s]+)", prose):
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_no_path_of_the_authors_machine_is_shown(raw):
+    text = json.dumps(raw)
+    for trace in ("/root/", "/home/", "site-packages", "/work/"):
+        assert trace not in text

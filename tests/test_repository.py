@@ -1,0 +1,80 @@
+"""The files around the code agree with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).resolve().parent.parent
+CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
+
+
+@pytest.fixture(scope="module")
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def requirements(project) -> dict[str, Requirement]:
+    everything = project["dependencies"] + project["optional-dependencies"]["dev"]
+    return {canonicalize_name(Requirement(r).name): Requirement(r) for r in everything}
+
+
+def pinned() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if "==" in line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def test_every_dependency_is_pinned_inside_its_range(requirements):
+    versions = pinned()
+    for name, requirement in requirements.items():
+        assert requirement.specifier.contains(versions[name]), name
+
+
+def test_colabs_versions_satisfy_the_ranges_and_a_broken_pair_does_not(requirements):
+    colab = {"torch": "2.11.0", "torchvision": "0.26.0", "numpy": "2.1.3", "ipywidgets": "7.7.1"}
+    for name, version in colab.items():
+        assert requirements[name].specifier.contains(version), name
+    for broken in ("2.13.0", "2.13.0+cpu"):
+        assert not requirements["torch"].specifier.contains(broken)
+
+
+def test_the_conda_environment_names_the_same_packages_and_ranges(project):
+    text = (ROOT / "environment.yml").read_text()
+    entries = re.findall(r"^\s+- ([a-z][\w-]*[<>=!][^\s]*)$", text, re.MULTILINE)
+    conda = {}
+    for entry in entries:
+        name, specifier = re.match(r"([\w-]+)(.*)", entry).groups()
+        conda[CONDA_NAMES.get(name, name)] = specifier
+    conda.pop("python")
+    ours = {Requirement(r).name: str(Requirement(r).specifier) for r in project["dependencies"]}
+    assert set(conda) == set(ours)
+    for name, specifier in ours.items():
+        assert set(conda[name].split(",")) == set(specifier.split(",")), name
+
+
+def test_binder_uses_the_same_file():
+    assert (ROOT / "binder" / "environment.yml").resolve() == ROOT / "environment.yml"
+
+
+def test_importing_the_package_loads_no_heavy_library():
+    code = "import qdvae_helpers, sys; print({'torch', 'dwave', 'numpy'} & set(sys.modules))"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "set()"
+
+
+def test_every_public_name_has_a_docstring():
+    import ast
+
+    for path in (ROOT / "qdvae_helpers").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        assert ast.get_docstring(tree), path.name
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"

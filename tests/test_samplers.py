@@ -1,0 +1,191 @@
+"""Every sampler against the exact distribution, and what the seam promises.
+
+A moment estimated from M independent samples has a standard error that is known exactly here, so
+each comparison is a z-score.  The limits are far enough out that a right sampler passes with every
+seed in practice, and one test shows that a sampler which is 10 % too cold does not.
+"""
+
+import pytest
+import torch
+from conftest import random_grbm
+from dwave.plugins.torch.samplers import TorchSampler
+
+from qdvae_helpers.errors import SamplerError, SettingError
+from qdvae_helpers.evaluate import enumerate_states
+from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.samplers import DeviceSampler, GibbsSampler, SimulatedQPU, make_sampler
+
+
+def z_scores(grbm, spins, beta=1.0, given=None):
+    """Deviation of all first and pair moments from the exact ones, in standard errors."""
+    exact = enumerate_states(grbm, beta)
+    states, p = exact.states, exact.probabilities
+    if given is not None:  # condition on clamped spins
+        match = ((states == given) | given.isnan()).all(1)
+        p = torch.where(match, p, 0)
+        p = p / p.sum()
+    truth = p @ grbm.sufficient_statistics(states).double()
+    estimate = grbm.sufficient_statistics(spins).double().mean(0)
+    error = ((1 - truth**2).clamp(min=1e-12) / len(spins)).sqrt()
+    return ((estimate - truth) / error)[1 - truth**2 > 1e-9]
+
+
+@pytest.mark.parametrize("n", [12, 16])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_gibbs_agrees_with_enumeration(qpu, n, seed):
+    graph = densest_subgraph(qpu, n)
+    grbm = random_grbm(graph, seed=n + seed)
+    sampler = make_sampler(grbm, "gibbs", num_samples=20_000, seed=seed, graph=graph)
+    z = z_scores(grbm, sampler.sample(sweeps=300))
+    assert z.abs().max() < 4.5
+    assert 0.5 < z.square().mean() < 2.0  # neither biased nor suspiciously good
+
+
+def test_the_comparison_notices_a_sampler_that_is_too_cold(grbm12, graph12):
+    cold = make_sampler(grbm12, "gibbs", num_samples=20_000, beta=1.1, graph=graph12)
+    assert z_scores(grbm12, cold.sample(sweeps=300)).abs().max() > 8
+
+
+def test_gibbs_after_burn_in_agrees_with_enumeration(grbm12, graph12):
+    sampler = make_sampler(grbm12, "gibbs", num_samples=20_000, seed=5, graph=graph12)
+    assert z_scores(grbm12, sampler.burn_in(300)).abs().max() < 4.5
+
+
+def test_gibbs_draws_the_free_spins_given_the_clamped_ones(grbm12, graph12):
+    given = torch.full((12,), float("nan"))
+    given[[0, 3, 7]] = torch.tensor([1.0, -1.0, 1.0])
+    sampler = make_sampler(grbm12, "gibbs", num_samples=10, seed=2, graph=graph12)
+    before = sampler.state_dict()["bits"]
+    spins = sampler.sample(given.repeat(20_000, 1), sweeps=300)
+    assert (spins[:, [0, 3, 7]] == given[[0, 3, 7]]).all()
+    assert z_scores(grbm12, spins, given=given).abs().max() < 4.5
+    assert torch.equal(before, sampler.state_dict()["bits"])  # persistent chains left alone
+
+
+def test_exact_sampler_agrees_with_enumeration(grbm12, graph12):
+    sampler = make_sampler(grbm12, "exact", num_samples=10_000, graph=graph12)
+    assert z_scores(grbm12, sampler.sample()).abs().max() < 4.5
+    truth = enumerate_states(grbm12).log_partition_function
+    assert sampler.log_partition_function() == pytest.approx(truth, abs=1e-4)
+
+
+def test_simulated_qpu_agrees_with_enumeration_once_calibrated(grbm12, graph12):
+    sampler = make_sampler(grbm12, "annealer", num_samples=4000, graph=graph12)
+    # The temperature is estimated, so allow for an error of 3 % on top of the sampling noise.
+    assert z_scores(grbm12, sampler.sample()).square().mean() < 4
+
+
+def test_calibration_finds_the_hidden_temperature(qpu):
+    graph = densest_subgraph(qpu, 64)
+    for seed in range(3):
+        device = SimulatedQPU(graph, seed=seed)
+        sampler = DeviceSampler(random_grbm(graph, 0), device, 1000, seed=seed, graph=graph)
+        assert 1 / sampler.prefactor == pytest.approx(device._hidden_beta, rel=0.05)
+
+
+def test_enumeration_against_a_calculation_by_hand(qpu):
+    graph = densest_subgraph(qpu, 2)
+    grbm = random_grbm(graph, 0)
+    (h0, h1), (j,) = grbm.linear.tolist(), grbm.quadratic.tolist()
+    weights = {
+        (a, b): torch.tensor(-(h0 * a + h1 * b + j * a * b)).exp().item()
+        for a in (-1, 1)
+        for b in (-1, 1)
+    }
+    exact = enumerate_states(grbm)
+    for state, p in zip(exact.states.tolist(), exact.probabilities.tolist(), strict=True):
+        assert p == pytest.approx(weights[tuple(state)] / sum(weights.values()), rel=1e-5)
+
+
+def test_enumeration_ends_at_twenty_spins(qpu):
+    grbm = random_grbm(densest_subgraph(qpu, 21), 0)
+    with pytest.raises(SettingError, match="at most 20"):
+        enumerate_states(grbm)
+
+
+@pytest.mark.parametrize("kind", ["gibbs", "annealer", "exact"])
+def test_what_the_seam_promises(kind, grbm12, graph12):
+    def build(seed):
+        return make_sampler(grbm12, kind, num_samples=50, seed=seed, graph=graph12)
+
+    sampler = build(1)
+    assert isinstance(sampler, TorchSampler)
+    first, second = sampler.sample(), sampler.sample()
+    assert first.shape == (50, 12)
+    assert first.dtype == torch.float32
+    assert set(first.unique().tolist()) == {-1.0, 1.0}
+    assert not torch.equal(first, second)
+    again = build(1)
+    assert torch.equal(first, again.sample())
+    assert torch.equal(second, again.sample())
+    assert not torch.equal(first, build(2).sample())
+    provenance = sampler.provenance
+    assert provenance.kind == kind
+    assert provenance.graph_hash == graph12.hash in str(provenance)
+    assert "quantum" not in str(provenance)
+
+
+@pytest.mark.parametrize("kind", ["gibbs", "annealer", "exact"])
+def test_parameters_are_read_at_every_call(kind, grbm12, graph12):
+    sampler = make_sampler(grbm12, kind, num_samples=100, graph=graph12)
+    grbm12.quadratic.data.zero_()
+    grbm12.linear.data = torch.full((12,), -5.0)
+    assert sampler.sample().mean() > 0.99
+
+
+@pytest.mark.parametrize("kind", ["gibbs", "exact"])
+def test_a_saved_state_continues_the_same_sequence(kind, grbm12, graph12):
+    sampler = make_sampler(grbm12, kind, num_samples=20, seed=1, graph=graph12)
+    sampler.sample()
+    state = sampler.state_dict()
+    expected = sampler.sample()
+    other = make_sampler(grbm12, kind, num_samples=20, seed=1, graph=graph12)
+    other.load_state_dict(state)
+    assert torch.equal(other.sample(), expected)
+
+
+def test_gibbs_moves_to_another_device_as_a_copy(grbm12, graph12):
+    sampler = make_sampler(grbm12, "gibbs", num_samples=20, graph=graph12)
+    moved = sampler.to("cpu")
+    assert moved.sample().shape == (20, 12)
+    if torch.cuda.is_available():
+        on_gpu = GibbsSampler(grbm12.to("cuda"), 20, graph=graph12)
+        assert on_gpu.sample().device.type == "cuda"
+
+
+def test_wrong_requests_are_refused_with_a_remedy(qpu, grbm12, graph12, monkeypatch):
+    with pytest.raises(SettingError, match="gibbs, annealer, exact"):
+        make_sampler(grbm12, "qpuu")
+    monkeypatch.setenv("QDVAE_SAMPLER", "nonsense")
+    with pytest.raises(SettingError, match="QDVAE_SAMPLER"):
+        make_sampler(grbm12)
+    with pytest.raises(SamplerError, match="same order"):
+        make_sampler(grbm12, "gibbs", graph=densest_subgraph(qpu, 13))
+    with pytest.raises(SamplerError, match="must both be 1 or more"):
+        make_sampler(grbm12, "gibbs", num_samples=0)
+    gibbs = make_sampler(grbm12, "gibbs", graph=graph12)
+    with pytest.raises(SamplerError, match=r"give \(chains, 12\)"):
+        gibbs.sample(torch.zeros(3, 11))
+    with pytest.raises(SamplerError, match="NaN where a spin is free"):
+        gibbs.sample(torch.zeros(3, 12))
+    other = make_sampler(grbm12, "gibbs", num_samples=3, graph=graph12)
+    with pytest.raises(SamplerError, match="same number of chains"):
+        gibbs.load_state_dict(other.state_dict())
+    with pytest.raises(SamplerError, match="cannot clamp"):
+        make_sampler(grbm12, "exact", graph=graph12).sample(torch.zeros(1, 12))
+
+
+def test_a_graph_too_large_for_exact_sampling_is_refused(qpu):
+    graph = densest_subgraph(qpu, 128)
+    with pytest.raises(SamplerError, match="treewidth"):
+        make_sampler(random_grbm(graph, 0), "exact", graph=graph)
+
+
+def test_the_simulated_qpu_enforces_its_ranges(grbm12, graph12):
+    grbm12.quadratic.data[0] = 1.5
+    sampler = make_sampler(grbm12, "annealer", graph=graph12, prefactor=1.0)
+    with pytest.raises(SamplerError, match=r"J = 1.5 is outside the device's range \[-2, 1\]"):
+        sampler.sample()
+    device = SimulatedQPU(graph12)
+    with pytest.raises(SamplerError, match="h = -7 is outside"):
+        device.sample_ising({graph12.nodes[0]: -7.0}, {}, num_reads=1)

@@ -1,0 +1,163 @@
+"""Training: that it learns, and that nothing is lost when it stops."""
+
+import signal
+
+import pytest
+import torch
+
+from qdvae_helpers.errors import CheckpointError, SettingError
+from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.profiles import PROFILES
+from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.training import TrainConfig, fit
+
+
+@pytest.fixture(scope="module")
+def graph(qpu):
+    return densest_subgraph(qpu, 16)
+
+
+def new_model(graph, seed=0):
+    torch.manual_seed(seed)
+    return QDVAE(graph, (32,))
+
+
+def short(**changes):
+    values = {"steps": 30, "batch_size": 50, "report_every": 10, "kl_weight": 1.0}
+    return TrainConfig(**(values | changes))
+
+
+def run(model, digits, config, **options):
+    return fit(model, digits, config, progress=False, **options)
+
+
+def same_parameters(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("recipe", ["elbo", "mmd"])
+def test_training_improves_reconstruction_and_moves_the_prior(recipe, graph, digits):
+    model = new_model(graph)
+    before = model.grbm.quadratic.detach().clone()
+    result = run(model, digits, short(recipe=recipe, steps=150), validation=digits)
+    assert result.finished
+    assert not model.training
+    first, last = result.history[0], result.history[-1]
+    assert last["reconstruction"] < 0.8 * first["reconstruction"]
+    assert last["validation"] < 0.8 * first["validation"]
+    moved = (model.grbm.quadratic.detach() - before).square().mean().sqrt()
+    assert moved > before.square().mean().sqrt()
+    assert model.info["step"] == 150
+    assert model.info["sampler"]["kind"] == "gibbs"
+    assert "scikit-learn" in model.info["data"]
+
+
+def test_the_same_seed_gives_the_same_model(graph, digits):
+    models = [new_model(graph) for _ in range(2)]
+    for model in models:
+        run(model, digits, short())
+    assert same_parameters(*models)
+
+
+@pytest.mark.parametrize("stop_at", [10, 17])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(stop_at, graph, digits, tmp_path, capsys):
+    reference = new_model(graph)
+    expected = run(reference, digits, short())
+
+    path = tmp_path / "run.safetensors"
+    steps = iter(range(1, 1000))
+    stopped = run(
+        new_model(graph),
+        digits,
+        short(),
+        checkpoint=path,
+        should_stop=lambda: next(steps) == stop_at,
+    )
+    assert not stopped.finished
+    assert f"Stopped at step {stop_at} of 30; saved to run.safetensors" in capsys.readouterr().out
+
+    # another model, another sampler, other random numbers: everything comes from the file
+    resumed = new_model(graph, seed=99)
+    result = run(resumed, digits, short(), checkpoint=path)
+    assert result.finished
+    assert same_parameters(resumed, reference)
+    comparable = [
+        [{k: v for k, v in r.items() if k != "seconds"} for r in h]
+        for h in (result.history, expected.history)
+    ]
+    assert comparable[0] == comparable[1]
+    assert [p.name for p in tmp_path.iterdir()] == ["run.safetensors"]  # no temporary files
+
+
+def test_ctrl_c_finishes_the_step_saves_and_returns(graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    before = signal.getsignal(signal.SIGINT)
+
+    def press(record):
+        if record["step"] == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    result = run(new_model(graph), digits, short(), checkpoint=path, on_report=press)
+    assert not result.finished
+    assert signal.getsignal(signal.SIGINT) is before
+    resumed = new_model(graph)
+    assert run(resumed, digits, short(), checkpoint=path).finished
+    reference = new_model(graph)
+    run(reference, digits, short())
+    assert same_parameters(resumed, reference)
+
+
+def test_a_finished_run_is_not_trained_again(graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    first = new_model(graph)
+    run(first, digits, short(), checkpoint=path)
+    again = new_model(graph, seed=5)
+    result = run(again, digits, short(), checkpoint=path)
+    assert result.finished
+    assert len(result.history) == 3
+    assert same_parameters(first, again)
+
+
+def test_a_checkpoint_of_another_run_is_refused_by_name(qpu, graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(new_model(graph), digits, short(), checkpoint=path)
+    other_graph = densest_subgraph(qpu, 17)
+    with pytest.raises(CheckpointError, match=r"run.safetensors was made for another graph"):
+        run(new_model(other_graph), digits, short(), checkpoint=path)
+    with pytest.raises(CheckpointError, match="other values of kl_weight, seed"):
+        run(new_model(graph), digits, short(kl_weight=2.0, seed=1), checkpoint=path)
+    with pytest.raises(CheckpointError, match="other values of settings"):
+        run(QDVAE(graph, (33,)), digits, short(), checkpoint=path)
+
+
+def test_a_checkpoint_from_another_number_of_chains_is_refused(graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(new_model(graph), digits, short(), checkpoint=path)
+    model = new_model(graph)
+    sampler = make_sampler(model.grbm, num_samples=7, graph=graph)
+    with pytest.raises(ValueError, match="same number of chains"):
+        run(model, digits, short(steps=30), checkpoint=path, sampler=sampler)
+
+
+def test_other_samplers_train_as_well(graph, digits):
+    model = new_model(graph)
+    sampler = make_sampler(model.grbm, "annealer", num_samples=64, graph=graph, num_sweeps=50)
+    result = run(model, digits, short(sample_every=5), sampler=sampler)
+    assert result.finished
+    assert model.info["sampler"]["kind"] == "annealer"
+
+
+def test_wrong_settings_are_refused(graph, digits):
+    with pytest.raises(SettingError, match="elbo, mmd"):
+        TrainConfig(recipe="gan")
+    with pytest.raises(SettingError, match="steps=0"):
+        TrainConfig(steps=0)
+    with pytest.raises(SettingError, match="fewer than one batch of 1000"):
+        run(new_model(graph), digits, short(batch_size=1000))
+
+
+def test_every_profile_gives_a_configuration():
+    for profile in PROFILES.values():
+        config = TrainConfig.for_profile(profile, seed=3)
+        assert (config.steps, config.seed) == (profile.steps, 3)
