@@ -38,10 +38,12 @@ class ImageSet(NamedTuple):
 
 def data_dir() -> Path:
     """Where data sets are looked for: ``QDVAE_DATA`` if set, else the repository's ``data/``."""
+    root = Path(__file__).resolve().parent.parent
     if configured := os.environ.get("QDVAE_DATA"):
-        return Path(configured).expanduser()
-    beside_package = Path(__file__).resolve().parent.parent / "data"
-    return beside_package if beside_package.is_dir() else Path("data")
+        folder = Path(configured).expanduser()
+        # A kernel runs in notebooks/, make in the repository: a relative folder must serve both.
+        return folder if folder.is_dir() else root / folder
+    return root / "data" if (root / "data").is_dir() else Path("data")
 
 
 def load_images(

@@ -172,7 +172,9 @@ class GibbsSampler(SpinSampler):
     def to(self, device: torch.device | str) -> "GibbsSampler":
         """A copy whose chains live on another device and go on with new random numbers there."""
         moved = super().to(device)
+        moved._bits = moved._bits.clone()  # on the same device ``to`` would share the chains
         moved._generator = torch.Generator(device).manual_seed(self._fresh_seed())
+        moved.refresh_parameters()
         return moved
 
     def sample(self, x: torch.Tensor | None = None, *, sweeps: int | None = None) -> torch.Tensor:
@@ -390,10 +392,11 @@ class SimulatedQPU(MockDWaveSampler):
     def __init__(
         self, graph: QPUGraph, *, seed: int = 0, noise: float = 0.0, num_sweeps: int = 1000
     ) -> None:
-        self._rng = np.random.default_rng(seed)
+        self.calls = 0  # the samples of a call depend on the seed and this number alone
+        self._seed = seed
         # Between 5 and 8 in units of the programmed J, as measured on real devices
         # (source: comment in dwave-pytorch-plugin's boltzmann_machine.py).
-        self._hidden_beta = self._rng.uniform(5, 8)
+        self._hidden_beta = np.random.default_rng(seed).uniform(5, 8)
         self._noise = noise
         super().__init__(
             nodelist=list(graph.nodes),
@@ -416,13 +419,15 @@ class SimulatedQPU(MockDWaveSampler):
     def sample(self, bqm: dimod.BinaryQuadraticModel, **kwargs) -> dimod.SampleSet:
         """Anneal ``num_reads`` times; refuses biases outside the device's ranges."""
         check_ranges(bqm.linear, bqm.quadratic, self.properties)
+        self.calls += 1
+        rng = np.random.default_rng([self._seed, self.calls])
         if self._noise:
             bqm = bqm.copy()
             for v in bqm.variables:
-                bqm.add_linear(v, self._rng.normal(scale=self._noise))
+                bqm.add_linear(v, rng.normal(scale=self._noise))
             for u, v in list(bqm.quadratic):
-                bqm.add_quadratic(u, v, self._rng.normal(scale=self._noise))
-        self.substitute_kwargs["seed"] = int(self._rng.integers(2**31))
+                bqm.add_quadratic(u, v, rng.normal(scale=self._noise))
+        self.substitute_kwargs["seed"] = int(rng.integers(2**31))
         return super().sample(bqm, **kwargs)
 
 
@@ -483,15 +488,18 @@ class DeviceSampler(SpinSampler):
         """Spins ``(num_reads, n)``; with clamped spins ``x`` one problem is solved for each row."""
         h, J = self._grbm.to_ising(self.prefactor)
         check_ranges(h, J, self.device.properties)
-        spins = self._on_device(self._grbm).sample(x)
+        spins = self._on_device(self._grbm, self.num_reads).sample(x)
         return spins if x is None else spins[:, 0]
 
-    def calibrate(self, *, tolerance: float = 0.03, max_rounds: int = 8) -> float:
+    def calibrate(
+        self, *, num_reads: int = 1000, tolerance: float = 0.05, max_rounds: int = 8
+    ) -> float:
         """Measure the device's inverse temperature on a known problem and set the prefactor.
 
         Random couplings on the same graph are sampled, the inverse temperature that explains the
         samples best is estimated (maximum pseudo-likelihood), and the prefactor divided by it,
-        until the estimate is 1 within ``tolerance``.
+        until the estimate is 1 within ``tolerance``.  With 1,000 reads one estimate is uncertain by
+        about 2 % on 12 qubits and by half a percent on 256.
 
         Returns:
             The estimated inverse temperature of the device, ``1 / prefactor``.
@@ -504,7 +512,7 @@ class DeviceSampler(SpinSampler):
         known.quadratic.data = 0.2 * torch.randn(known.n_edges, generator=generator)
         known.linear.data = 0.2 * torch.randn(known.n_nodes, generator=generator)
         for _ in range(max_rounds):
-            estimate = known.estimate_beta(self._on_device(known).sample())
+            estimate = known.estimate_beta(self._on_device(known, num_reads).sample())
             self.prefactor /= estimate
             if abs(estimate - 1) < tolerance:
                 return 1 / self.prefactor
@@ -513,8 +521,21 @@ class DeviceSampler(SpinSampler):
             "reads, or give the prefactor yourself."
         )
 
-    def _on_device(self, grbm: GraphRestrictedBoltzmannMachine) -> DimodSampler:
-        options = {"num_reads": self.num_reads, "answer_mode": "raw"}
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        calls = getattr(self.device, "calls", 0)  # a real device cannot repeat its samples
+        return super().state_dict() | {
+            "prefactor": torch.tensor(self.prefactor, dtype=torch.float64),
+            "device_calls": torch.tensor(calls),
+        }
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        super().load_state_dict(state)
+        self.prefactor = float(state["prefactor"])
+        if hasattr(self.device, "calls"):
+            self.device.calls = int(state["device_calls"])
+
+    def _on_device(self, grbm: GraphRestrictedBoltzmannMachine, num_reads: int) -> DimodSampler:
+        options = {"num_reads": num_reads, "answer_mode": "raw"}
         return DimodSampler(grbm, self.device, self.prefactor, sample_kwargs=options)
 
     def _describe(self) -> str:
@@ -561,7 +582,7 @@ def make_sampler(
     Args:
         grbm: the model to draw from.
         kind: ``gibbs``, ``annealer`` or ``exact``; ``QDVAE_SAMPLER`` or ``gibbs`` if left out.
-        num_samples: spins states returned by each ``sample()``.
+        num_samples: spin strings that each ``sample()`` returns.
         seed: the same seed gives the same samples.
         graph: the QPU graph of the model (names it in captions, colours it for Gibbs sampling).
         options: passed on, for example ``sweeps=20`` (gibbs) or ``noise=0.02`` (annealer).

@@ -50,14 +50,15 @@ class TrainConfig:
     """Everything that decides what training does, apart from model, data and sampler."""
 
     recipe: str = "elbo"  #: ``elbo`` or ``mmd``
-    steps: int = 2_800  #: gradient steps
+    steps: int = 3_500  #: gradient steps
     batch_size: int = 256  #: images a step
     learning_rate: float = 2e-3  #: of encoder and decoder (Adam), after warm-up, before decay
     prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (Adam), likewise
     warm_up: float = 0.05  #: fraction of the steps in which the learning rates rise linearly
-    kl_weight: float = 4.0  #: weight of the divergence (``elbo``); 1 is the evidence bound itself
-    kl_warm_up: float = 0.2  #: fraction of the steps in which that weight rises linearly from 0
-    mmd_weight: float = 1_000.0  #: weight of the MMD (``mmd``), in nats
+    kl_weight: float = 1.0  #: weight of the divergence (``elbo``); 1 is the evidence bound itself
+    kl_warm_up: float = 0.06  #: fraction of the steps in which that weight rises linearly from 0
+    mmd_weight: float = 200.0  #: weight of the MMD (``mmd``), in nats
+    coupling_penalty: float = 0.0  #: nats for a coupling of size 1; grows with its square
     spin_draws: int = 1  #: spin strings drawn for each image in each step
     sample_every: int = 1  #: draw new spins from the prior every so many steps
     seed: int = 0  #: of the order of images, the spins, and the chains
@@ -107,7 +108,7 @@ def fit(
 
     Ctrl-C (or the kernel's stop button) ends training after the step in progress, saves, and
     returns; calling ``fit`` again with the same checkpoint continues with the very next step, and
-    ends with the same result as an uninterrupted run.
+    ends with the same result as an uninterrupted run (a real QPU excepted: it has no seed).
 
     Args:
         model: trained in place, on the device where it is.
@@ -195,7 +196,8 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         yield event
         return
 
-    previous = signal.getsignal(signal.SIGINT)
+    # None: the handler was not set by Python, so it cannot be put back.
+    previous = signal.getsignal(signal.SIGINT) or signal.default_int_handler
 
     def note(signum, frame) -> None:
         event.set()
@@ -264,6 +266,10 @@ class _Trainer:
             nll = nll_loss(model.grbm, spins[:, 0].sign(), self._prior_spins)
             loss = reconstruction + config.mmd_weight * divergence + nll
 
+        # Strong couplings make a spin glass that no sampler equilibrates; its wrong samples then
+        # give wrong gradients.
+        loss = loss + config.coupling_penalty * model.grbm.quadratic.square().sum()
+
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self._rate()
         self.optimizer.zero_grad(set_to_none=True)
@@ -278,7 +284,7 @@ class _Trainer:
         self.seconds += time.perf_counter() - began
 
     def _add(self, name: str, value: torch.Tensor) -> None:
-        self._sums[name] = self._sums.get(name, 0) + value.detach().double()
+        self._sums[name] = self._sums.get(name, 0) + value.detach()
 
     def _batch_indices(self) -> torch.Tensor:
         """Images of this step: every epoch is a new shuffle that depends on the seed and epoch."""
@@ -358,8 +364,16 @@ class _Trainer:
         saved = header["info"].get("train")
         if saved is None:
             raise CheckpointError(f"{name} holds no training run: choose another file name.")
-        wanted = asdict(self.config) | {"settings": self.model.settings, "data": self.source}
-        saved |= {"settings": header["settings"], "data": header["info"]["data"]}
+        wanted = asdict(self.config) | {
+            "settings": self.model.settings,
+            "data": self.source,
+            "sampler": self.sampler.kind,
+        }
+        saved |= {
+            "settings": header["settings"],
+            "data": header["info"]["data"],
+            "sampler": header["info"]["sampler"]["kind"],
+        }
         different = sorted(key for key in wanted if saved.get(key) != wanted[key])
         if different:
             raise CheckpointError(

@@ -51,6 +51,14 @@ def test_without_mnist_and_network_the_small_digits_are_announced(
     assert not list(tmp_path.rglob("*ubyte*"))  # no half downloads
 
 
+def test_a_relative_folder_is_found_from_the_repository_too(monkeypatch, tmp_path):
+    from qdvae_helpers.data import data_dir
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("QDVAE_DATA", "notebooks")
+    assert (data_dir() / "06_generating_digits.ipynb").is_file()
+
+
 def test_downloads_can_be_switched_off(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
     monkeypatch.setenv("QDVAE_DOWNLOAD", "0")

@@ -148,6 +148,15 @@ def test_other_samplers_train_as_well(graph, digits):
     assert model.info["sampler"]["kind"] == "annealer"
 
 
+def test_a_checkpoint_of_another_sampler_is_refused(graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    run(new_model(graph), digits, short(), checkpoint=path)
+    model = new_model(graph)
+    sampler = make_sampler(model.grbm, "exact", num_samples=64, graph=graph)
+    with pytest.raises(CheckpointError, match="other values of sampler"):
+        run(model, digits, short(), checkpoint=path, sampler=sampler)
+
+
 def test_wrong_settings_are_refused(graph, digits):
     with pytest.raises(SettingError, match="elbo, mmd"):
         TrainConfig(recipe="gan")
