@@ -5,7 +5,7 @@ profile   meant for                                              time on two cor
 ========  =====================================================  =======================
 fast      continuous integration: does every cell run?           seconds a notebook
 lesson    reading and workshops (the default)                    minutes a notebook
-full      the shipped model: four times as many steps            ten minutes and more
+full      the shipped model: six times as many steps             twenty minutes and more
 ========  =====================================================  =======================
 """
 
@@ -33,8 +33,8 @@ class Profile:
 
 PROFILES = {
     "fast": Profile("fast", 2_000, 500, 64, (128,), 60, 100, 64, 3, 64),
-    "lesson": Profile("lesson", None, 2_000, 256, (512, 512), 3_500, 256, 512, 5, 500),
-    "full": Profile("full", None, None, 256, (512, 512), 14_000, 256, 512, 5, 2_000),
+    "lesson": Profile("lesson", None, 2_000, 256, (512, 512), 4_000, 256, 512, 5, 500),
+    "full": Profile("full", None, None, 256, (512, 512), 24_000, 256, 512, 5, 2_000),
 }
 
 
