@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 TORCH_INDEX ?=
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
 READY := $(VENV)/.ready
+NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 # Two kernels on a small machine must not spin against each other; set before torch is imported.
 export GOMP_SPINCOUNT ?= 1000
@@ -24,7 +25,7 @@ help:
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 ifneq ($(TORCH_INDEX),)
-	$(PIP) --index-url $(TORCH_INDEX) torch torchvision
+	$(PIP) --no-deps --index-url $(TORCH_INDEX) torch torchvision
 endif
 	$(PIP) -e ".[dev]"
 	@touch $(READY)
@@ -43,7 +44,9 @@ test-helpers: $(READY)
 
 test-notebooks: $(READY)
 	rm -rf build/test-models
-	QDVAE_PROFILE=fast QDVAE_MODELS=$(CURDIR)/build/test-models $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
+	$(NBVAL) notebooks
+	rm -rf build/test-models
+	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
 
 lab: $(READY)
 	$(BIN)/python -m jupyterlab notebooks
@@ -54,7 +57,7 @@ notebooks: $(READY)
 
 # Train the model that ships in data/pretrained again.
 pretrained: $(READY)
-	$(BIN)/python -m qdvae_helpers.train --profile full --output data/pretrained/qdvae-256.safetensors
+	$(BIN)/python -m qdvae_helpers.train --profile full --require-mnist --output data/pretrained/qdvae-256.safetensors
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache

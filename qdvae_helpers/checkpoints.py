@@ -54,13 +54,11 @@ def save_checkpoint(
     # Tensors that share memory are refused by safetensors; clones never do.
     tensors = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata={"qdvae": json.dumps(header)})
-        os.replace(temporary, path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+    # A hidden folder of its own keeps the usual permissions, which a temporary file would not have.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as temporary:
+        written = Path(temporary) / path.name
+        save_file(tensors, written, metadata={"qdvae": json.dumps(header)})
+        os.replace(written, path)
     return path
 
 
@@ -106,10 +104,16 @@ def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE
         raise CheckpointError(f"{Path(path).name} is damaged: {error}") from error
     if graph is not None:
         require_same_graph(saved_graph, graph, Path(path).name)
-    settings = header["settings"]
-    model = QDVAE(saved_graph, tuple(settings.pop("hidden")), **settings)
-    model.load_state_dict(read_tensors(path, "model."))
-    model.info = header["info"]
+    try:
+        settings = dict(header["settings"])
+        model = QDVAE(saved_graph, tuple(settings.pop("hidden")), **settings)
+        model.load_state_dict(read_tensors(path, "model."))
+        model.info = header["info"]
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{Path(path).name} does not hold what its header says ({type(error).__name__}): "
+            "fetch or train it again."
+        ) from error
     return model.eval()
 
 
@@ -129,13 +133,14 @@ def read_tensors(path: str | Path, prefix: str) -> dict[str, torch.Tensor]:
     """The tensors whose names begin with ``prefix``, without it."""
     with safe_open(path, "pt") as file:
         names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-        return {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+        # Copies: a tensor that still maps the file would forbid replacing it on Windows.
+        return {name.removeprefix(prefix): file.get_tensor(name).clone() for name in names}
 
 
 def models_dir() -> Path:
     """Where lessons save their own models: ``QDVAE_MODELS``, else ``data/models``."""
     if configured := os.environ.get("QDVAE_MODELS"):
-        return Path(configured).expanduser()
+        return _ROOT / Path(configured).expanduser()  # an absolute folder stays as it is
     return _ROOT / "data" / "models"
 
 

@@ -21,5 +21,9 @@ class SamplerError(QdvaeError, ValueError):
     """A sampler cannot do what was asked: wrong shapes, values out of range, graph too large."""
 
 
+class TrainingError(QdvaeError, ArithmeticError):
+    """Training has gone wrong in a way that more steps cannot mend."""
+
+
 class CheckpointError(QdvaeError, RuntimeError):
     """A saved model is missing, damaged, or belongs to something else."""

@@ -1,5 +1,6 @@
 """Measuring models and samplers (taught in ``04``, ``05`` and ``07_how_good_is_it``)."""
 
+import copy
 from typing import NamedTuple
 
 import torch
@@ -32,6 +33,7 @@ def enumerate_states(grbm: GraphRestrictedBoltzmannMachine, beta: float = 1.0) -
             f"{n} spins have 2^{n} states: enumerate at most {_MAX_ENUMERATED} spins, or use the "
             "exact sampler (tree decomposition)."
         )
+    grbm = copy.deepcopy(grbm).cpu()  # double precision does not exist on every device
     numbers = torch.arange(2**n)
     bits = (numbers.unsqueeze(1) >> torch.arange(n)) & 1
     states = (2 * bits - 1).float()
@@ -74,18 +76,20 @@ def moment_gap(
 
 
 @torch.no_grad()
-def chain_efficiency(
+def energy_decorrelation(
     grbm: GraphRestrictedBoltzmannMachine, before: torch.Tensor, after: torch.Tensor
 ) -> float:
-    """Share of new information in persistent chains between two consecutive draws.
+    """How far persistent chains have moved between two consecutive draws, judged by their energy.
 
     With the correlation ``r`` of the chains' energies before and after, and correlations that decay
-    as ``r^k``, M draws are worth ``M (1 - r) / (1 + r)`` independent ones.  Returns that factor; 1
-    for independent samples.
+    geometrically from draw to draw, a long series of draws is worth ``(1 - r) / (1 + r)`` times as
+    many independent ones.  Returns that factor: 1 for independent energies, 0 for chains that stand
+    still.  A low value is a warning; a high one is no proof of mixing, since a chain can change its
+    energy without ever leaving its valley.
 
     Args:
         grbm: the model whose energy is compared.
-        before, after: ``(M, n)``, the same chains at two times.
+        before, after: ``(M, n)``, the same M chains at two times.
     """
     energies = torch.stack([grbm(before), grbm(after)])
     if (energies.std(1) == 0).any():

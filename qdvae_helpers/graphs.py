@@ -126,22 +126,28 @@ class QPUGraph:
         return graph
 
 
-def working_graph(source: str = "ideal", *, seed: int = 0) -> QPUGraph:
+def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
     """The graph of a whole QPU.
 
     Args:
         source: ``ideal``, a Zephyr Z12 graph with as many defects as a real Advantage2 had, drawn
-            from ``seed``; ``live``, the present graph of the default QPU of your Leap account.
+            from ``seed``; ``live``, the present graph of the default QPU of your Leap account;
+            ``auto``, live when a token is set (``DWAVE_API_TOKEN``) and a QPU answers, else ideal.
         seed: which defects the ideal graph gets.
 
     Raises:
         SettingError: unknown source.
         GraphError: ``live`` without a usable account or network.
     """
-    if source == "live":
-        return _live_graph()
-    if source != "ideal":
-        raise SettingError(f"Unknown graph source {source!r}: choose 'ideal' or 'live'.")
+    if source not in ("auto", "ideal", "live"):
+        raise SettingError(f"Unknown graph source {source!r}: choose 'auto', 'ideal' or 'live'.")
+    if source == "live" or (source == "auto" and os.environ.get("DWAVE_API_TOKEN")):
+        try:
+            return _live_graph()
+        except GraphError as error:
+            if source == "live":
+                raise
+            print(f"{error} Continuing with the ideal graph.", flush=True)
 
     import dwave.graphs as dg
 
@@ -173,16 +179,6 @@ def _live_graph() -> QPUGraph:
             f"No live QPU could be reached ({type(error).__name__}). Set DWAVE_API_TOKEN to a "
             "valid Leap token and check the network, or use working_graph('ideal')."
         ) from None
-
-
-def default_graph() -> QPUGraph:
-    """The live graph when a Leap token is set (``DWAVE_API_TOKEN``), else the ideal one."""
-    if os.environ.get("DWAVE_API_TOKEN"):
-        try:
-            return working_graph("live")
-        except GraphError as error:
-            print(f"{error} Continuing with the ideal graph.", flush=True)
-    return working_graph("ideal")
 
 
 def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:

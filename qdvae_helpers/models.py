@@ -22,7 +22,6 @@ from qdvae_helpers.samplers import GibbsSampler, SpinSampler
 
 IMAGE_SHAPE = (1, 28, 28)
 _PIXELS = math.prod(IMAGE_SHAPE)
-_GENERATE_SWEEPS = 1_000  # burn-in of fresh chains; see benchmarks/README.md for what fewer cost
 
 
 def mlp(widths: list[int]) -> nn.Sequential:
@@ -156,8 +155,8 @@ class QDVAE(nn.Module):
 
         Args:
             n: how many.
-            sampler: where the spins come from; its number of reads does not matter.  If left out,
-                ``n`` fresh Gibbs chains are annealed and equilibrated.
+            sampler: of this model's ``grbm``; asked for fresh spins as often as needed.  If left
+                out, ``n`` Gibbs chains are annealed and equilibrated.
             seed: of those chains; a random one if left out.
 
         Returns:
@@ -165,12 +164,10 @@ class QDVAE(nn.Module):
         """
         if sampler is None:
             seed = int(torch.randint(2**31, ())) if seed is None else seed
-            spins = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph).burn_in(
-                _GENERATE_SWEEPS
-            )
-        else:
-            draws = [sampler.sample()]
-            while sum(map(len, draws)) < n:
-                draws.append(sampler.sample())
-            spins = torch.cat(draws)[:n]
+            sampler = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph)
+        sampler.require_model(self.grbm)
+        draws = [sampler.fresh()]
+        while sum(map(len, draws)) < n:
+            draws.append(sampler.fresh())
+        spins = torch.cat(draws)[:n]
         return torch.cat([self.decode(part) for part in spins.split(1_000)])

@@ -9,6 +9,7 @@ import base64
 import html
 import io
 import math
+import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,6 +17,7 @@ import torch
 from IPython.display import display
 from matplotlib.figure import Figure
 
+from qdvae_helpers.errors import GraphError
 from qdvae_helpers.graphs import QPUGraph
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, GREY = (
@@ -27,6 +29,7 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, GREY = (
     "#999999",
 )
 _DPI = 100
+_CAPTION_CHARACTERS_PER_INCH = 15
 
 
 def show(fig: Figure, *, alt: str, caption: str) -> None:
@@ -40,7 +43,8 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
         alt: what a person who cannot see the figure has to know.
         caption: data and sampler that made it.
     """
-    fig.supxlabel(caption, fontsize=8, color="#555555", x=0.01, ha="left")
+    lines = textwrap.fill(caption, int(fig.get_figwidth() * _CAPTION_CHARACTERS_PER_INCH))
+    fig.supxlabel(lines, fontsize=8, color="#555555", x=0.01, ha="left")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=_DPI)
     plt.close(fig)
@@ -103,9 +107,15 @@ def qpu_figure(graph: QPUGraph, couplings: torch.Tensor | None = None, *, title:
         couplings: ``(number of edges,)`` values in the order of ``graph.edges``; lines are coloured
             by sign and shaded by size.
         title: of the figure.
+
+    Raises:
+        GraphError: the graph is of another family.
     """
     import dwave.graphs as dg
     from matplotlib.collections import LineCollection
+
+    if graph.topology != "zephyr":
+        raise GraphError(f"Only Zephyr graphs can be drawn here, this one is {graph.topology!r}.")
 
     places = dg.zephyr_layout(dg.zephyr_graph(*graph.shape, node_list=graph.nodes))
     points = np.array([places[q] for q in graph.nodes])

@@ -21,7 +21,7 @@ from nbclient.exceptions import CellExecutionError
 
 from qdvae_helpers.data import load_images
 from qdvae_helpers.errors import QdvaeError
-from qdvae_helpers.profiles import current_profile
+from qdvae_helpers.profiles import PROFILES, current_profile
 
 _ROOT = Path(__file__).resolve().parent.parent
 _WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -38,9 +38,16 @@ class _EchoingClient(NotebookClient):
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
-    """A hash of all code, stored with the outputs, so that a test notices when they are stale."""
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    return hashlib.sha256(json.dumps(code).encode()).hexdigest()[:16]
+    """A hash of what outputs depend on, stored with them, so that a test notices stale ones.
+
+    It covers the notebook's code, the lesson profile, and the models that ship.  The helpers are
+    left out: most changes there change no output.
+    """
+    content = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    content.append(repr(PROFILES["lesson"]))
+    for model in sorted((_ROOT / "data" / "pretrained").glob("*.safetensors")):
+        content.append(hashlib.sha256(model.read_bytes()).hexdigest())
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def execute(path: Path, build: Path, *, store: bool) -> None:
@@ -119,10 +126,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.store and (profile.name != "lesson" or not source.startswith("MNIST")):
         parser.error("stored outputs must come from the lesson profile on real MNIST")
 
-    # Lessons save their models beside the results, and start without those of an earlier run.
-    models = options.build.resolve() / "models"
-    shutil.rmtree(models, ignore_errors=True)
-    os.environ["QDVAE_MODELS"] = str(models)
+    if not os.environ.get("QDVAE_MODELS"):
+        # Lessons save their models beside the results, and start without those of an earlier run.
+        models = options.build.resolve() / "run-models"
+        shutil.rmtree(models, ignore_errors=True)
+        os.environ["QDVAE_MODELS"] = str(models)
     for name in chosen:
         print(f"--- {name} (profile {profile.name})", flush=True)
         began = time.perf_counter()
@@ -131,6 +139,9 @@ def main(arguments: list[str] | None = None) -> int:
         except CellExecutionError as error:
             print(f"{error}\nFailed: see {options.build / f'{name}.ipynb'}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print(f"\nStopped in {name}; what it reached is in {options.build}.", file=sys.stderr)
+            return 130
         print(f"--- {name} took {time.perf_counter() - began:.0f} s", flush=True)
     print(
         "\nExecuted notebooks:", *(options.build / f"{name}.ipynb" for name in chosen), sep="\n  "

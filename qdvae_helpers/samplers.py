@@ -76,16 +76,34 @@ class SpinSampler(TorchSampler):
     def __init__(
         self, grbm: GraphRestrictedBoltzmannMachine, graph: QPUGraph | None, seed: int
     ) -> None:
-        if graph is not None and list(graph.nodes) != list(grbm.nodes):
+        if graph is not None and (
+            list(graph.nodes) != list(grbm.nodes) or list(graph.edges) != list(grbm.edges)
+        ):
             raise SamplerError(
-                "The graph's qubits are not the GRBM's nodes in the same order: build the GRBM "
-                "with GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)."
+                "The graph's qubits and couplers are not the GRBM's nodes and edges in the same "
+                "order: build it with GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)."
             )
         self._grbm = grbm
         self._graph = graph if graph is not None else graph_of(grbm)
         self._seed = seed
         self._calls = 0
         super().__init__()
+
+    def fresh(self) -> torch.Tensor:
+        """Spins ``(reads, n)`` that owe nothing to earlier calls."""
+        return self.sample()
+
+    def require_model(self, grbm: GraphRestrictedBoltzmannMachine) -> None:
+        """Refuse to serve a model that this sampler does not draw from.
+
+        Raises:
+            SamplerError: ``grbm`` is another object, though perhaps one of the same shape.
+        """
+        if grbm is not self._grbm:
+            raise SamplerError(
+                "This sampler draws from another model: make a new one with "
+                "make_sampler(model.grbm, ...) after building the model."
+            )
 
     @property
     def provenance(self) -> Provenance:
@@ -197,7 +215,11 @@ class GibbsSampler(SpinSampler):
             self._run(bits, np.full(sweeps, self.beta), clamps)
         return self._to_spins(bits)
 
-    def burn_in(self, sweeps: int = 500) -> torch.Tensor:
+    def fresh(self) -> torch.Tensor:
+        """Spins of restarted, annealed and equilibrated chains, see :meth:`burn_in`."""
+        return self.burn_in()
+
+    def burn_in(self, sweeps: int = 1000) -> torch.Tensor:
         """Restart all chains at random, heat-anneal them to ``beta``, then equilibrate.
 
         The first half raises the inverse temperature linearly from 0, the second half stays at
@@ -260,7 +282,8 @@ class GibbsSampler(SpinSampler):
         return x
 
     def _describe(self) -> str:
-        return f"Gibbs sampling on a classical computer, {self.num_chains:,} chains"
+        at = "" if self.beta == 1 else f" at inverse temperature {self.beta:g}"
+        return f"Gibbs sampling on a classical computer, {self.num_chains:,} chains{at}"
 
     def _describe_parameters(self) -> dict:
         return {
@@ -485,11 +508,12 @@ class DeviceSampler(SpinSampler):
             self.calibrate()
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
-        """Spins ``(num_reads, n)``; with clamped spins ``x`` one problem is solved for each row."""
+        """Spins ``(num_reads, n)``; with clamped spins ``x``, one problem and one read a row."""
         h, J = self._grbm.to_ising(self.prefactor)
         check_ranges(h, J, self.device.properties)
-        spins = self._on_device(self._grbm, self.num_reads).sample(x)
-        return spins if x is None else spins[:, 0]
+        if x is None:
+            return self._on_device(self._grbm, self.num_reads).sample()
+        return self._on_device(self._grbm, 1).sample(x)[:, 0]
 
     def calibrate(
         self, *, num_reads: int = 1000, tolerance: float = 0.05, max_rounds: int = 8

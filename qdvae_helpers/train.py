@@ -14,7 +14,7 @@ import torch
 
 from qdvae_helpers.checkpoints import save_checkpoint
 from qdvae_helpers.data import load_images
-from qdvae_helpers.errors import QdvaeError, SettingError
+from qdvae_helpers.errors import DataError, QdvaeError, SettingError
 from qdvae_helpers.graphs import densest_subgraph, load_graph, working_graph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES, current_profile
@@ -27,12 +27,14 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--output", type=Path, required=True, help="file of the finished model")
     parser.add_argument("--profile", choices=PROFILES, help="default: QDVAE_PROFILE or lesson")
     parser.add_argument("--recipe", choices=RECIPES, default="elbo")
-    parser.add_argument("--spins", type=int, help="qubits of the prior; default: the profile's")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--spins", type=int, help="qubits of the prior; default: the profile's")
+    where.add_argument("--graph", type=Path, help="graph file; default: grown on the whole QPU's")
     parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--graph", type=Path, help="graph file; default: grown on an ideal Zephyr")
     parser.add_argument("--sampler", help="default: QDVAE_SAMPLER or gibbs")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (the default)")
+    parser.add_argument("--require-mnist", action="store_true", help="stop where MNIST is missing")
     parser.add_argument("--log", type=Path, help="also append every report to this JSON-lines file")
     return parser.parse_args(arguments)
 
@@ -61,16 +63,19 @@ def train(options: argparse.Namespace) -> bool:
         os.environ["QDVAE_PROFILE"] = options.profile
     profile = current_profile()
     images = load_images("mnist", "train", limit=profile.train_images)
+    if options.require_mnist and not images.source.startswith("MNIST"):
+        raise DataError("MNIST is required here: put it in place (data/README.md) and run again.")
     held_out = load_images("mnist", "test", limit=profile.test_images)
     if options.graph:
         graph = load_graph(options.graph)
     else:
-        graph = densest_subgraph(working_graph(), options.spins or profile.n_spins)
+        n_spins = profile.n_spins if options.spins is None else options.spins
+        graph = densest_subgraph(working_graph("ideal"), n_spins)
     device = pick_device(options.device)
     torch.manual_seed(options.seed)
     model = QDVAE(graph, profile.hidden).to(device)
     changes = {"recipe": options.recipe, "seed": options.seed}
-    if options.steps:
+    if options.steps is not None:
         changes |= {"steps": options.steps}
     config = TrainConfig.for_profile(profile, **changes)
     kind = options.sampler or os.environ.get("QDVAE_SAMPLER") or "gibbs"

@@ -1,9 +1,9 @@
 """Training (taught in ``05_training_the_qdvae``).
 
 Two recipes share one loop.  ``elbo`` minimises reconstruction plus the divergence from the prior to
-the encoder, one objective for all parameters.  ``mmd`` is the recipe of D-Wave's image-generation
-demo: the autoencoder minimises reconstruction plus the MMD between its spins and the prior's, and
-the prior minimises the negative log-likelihood of the autoencoder's spins.
+the encoder, one objective for all parameters.  ``mmd`` follows the idea of D-Wave's
+image-generation demo: the autoencoder minimises reconstruction plus the MMD between its spins and
+the prior's, and the prior minimises the negative log-likelihood of the autoencoder's spins.
 """
 
 import contextlib
@@ -27,8 +27,8 @@ from qdvae_helpers.checkpoints import (
     save_checkpoint,
 )
 from qdvae_helpers.data import ImageSet
-from qdvae_helpers.errors import CheckpointError, SettingError
-from qdvae_helpers.evaluate import chain_efficiency, dead_spins, moment_gap
+from qdvae_helpers.errors import CheckpointError, SettingError, TrainingError
+from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, moment_gap
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.losses import (
     encoder_entropy,
@@ -43,6 +43,7 @@ from qdvae_helpers.profiles import Profile
 from qdvae_helpers.samplers import SpinSampler, make_sampler
 
 RECIPES = ("elbo", "mmd")
+_PROBE = 1_000  # images that a report looks at
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class TrainConfig:
     learning_rate: float = 2e-3  #: of encoder and decoder (Adam), after warm-up, before decay
     prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (Adam), likewise
     warm_up: float = 0.05  #: fraction of the steps in which the learning rates rise linearly
-    kl_weight: float = 1.0  #: weight of the divergence (``elbo``); 1 is the evidence bound itself
+    kl_weight: float = 1.0  #: weight of the divergence (``elbo``)
     kl_warm_up: int = 200  #: steps in which that weight rises linearly from 0
     mmd_weight: float = 200.0  #: weight of the MMD (``mmd``), in nats
     coupling_penalty: float = 0.0  #: nats for a coupling of size 1; grows with its square
@@ -72,6 +73,8 @@ class TrainConfig:
         for name in ("steps", "batch_size", "spin_draws", "sample_every", "report_every"):
             if getattr(self, name) < 1:
                 raise SettingError(f"{name}={getattr(self, name)} must be 1 or more.")
+        if self.seed < 0:
+            raise SettingError(f"seed={self.seed} must be 0 or more.")
 
     @classmethod
     def for_profile(cls, profile: Profile, **changes) -> "TrainConfig":
@@ -80,6 +83,7 @@ class TrainConfig:
             steps=profile.steps,
             batch_size=profile.batch_size,
             report_every=max(1, profile.steps // 14),
+            kl_warm_up=min(200, profile.steps // 5),
         )
         return replace(config, **changes)
 
@@ -114,7 +118,7 @@ def fit(
         model: trained in place, on the device where it is.
         train: images to learn from.
         config: see :class:`TrainConfig`.
-        validation: held-out images for the reports; the first 1,000 are used.
+        validation: held-out images for the reports; at most the first 1,000 are used.
         sampler: of ``model.grbm``; 512 Gibbs chains with 5 sweeps a call if left out.
         checkpoint: file to save to at every report and at the end, and to resume from.
         on_report: called with each record, for example to draw it.
@@ -124,6 +128,8 @@ def fit(
     Raises:
         CheckpointError: the checkpoint belongs to another graph, model or setting.
         SettingError: there are fewer images than one batch needs.
+        SamplerError: the sampler draws from another model.
+        TrainingError: the loss is no longer a number; the last good checkpoint is left as it is.
     """
     if len(train.images) < config.batch_size:
         raise SettingError(
@@ -144,15 +150,17 @@ def fit(
             bar.update()
             stop = interrupted.is_set() or (should_stop is not None and should_stop())
             last = trainer.step == config.steps
-            if trainer.step % config.report_every == 0 or last:
+            reporting = trainer.step % config.report_every == 0 or last
+            if not (reporting or stop):
+                continue
+            trainer.require_finite_loss()
+            if reporting:
                 record = trainer.report()
                 if progress:
                     bar.clear()
                     print(format_record(record), flush=True)
                 if on_report is not None:
                     on_report(record)
-            elif not stop:
-                continue
             if checkpoint is not None:
                 trainer.save(checkpoint)
             if stop and not last:
@@ -165,6 +173,7 @@ def fit(
                 break
     finished = trainer.step >= config.steps
     model.eval()
+    model.dvae.latent_to_discrete.generator = None  # from here on torch's own seed counts again
     model.info |= trainer.describe()
     return TrainResult(trainer.history, finished)
 
@@ -180,7 +189,7 @@ def format_record(record: dict) -> str:
     return text + (
         f" | entropy {record['entropy']:5.1f} | dead spins {record['dead_spins']:3d} | "
         f"|J| {record['coupling_rms']:.3f} | moment gap {record['moment_gap']:.3f} | "
-        f"independent chains {record['chain_efficiency']:4.0%}"
+        f"decorrelation {record['energy_decorrelation']:4.0%}"
     )
 
 
@@ -225,10 +234,11 @@ class _Trainer:
         self.model, self.config = model, config
         self.images = train.images.to(device)
         self.source = train.source
-        self.validation = None if validation is None else validation.images[:1_000].to(device)
+        self.validation = None if validation is None else validation.images[:_PROBE].to(device)
         self.sampler = sampler or make_sampler(
             model.grbm, "gibbs", num_samples=512, sweeps=5, seed=config.seed, graph=model.graph
         )
+        self.sampler.require_model(model.grbm)
         self.generator = torch.Generator(device).manual_seed(config.seed)
         model.dvae.latent_to_discrete.generator = self.generator
         self.optimizer = torch.optim.Adam(
@@ -241,8 +251,7 @@ class _Trainer:
         self.step = 0
         self.seconds = 0.0
         self.history: list[dict] = []
-        self._sums: dict[str, torch.Tensor] = {}
-        self._summed = 0
+        self._loss: torch.Tensor | None = None
         self._order: tuple[int, torch.Tensor] | None = None
         self._prior_spins: torch.Tensor | None = None
         self._previous_spins: torch.Tensor | None = None
@@ -262,8 +271,12 @@ class _Trainer:
             divergence = kl_loss(logits, model.grbm, self._prior_spins)
             loss = reconstruction + self._kl_weight() * divergence
         else:
-            divergence = mmd_loss(spins[:, 0], self._prior_spins, self.kernel)
-            nll = nll_loss(model.grbm, spins[:, 0].sign(), self._prior_spins)
+            # The prior's samples are true spins, so the encoder's must be, too: relaxed ones would
+            # differ from them even where both distributions agree.
+            relaxed = spins.flatten(0, 1)
+            true_spins = relaxed + (relaxed.sign() - relaxed).detach()
+            divergence = mmd_loss(true_spins, self._prior_spins, self.kernel)
+            nll = nll_loss(model.grbm, true_spins, self._prior_spins)
             loss = reconstruction + config.mmd_weight * divergence + nll
 
         # Strong couplings make a spin glass that no sampler equilibrates; its wrong samples then
@@ -276,15 +289,16 @@ class _Trainer:
         loss.backward()
         self.optimizer.step()
         self.step += 1
-        with torch.no_grad():
-            self._add("reconstruction", reconstruction)
-            self._add("divergence", divergence)
-            self._add("entropy", encoder_entropy(logits))
-            self._summed += 1
+        self._loss = loss.detach()
         self.seconds += time.perf_counter() - began
 
-    def _add(self, name: str, value: torch.Tensor) -> None:
-        self._sums[name] = self._sums.get(name, 0) + value.detach()
+    def require_finite_loss(self) -> None:
+        """Stop before a broken model replaces a good checkpoint."""
+        if not torch.isfinite(self._loss):
+            raise TrainingError(
+                f"The loss is {float(self._loss)} at step {self.step:,}: lower learning_rate or "
+                "prior_learning_rate and start anew; an earlier checkpoint is left as it was."
+            )
 
     def _batch_indices(self) -> torch.Tensor:
         """Images of this step: every epoch is a new shuffle that depends on the seed and epoch."""
@@ -312,24 +326,28 @@ class _Trainer:
 
     @torch.no_grad()
     def report(self) -> dict:
-        """Averages since the last report, and what one wants to know of the model's health."""
+        """What one wants to know of the model's health, in evaluation mode, on fixed images."""
         model = self.model.eval()
         record = {"step": self.step, "seconds": round(self.seconds, 3)}
-        record |= {name: float(value) / self._summed for name, value in self._sums.items()}
-        self._sums, self._summed = {}, 0
-        probe = self.validation if self.validation is not None else self.images[:1_000]
-        logits = model.encode(probe)
+        logits, record["reconstruction"] = self._look_at(self.images[:_PROBE])
         if self.validation is not None:
-            spins = model.dvae.latent_to_discrete(logits, 1)
-            pixel_logits = model.dvae.decoder(spins)
-            record["validation"] = float(reconstruction_loss(pixel_logits, probe))
+            logits, record["validation"] = self._look_at(self.validation)
+        record["entropy"] = float(encoder_entropy(logits))
         record["dead_spins"] = dead_spins(logits)
         record["coupling_rms"] = float(model.grbm.quadratic.square().mean().sqrt())
         record["moment_gap"] = moment_gap(model.grbm, logits, self._prior_spins)
         previous = self._previous_spins if self._previous_spins is not None else self._prior_spins
-        record["chain_efficiency"] = chain_efficiency(model.grbm, previous, self._prior_spins)
+        record["energy_decorrelation"] = energy_decorrelation(
+            model.grbm, previous, self._prior_spins
+        )
         self.history.append(record)
         return record
+
+    def _look_at(self, images: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """Logits of these images and their reconstruction error with true spins, in nats."""
+        logits = self.model.encode(images)
+        pixel_logits = self.model.dvae.decoder(self.model.dvae.latent_to_discrete(logits, 1))
+        return logits, float(reconstruction_loss(pixel_logits, images))
 
     def describe(self) -> dict:
         """How the model was made, for its checkpoint."""
@@ -338,6 +356,7 @@ class _Trainer:
             "step": self.step,
             "data": self.source,
             "sampler": self.sampler.provenance.to_dict(),
+            "device": self.model.device.type,
             "history": self.history,
         }
 
@@ -347,15 +366,25 @@ class _Trainer:
         } | {
             "generator": self.generator.get_state(),
             "seconds": torch.tensor(self.seconds, dtype=torch.float64),
-            "summed": torch.tensor(self._summed),
             "prior_spins": self._prior_spins,
         }
         if self._previous_spins is not None:
             extra["previous_spins"] = self._previous_spins
-        extra |= {f"sums.{name}": value for name, value in self._sums.items()}
         for i, state in self.optimizer.state_dict()["state"].items():
             extra |= {f"optimizer.{i}.{name}": value for name, value in state.items()}
         save_checkpoint(self.model, path, self.describe(), extra)
+
+    @staticmethod
+    def _what_must_agree(info: dict, settings: dict) -> dict:
+        """Everything whose change would make a continued run another run."""
+        sampler = dict(info["sampler"]["parameters"], kind=info["sampler"]["kind"])
+        sampler.pop("prefactor", None)  # measured, not chosen
+        return info["train"] | {
+            "settings": settings,
+            "data": info["data"],
+            "sampler": sampler,
+            "device": info["device"],
+        }
 
     def restore(self, path: str | Path) -> None:
         """Take over everything that :meth:`save` wrote, or refuse by name."""
@@ -363,19 +392,10 @@ class _Trainer:
         header = read_header(path)
         saved_graph = QPUGraph.from_json(json.dumps(header["graph"]))
         require_same_graph(saved_graph, self.model.graph, name)
-        saved = header["info"].get("train")
-        if saved is None:
+        if "train" not in header["info"]:
             raise CheckpointError(f"{name} holds no training run: choose another file name.")
-        wanted = asdict(self.config) | {
-            "settings": self.model.settings,
-            "data": self.source,
-            "sampler": self.sampler.kind,
-        }
-        saved |= {
-            "settings": header["settings"],
-            "data": header["info"]["data"],
-            "sampler": header["info"]["sampler"]["kind"],
-        }
+        wanted = self._what_must_agree(self.describe(), self.model.settings)
+        saved = self._what_must_agree(header["info"], header["settings"])
         different = sorted(key for key in wanted if saved.get(key) != wanted[key])
         if different:
             raise CheckpointError(
@@ -395,8 +415,6 @@ class _Trainer:
         self.step = header["info"]["step"]
         self.history = header["info"]["history"]
         self.seconds = float(state["seconds"])
-        self._summed = int(state["summed"])
-        self._sums = {key: value.to(device) for key, value in _under("sums.", state).items()}
         self._prior_spins = state["prior_spins"].to(device)
         if "previous_spins" in state:
             self._previous_spins = state["previous_spins"].to(device)

@@ -1,7 +1,5 @@
 """Fixtures shared by the tests.  Nothing here needs a network, an account or MNIST."""
 
-import os
-
 import pytest
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
@@ -46,10 +44,12 @@ def digits() -> ImageSet:
 @pytest.fixture
 def real_mnist() -> str:
     """Skips, visibly, where the complete MNIST is not at hand."""
-    folder = os.environ.get("QDVAE_DATA", "")
-    if not os.path.isdir(os.path.join(folder, "MNIST", "raw")):
-        pytest.skip("QDVAE_DATA does not point at MNIST")
-    return folder
+    from qdvae_helpers.data import MNIST_SHA256, data_dir
+
+    folder = data_dir() / "MNIST" / "raw"
+    if not all((folder / name).is_file() for name in MNIST_SHA256):
+        pytest.skip("MNIST is not here: set QDVAE_DATA")
+    return str(folder)
 
 
 def random_grbm(graph: QPUGraph, seed: int, scale: float = 0.4) -> GraphRestrictedBoltzmannMachine:

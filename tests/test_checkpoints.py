@@ -3,6 +3,7 @@
 import json
 import socket
 import struct
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from qdvae_helpers.checkpoints import (
     load_checkpoint,
     load_pretrained,
     read_header,
+    read_tensors,
     save_checkpoint,
 )
 from qdvae_helpers.errors import CheckpointError
@@ -73,6 +75,23 @@ def test_an_altered_graph_is_refused(model, saved, tmp_path):
     save_file({"x": torch.zeros(1)}, other, metadata={"qdvae": json.dumps(header)})
     with pytest.raises(CheckpointError, match="not what was saved"):
         load_checkpoint(other)
+
+
+def test_reading_leaves_no_map_of_the_file_behind(saved):
+    # On Windows a mapped file could not be replaced by the next save.
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        pytest.skip("needs /proc")
+    model = load_checkpoint(saved)
+    tensors = read_tensors(saved, "model.")
+    assert tensors
+    assert model.n_spins == 12
+    assert saved.name not in maps.read_text()
+
+
+def test_a_model_is_as_readable_as_any_new_file(saved, tmp_path):
+    (tmp_path / "plain").touch()
+    assert saved.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 @pytest.mark.parametrize("damage", ["truncated", "pickle", "foreign", "newer", "missing"])

@@ -102,6 +102,23 @@ def test_unknown_sources_and_a_missing_account_are_explained(monkeypatch):
         working_graph("live")
 
 
+def test_a_token_asks_for_the_live_graph_and_survives_its_absence(monkeypatch, qpu, capsys):
+    assert working_graph() == qpu  # no token: offline
+    monkeypatch.setenv("DWAVE_API_TOKEN", "a-secret")
+    live = QPUGraph((1, 2), ((1, 2),), source="live graph")
+    monkeypatch.setattr("qdvae_helpers.graphs._live_graph", lambda: live)
+    assert working_graph() == live
+
+    def fail():
+        raise GraphError("No live QPU could be reached.")
+
+    monkeypatch.setattr("qdvae_helpers.graphs._live_graph", fail)
+    assert working_graph() == qpu
+    printed = capsys.readouterr().out
+    assert "Continuing with the ideal graph" in printed
+    assert "a-secret" not in printed
+
+
 def test_a_real_working_graph_serves_as_well():
     path = Path(os.environ.get("QDVAE_DATA", "none")) / "qpu" / "advantage2_system1.5.json"
     if not path.is_file():

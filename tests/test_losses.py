@@ -8,8 +8,8 @@ from conftest import random_grbm
 from dwave.plugins.torch.models.losses.kl_divergence import pseudo_kl_divergence_loss
 
 from qdvae_helpers.evaluate import (
-    chain_efficiency,
     dead_spins,
+    energy_decorrelation,
     enumerate_states,
     moment_gap,
 )
@@ -142,5 +142,5 @@ def test_diagnostics_tell_good_from_bad(grbm8):
     at_optimum = moment_gap(grbm8, 40 * prior_samples(grbm8, 20_000, seed=1), p)
     assert at_optimum < 0.02 < moment_gap(grbm8, torch.zeros(10, 8), p)
 
-    assert chain_efficiency(grbm8, p, prior_samples(grbm8, 20_000, seed=2)) > 0.95
-    assert chain_efficiency(grbm8, p, p) == 0
+    assert energy_decorrelation(grbm8, p, prior_samples(grbm8, 20_000, seed=2)) > 0.95
+    assert energy_decorrelation(grbm8, p, p) == 0

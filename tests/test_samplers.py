@@ -12,7 +12,7 @@ from dwave.plugins.torch.samplers import TorchSampler
 
 from qdvae_helpers.errors import SamplerError, SettingError
 from qdvae_helpers.evaluate import enumerate_states
-from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.graphs import QPUGraph, densest_subgraph
 from qdvae_helpers.samplers import DeviceSampler, GibbsSampler, SimulatedQPU, make_sampler
 
 
@@ -158,6 +158,24 @@ def test_gibbs_moves_to_another_device_as_a_copy(grbm12, graph12):
         assert on_gpu.sample().device.type == "cuda"
 
 
+@pytest.mark.parametrize("kind", ["gibbs", "annealer", "exact"])
+def test_fresh_spins_of_every_kind(kind, grbm12, graph12):
+    sampler = make_sampler(grbm12, kind, num_samples=30, graph=graph12)
+    assert sampler.fresh().shape == (30, 12)
+
+
+def test_simulated_qpu_draws_the_free_spins_given_the_clamped_ones(grbm12, graph12):
+    given = torch.full((12,), float("nan"))
+    given[:8] = torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0, 1.0, -1.0, -1.0])
+    device = SimulatedQPU(graph12, num_sweeps=200)
+    prefactor = 1 / device._hidden_beta
+    sampler = DeviceSampler(grbm12, device, prefactor=prefactor, graph=graph12)
+    spins = sampler.sample(given.repeat(1500, 1))
+    assert spins.shape == (1500, 12)
+    assert (spins[:, :8] == given[:8]).all()
+    assert z_scores(grbm12, spins, given=given).abs().max() < 4.5
+
+
 def test_wrong_requests_are_refused_with_a_remedy(qpu, grbm12, graph12, monkeypatch):
     with pytest.raises(SettingError, match="gibbs, annealer, exact"):
         make_sampler(grbm12, "qpuu")
@@ -166,6 +184,9 @@ def test_wrong_requests_are_refused_with_a_remedy(qpu, grbm12, graph12, monkeypa
         make_sampler(grbm12)
     with pytest.raises(SamplerError, match="same order"):
         make_sampler(grbm12, "gibbs", graph=densest_subgraph(qpu, 13))
+    fewer = QPUGraph(graph12.nodes, graph12.edges[1:])
+    with pytest.raises(SamplerError, match="same order"):
+        make_sampler(grbm12, "gibbs", graph=fewer)
     with pytest.raises(SamplerError, match="must both be 1 or more"):
         make_sampler(grbm12, "gibbs", num_samples=0)
     gibbs = make_sampler(grbm12, "gibbs", graph=graph12)

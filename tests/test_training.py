@@ -5,8 +5,10 @@ import signal
 import pytest
 import torch
 
-from qdvae_helpers.errors import CheckpointError, SettingError
+from qdvae_helpers.checkpoints import read_header
+from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.losses import mmd_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import make_sampler
@@ -24,7 +26,7 @@ def new_model(graph, seed=0):
 
 
 def short(**changes):
-    values = {"steps": 30, "batch_size": 50, "report_every": 10, "kl_weight": 1.0}
+    values = {"steps": 30, "batch_size": 50, "report_every": 10, "kl_warm_up": 5}
     return TrainConfig(**(values | changes))
 
 
@@ -125,7 +127,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(qpu, graph, digits, tmp_
     other_graph = densest_subgraph(qpu, 17)
     with pytest.raises(CheckpointError, match=r"run.safetensors was made for another graph"):
         run(new_model(other_graph), digits, short(), checkpoint=path)
-    with pytest.raises(CheckpointError, match="other values of kl_weight, seed"):
+    with pytest.raises(CheckpointError, match="other values of kl_weight, sampler, seed"):
         run(new_model(graph), digits, short(kl_weight=2.0, seed=1), checkpoint=path)
     with pytest.raises(CheckpointError, match="other values of settings"):
         run(QDVAE(graph, (33,)), digits, short(), checkpoint=path)
@@ -136,8 +138,57 @@ def test_a_checkpoint_from_another_number_of_chains_is_refused(graph, digits, tm
     run(new_model(graph), digits, short(), checkpoint=path)
     model = new_model(graph)
     sampler = make_sampler(model.grbm, num_samples=7, graph=graph)
-    with pytest.raises(ValueError, match="same number of chains"):
-        run(model, digits, short(steps=30), checkpoint=path, sampler=sampler)
+    with pytest.raises(CheckpointError, match="other values of sampler"):
+        run(model, digits, short(), checkpoint=path, sampler=sampler)
+
+
+def test_a_diverged_run_stops_and_spares_its_last_good_checkpoint(graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    model = new_model(graph)
+
+    def break_it(record):
+        model.grbm.linear.data.fill_(float("nan"))
+
+    with pytest.raises(TrainingError, match=r"loss is nan at step 20: lower learning_rate"):
+        run(model, digits, short(), checkpoint=path, on_report=break_it)
+    assert read_header(path)["info"]["step"] == 10
+
+
+def test_a_sampler_of_another_model_is_refused(graph, digits):
+    other = make_sampler(new_model(graph).grbm, graph=graph)
+    with pytest.raises(SamplerError, match="draws from another model"):
+        run(new_model(graph), digits, short(), sampler=other)
+    with pytest.raises(SamplerError, match="draws from another model"):
+        new_model(graph).generate(3, sampler=other)
+
+
+def test_after_training_torchs_seed_decides_the_spins(graph, digits):
+    model = new_model(graph)
+    run(model, digits, short(steps=2))
+    logits = torch.zeros(4, 16)
+    torch.manual_seed(1)
+    first = model.spins(logits)
+    torch.manual_seed(1)
+    assert torch.equal(first, model.spins(logits))
+
+
+def test_the_mmd_of_the_recipe_vanishes_where_encoder_and_prior_agree(qpu, digits):
+    # Uniform spins on both sides; relaxed spins would score 0.1 here.
+    model = QDVAE(densest_subgraph(qpu, 64), (32,))
+    last_layer = model.dvae.encoder.net[-1]
+    torch.nn.init.zeros_(last_layer.weight)
+    torch.nn.init.zeros_(last_layer.bias)
+    seen = []
+
+    def spy(spins, prior_spins, kernel):
+        seen.append(float(mmd_loss(spins, prior_spins, kernel).detach()))
+        return mmd_loss(spins, prior_spins, kernel)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("qdvae_helpers.training.mmd_loss", spy)
+        config = short(steps=1, batch_size=300, recipe="mmd", spin_draws=2)
+        run(model, digits, config)
+    assert abs(seen[0]) < 0.01
 
 
 def test_other_samplers_train_as_well(graph, digits):
@@ -162,6 +213,8 @@ def test_wrong_settings_are_refused(graph, digits):
         TrainConfig(recipe="gan")
     with pytest.raises(SettingError, match="steps=0"):
         TrainConfig(steps=0)
+    with pytest.raises(SettingError, match="seed=-1"):
+        TrainConfig(seed=-1)
     with pytest.raises(SettingError, match="fewer than one batch of 1000"):
         run(new_model(graph), digits, short(batch_size=1000))
 
