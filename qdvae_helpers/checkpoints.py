@@ -8,6 +8,7 @@ is never half a checkpoint, and reading it executes no code and contacts no solv
 import json
 import os
 import platform
+import shutil
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -54,10 +55,12 @@ def save_checkpoint(
     # Tensors that share memory are refused by safetensors; clones never do.
     tensors = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A hidden folder of its own keeps the usual permissions, which a temporary file would not have.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as temporary:
         written = Path(temporary) / path.name
         save_file(tensors, written, metadata={"qdvae": json.dumps(header)})
+        # safetensors lets only the owner read what it writes; give the file the usual permissions.
+        (usual := Path(temporary) / "usual").touch()
+        shutil.copymode(usual, written)
         os.replace(written, path)
     return path
 

@@ -1,12 +1,14 @@
 """Measuring models and samplers (taught in ``04``, ``05`` and ``07_how_good_is_it``)."""
 
 import copy
+import warnings
 from typing import NamedTuple
 
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
 from qdvae_helpers.errors import SettingError
+from qdvae_helpers.judge import DigitJudge
 
 _MAX_ENUMERATED = 20
 _DEAD = 0.1
@@ -96,3 +98,70 @@ def energy_decorrelation(
         return 0.0
     r = float(torch.corrcoef(energies)[0, 1].clamp(0, 1))
     return (1 - r) / (1 + r)
+
+
+class Quality(NamedTuple):
+    """How generated images compare with real ones, in the features of a judge."""
+
+    frechet: float  #: Frechet distance of two Gaussians fitted to the features; smaller is better
+    kernel: float  #: kernel distance, unbiased squared MMD with a cubic kernel; smaller is better
+    precision: float  #: share of generated images within the real ones' neighbourhoods
+    recall: float  #: share of real images within the generated ones' neighbourhoods
+    coverage: float  #: share of real images with a generated one nearer than their 5th neighbour
+    smallest_class: float  #: share of the rarest digit among the generated ones, by the judge
+
+
+@torch.no_grad()
+def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Quality:
+    """Score generated images against real ones of the same size and treatment.
+
+    Frechet and kernel distances come from torchmetrics (Heusel et al. 2017, Binkowski et al. 2018);
+    precision and recall follow Kynkaanniemi et al. 2019, coverage Naeem et al. 2020, with 5
+    neighbours and as many real images as generated ones.  All depend on the number of images, so
+    compare only results for equal numbers.
+
+    Args:
+        generated: ``(N, 1, H, W)`` in [0, 1].
+        real: ``(M, 1, H, W)`` in [0, 1], held out, M at least N.
+        judge: see :mod:`qdvae_helpers.judge`.
+
+    Raises:
+        SettingError: fewer real than generated images.
+    """
+    from torchmetrics.image.fid import FrechetInceptionDistance
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    if len(real) < len(generated):
+        raise SettingError(
+            f"{len(real)} real images cannot judge {len(generated)}: use at least as many."
+        )
+    subset = min(1_000, len(generated) // 2)
+    frechet = FrechetInceptionDistance(feature=judge)
+    with warnings.catch_warnings():  # it warns that it keeps all features: 64 numbers an image
+        warnings.simplefilter("ignore", UserWarning)
+        kernel = KernelInceptionDistance(feature=judge, subsets=20, subset_size=subset)
+    for metric in (frechet, kernel):
+        for images, is_real in ((real, True), (generated, False)):
+            for part in images.split(1_000):
+                metric.update(part, real=is_real)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # the kernel distance draws random subsets
+        kernel_mean = float(kernel.compute()[0])
+
+    ours, theirs = judge(generated), judge(real[: len(generated)])
+    between = torch.cdist(theirs, ours)
+    real_radius, our_radius = _neighbour_radius(theirs), _neighbour_radius(ours)
+    counts = torch.bincount(judge.classify(generated), minlength=10)
+    return Quality(
+        frechet=float(frechet.compute()),
+        kernel=kernel_mean,
+        precision=float((between <= real_radius.unsqueeze(1)).any(0).float().mean()),
+        recall=float((between <= our_radius.unsqueeze(0)).any(1).float().mean()),
+        coverage=float((between.min(1).values <= real_radius).float().mean()),
+        smallest_class=float(counts.min() / len(generated)),
+    )
+
+
+def _neighbour_radius(features: torch.Tensor, k: int = 5) -> torch.Tensor:
+    """Distance of every point to its k-th nearest other point, ``(N,)``."""
+    return torch.cdist(features, features).kthvalue(k + 1, dim=1).values

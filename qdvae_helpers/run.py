@@ -2,7 +2,7 @@
 
 Everything a notebook prints appears while it runs; the executed notebooks and their last figure
 land in ``build/``.  With ``--store`` the outputs are also stored in ``notebooks/``, which is how
-the committed outputs are made.
+the committed outputs are made, and figures of cells tagged ``gallery`` in ``docs/images/``.
 """
 
 import argparse
@@ -70,8 +70,10 @@ def execute(path: Path, build: Path, *, store: bool) -> None:
         _tidy(notebook)
         build.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, build / path.name)
-    _write_last_figure(notebook, build / f"{path.stem}.png")
+    _write_figure(notebook.cells, build / f"{path.stem}.png")
     if store:
+        gallery = [c for c in notebook.cells if "gallery" in c.metadata.get("tags", [])]
+        _write_figure(gallery, _ROOT / "docs" / "images" / f"{path.stem}.png")
         notebook.metadata["qdvae"] = {
             "profile": current_profile().name,
             "source_hash": source_hash(notebook),
@@ -97,10 +99,12 @@ def _tidy(notebook: nbformat.NotebookNode) -> None:
         cell.outputs = kept
 
 
-def _write_last_figure(notebook: nbformat.NotebookNode, path: Path) -> None:
-    for cell in reversed(notebook.cells):
+def _write_figure(cells: list[nbformat.NotebookNode], path: Path) -> None:
+    """The last figure in these cells, as a file; nothing where there is none."""
+    for cell in reversed(cells):
         for output in reversed(cell.get("outputs", [])):
             if png := output.get("data", {}).get("image/png"):
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(base64.b64decode(png))
                 return
 

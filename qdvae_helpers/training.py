@@ -82,7 +82,7 @@ class TrainConfig:
         config = cls(
             steps=profile.steps,
             batch_size=profile.batch_size,
-            report_every=max(1, profile.steps // 14),
+            report_every=math.ceil(profile.steps / 14),
             kl_warm_up=min(200, profile.steps // 5),
         )
         return replace(config, **changes)

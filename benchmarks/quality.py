@@ -1,0 +1,140 @@
+"""Generated digits of several models, scored in one run.
+
+    python benchmarks/quality.py [CHECKPOINT ...] [--output benchmarks/results/quality.md]
+
+Without arguments the shipped model is scored.  Where ``$QDVAE_DATA/reference`` holds images of the
+models that D-Wave's image-generation demo ships (2,000 images of 32x32 from each, at the best
+temperature of those tried), they are scored beside it.  Each model is scored in four views: 28x28
+and 32x32 pixels, grey and rounded to black and white.  The floor is real training images against
+real test images, the value a perfect generator would get.  ``share`` is the distance above the
+floor relative to that of the best reference model in the same view.
+
+Controls for every checkpoint: its own reconstructions of test images (what a perfect prior would
+give), and its samples with every spin shuffled among them (what is left without couplings).
+"""
+
+import argparse
+import os
+import statistics
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
+from qdvae_helpers.data import load_images
+from qdvae_helpers.evaluate import Quality, quality
+from qdvae_helpers.judge import load_judge, resize
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.samplers import GibbsSampler
+
+VIEWS = {
+    "28 grey": (28, False),
+    "28 rounded": (28, True),
+    "32 grey": (32, False),
+    "32 rounded": (32, True),
+}
+
+
+def view_of(images: torch.Tensor, view: str) -> torch.Tensor:
+    """Images in one of the four views."""
+    pixels, rounded = VIEWS[view]
+    images = resize(images, pixels)
+    return images.round() if rounded else images
+
+
+def reference_images() -> dict[str, torch.Tensor]:
+    """What the reference models made, by name; empty where it is not at hand."""
+    folder = Path(os.environ.get("QDVAE_DATA", "none")).expanduser() / "reference"
+    found = {}
+    for path in sorted(folder.glob("*.npz")):
+        images = torch.from_numpy(np.load(path)["images"]).float() / 255
+        found[f"reference {path.stem}"] = images
+    return found
+
+
+@torch.no_grad()
+def generated_images(model: QDVAE, n: int, seed: int) -> dict[str, torch.Tensor]:
+    """Samples, and samples without what the couplings do."""
+    torch.manual_seed(seed)
+    spins = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph).fresh()
+    shuffled = torch.stack([column[torch.randperm(n)] for column in spins.T], 1)
+    return {"": model.decode(spins), ", spins shuffled": model.decode(shuffled)}
+
+
+def average(scores: list[Quality]) -> tuple[Quality, float]:
+    """Mean of every measure, and the standard deviation of the Frechet distance."""
+    mean = Quality(*(statistics.mean(column) for column in zip(*scores, strict=True)))
+    spread = statistics.stdev([s.frechet for s in scores]) if len(scores) > 1 else float("nan")
+    return mean, spread
+
+
+def main() -> int:
+    """Print the table, and write it where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoints", nargs="*", type=Path)
+    parser.add_argument("--images", type=int, default=2_000)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    n = options.images
+
+    train, test = load_images("mnist", "train"), load_images("mnist", "test")
+    models = {path.stem: load_checkpoint(path) for path in options.checkpoints}
+    if not models:
+        models = {"qdvae-256": load_pretrained("qdvae-256")}
+
+    sets: dict[str, list[torch.Tensor]] = {
+        "floor: training images": [train.images[k * n : (k + 1) * n] for k in range(options.seeds)]
+    }
+    sets |= {name: [images[:n]] for name, images in reference_images().items()}
+    lines = []
+    for name, model in models.items():
+        for seed in range(options.seeds):
+            for kind, images in generated_images(model, n, seed).items():
+                sets.setdefault(f"{name}{kind}", []).append(images)
+        with torch.no_grad():
+            torch.manual_seed(0)
+            rebuilt = torch.cat([model.reconstruct(part) for part in test.images.split(1_000)])
+        sets[f"{name}, reconstructions"] = [rebuilt[:n]]
+        error = float((rebuilt - test.images).square().mean())
+        round32 = view_of(test.images, "32 rounded")
+        error32 = float((view_of(rebuilt, "32 rounded") - round32).square().mean())
+        lines.append(
+            f"{name}: squared reconstruction error on test images, per pixel: {error:.4f} (28x28 "
+            f"grey), {error32:.4f} (32x32, both rounded)."
+        )
+
+    judge = load_judge()
+    table = [
+        "| images | view | Frechet | sd | share | kernel | precision | recall | coverage | rarest |"
+    ]
+    table.append("|---|---|---|---|---|---|---|---|---|---|")
+    for view in VIEWS:
+        real = view_of(test.images, view)
+        rows = {
+            name: average([quality(view_of(images, view), real, judge) for images in draws])
+            for name, draws in sets.items()
+        }
+        floor = rows["floor: training images"][0].frechet
+        references = [q.frechet for name, (q, _) in rows.items() if name.startswith("reference")]
+        for name, (q, spread) in rows.items():
+            share = (q.frechet - floor) / (min(references) - floor) if references else float("nan")
+            table.append(
+                f"| {name} | {view} | {q.frechet:.2f} | {spread:.2f} | {share:.3f} "
+                f"| {q.kernel:.4f} | {q.precision:.2f} | {q.recall:.2f} | {q.coverage:.2f} "
+                f"| {q.smallest_class:.3f} |"
+            )
+    text = "\n".join(
+        [f"{n:,} images, {options.seeds} seeds, {test.source}.", "", *table, "", *lines]
+    )
+    print(text)
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""The judge and the scores that rest on it."""
+
+import pytest
+import torch
+
+from qdvae_helpers.data import load_images
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.evaluate import quality
+from qdvae_helpers.judge import load_judge, resize
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return load_judge()
+
+
+@pytest.fixture(scope="module")
+def digits_twice():
+    images = load_images("digits", "train").images
+    return images[:700], images[700:1400]
+
+
+def test_the_judge_knows_held_out_digits_in_all_four_views(judge, real_mnist):
+    test = load_images("mnist", "test", limit=2000)
+    for pixels in (28, 32):
+        for images in (test.images, test.images.round()):
+            right = judge.classify(resize(images, pixels)) == test.labels
+            assert right.float().mean() > 0.97
+
+
+def test_real_against_real_is_close_and_noise_is_far(judge, digits_twice):
+    first, second = digits_twice
+    close = quality(first, second, judge)
+    far = quality(torch.rand_like(first), second, judge)
+    assert close.frechet < 0.2 * far.frechet
+    assert close.kernel < 0.2 * far.kernel
+    assert min(close.precision, close.recall, close.coverage) > 0.7
+    assert far.precision < 0.1
+    assert far.coverage < 0.1
+
+
+def test_a_set_against_itself_is_perfect(judge, digits_twice):
+    images = digits_twice[0][:400]
+    score = quality(images, images, judge)
+    assert score.frechet == pytest.approx(0, abs=1e-2)
+    assert (score.precision, score.recall, score.coverage) == (1, 1, 1)
+
+
+def test_few_kinds_of_images_cost_recall_and_coverage(judge, digits_twice):
+    real = digits_twice[1]
+    ones = load_images("digits", "train")
+    one_kind = ones.images[ones.labels == 1][:140].repeat(5, 1, 1, 1)
+    score = quality(one_kind, real, judge)
+    assert score.smallest_class < 0.02
+    assert score.recall < 0.5
+    assert score.coverage < 0.3
+
+
+def test_scores_repeat_and_leave_the_random_state_alone(judge, digits_twice):
+    torch.manual_seed(3)
+    first = quality(*digits_twice, judge)
+    after = torch.rand(1)
+    torch.manual_seed(3)
+    assert torch.equal(torch.rand(1), after)
+    assert quality(*digits_twice, judge) == first
+
+
+def test_too_few_real_images_are_refused(judge, digits_twice):
+    with pytest.raises(SettingError, match="at least as many"):
+        quality(digits_twice[0], digits_twice[1][:10], judge)
