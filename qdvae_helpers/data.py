@@ -4,6 +4,7 @@ The one way from a data set to tensors.  The whole set is loaded once: decoding 
 costs more than the training step that uses them.
 """
 
+import functools
 import hashlib
 import os
 import shutil
@@ -96,15 +97,20 @@ def _find_or_download(split: str, download: bool) -> bool:
         if download and os.environ.get("QDVAE_DOWNLOAD", "1") != "0":
             reason = _download_mnist(data_dir())
         if reason:
-            print(
+            _announce(
                 f"MNIST is not here ({reason}): using the small 8x8 digits of scikit-learn "
-                "instead. Results will look coarser. See data/README.md.",
-                flush=True,
+                "instead. Results will look coarser. See data/README.md."
             )
             return False
     for file in files:
         _verify(file)
     return True
+
+
+@functools.cache
+def _announce(line: str) -> None:
+    """Print a line once in a session."""
+    print(line, flush=True)
 
 
 def _verify(file: Path) -> None:
@@ -116,10 +122,11 @@ def _verify(file: Path) -> None:
         )
 
 
+@functools.cache
 def _download_mnist(root: Path) -> str:
     """Fetch and verify MNIST with torchvision; return why it failed, or an empty string.
 
-    Everything arrives in a temporary folder first, so an interrupted download leaves no half files.
+    Tried once in a session, since a bad network makes every try slow.  Everything arrives in a temporary folder first, so an interrupted download leaves no half files.
     """
     from torchvision.datasets import MNIST
 

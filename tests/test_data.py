@@ -6,8 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from qdvae_helpers import data
 from qdvae_helpers.data import MNIST_SHA256, load_images
 from qdvae_helpers.errors import DataError, SettingError
+
+
+@pytest.fixture(autouse=True)
+def new_session():
+    data._announce.cache_clear()
+    data._download_mnist.cache_clear()
 
 
 @pytest.fixture
@@ -49,6 +56,8 @@ def test_without_mnist_and_network_the_small_digits_are_announced(
     assert "MNIST is not here (download failed" in printed
     assert printed.count("\n") == 1
     assert not list(tmp_path.rglob("*ubyte*"))  # no half downloads
+    load_images("mnist", "test", limit=10)
+    assert capsys.readouterr().out == ""  # said once is enough
 
 
 def test_a_relative_folder_is_found_from_the_repository_too(monkeypatch, tmp_path):
