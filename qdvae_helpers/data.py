@@ -126,7 +126,8 @@ def _verify(file: Path) -> None:
 def _download_mnist(root: Path) -> str:
     """Fetch and verify MNIST with torchvision; return why it failed, or an empty string.
 
-    Tried once in a session, since a bad network makes every try slow.  Everything arrives in a temporary folder first, so an interrupted download leaves no half files.
+    Tried once in a session, since a bad network makes every try slow.  Everything arrives in a
+    temporary folder first, so an interrupted download leaves no half files.
     """
     from torchvision.datasets import MNIST
 
