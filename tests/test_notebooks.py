@@ -99,5 +99,5 @@ def test_local_links_lead_somewhere(path, prose):
 
 def test_no_path_of_the_authors_machine_is_shown(raw):
     text = json.dumps(raw)
-    for trace in ("/root/", "/home/", "site-packages", "/work/"):
+    for trace in (str(ROOT), str(Path.home()) + "/", "site-packages"):
         assert trace not in text
