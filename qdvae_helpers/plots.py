@@ -49,9 +49,12 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=_DPI)
     plt.close(fig)
-    # A palette of 128 colours is a third of the size and looks the same.
+    # A palette is a third of the size and looks the same, unless a colour scale has to be read off.
+    picture = Image.open(buffer).convert("RGB")
     small = io.BytesIO()
-    Image.open(buffer).convert("RGB").quantize(128).save(small, format="png", optimize=True)
+    if picture.getcolors(maxcolors=1_000):
+        picture = picture.quantize(256)
+    picture.save(small, format="png", optimize=True)
     png = base64.b64encode(small.getvalue()).decode()
     tag = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{png}"/>'
     display({"text/html": tag, "image/png": png, "text/plain": alt}, raw=True)

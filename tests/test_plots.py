@@ -1,8 +1,12 @@
 """Figures carry their provenance in full, and a text for those who cannot see them."""
 
+import base64
+import io
+
 import matplotlib.pyplot as plt
 import pytest
 import torch
+from PIL import Image
 
 from qdvae_helpers import plots
 from qdvae_helpers.errors import GraphError
@@ -47,6 +51,15 @@ def test_the_alternative_text_is_in_the_html_and_safe(shown):
     assert not plt.get_fignums()
     assert 'alt="A &quot;quoted&quot; &lt;tag&gt;."' in bundle["text/html"]
     assert set(bundle) == {"text/html", "image/png", "text/plain"}
+
+
+def test_a_colour_scale_keeps_its_colours(shown, graph12):
+    values = torch.linspace(-1, 1, len(graph12.edges))
+    fig = plots.qpu_figure(graph12, values, title="Twelve qubits")
+    plots.show(fig, alt="Twelve qubits and their couplings.", caption="made up")
+    (bundle,) = shown
+    picture = Image.open(io.BytesIO(base64.b64decode(bundle["image/png"])))
+    assert picture.mode == "RGB"
 
 
 def test_ink_is_dark_and_rows_are_filled_in_order():
