@@ -91,6 +91,30 @@ def test_the_lesson_opens_with_aims_and_closes_with_takeaways(raw):
     assert last.count("<details>") >= 3
 
 
+def test_exercises_fail_helpfully_and_their_solutions_pass(raw):
+    """The stored verdicts carry nbval's tag, so every run of the notebooks compares them."""
+    cells = raw["cells"]
+
+    def tags(cell) -> list[str]:
+        return cell["metadata"].get("tags", [])
+
+    def said(cell) -> str:
+        assert "nbval-check-output" in tags(cell)
+        return "".join("".join(output["text"]) for output in cell["outputs"])
+
+    stubs = [i for i, cell in enumerate(cells) if "exercise" in tags(cell)]
+    solutions = [i for i, cell in enumerate(cells) if "solution" in tags(cell)]
+    assert len(stubs) == len(solutions)
+    for stub, solution in zip(stubs, solutions, strict=True):
+        between = cells[stub + 1 : solution]
+        assert "..." in "".join(cells[stub]["source"])
+        assert any("Hint" in "".join(cell["source"]) for cell in between)
+        checks = [cell for cell in between if cell["cell_type"] == "code"]
+        assert [said(check).startswith("Not yet: ") for check in checks] == [True]
+        assert said(cells[solution]) == "Correct.\n"
+        assert cells[solution]["metadata"]["jupyter"]["source_hidden"] is True
+
+
 def test_local_links_lead_somewhere(path, prose):
     for target in re.findall(r"\]\(([^)#\s]+)", prose):
         if "://" not in target:
