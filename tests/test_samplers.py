@@ -51,6 +51,40 @@ def test_gibbs_after_burn_in_agrees_with_enumeration(grbm12, graph12):
     assert z_scores(grbm12, sampler.burn_in(300)).abs().max() < 4.5
 
 
+@pytest.mark.parametrize("n", [12, 40])
+def test_annealed_log_partition_function_agrees_with_the_exact_one(qpu, n):
+    graph = densest_subgraph(qpu, n)
+    grbm = random_grbm(graph, seed=n)
+    truth = make_sampler(grbm, "exact", graph=graph).log_partition_function()
+    sampler = make_sampler(grbm, "gibbs", num_samples=4_000, graph=graph)
+    log_weights = sampler.anneal(100, resample=False)
+    ratios = (log_weights - truth).exp()
+    error = float(ratios.std()) / 4_000**0.5
+    assert 0 < error < 0.05
+    assert abs(float(ratios.mean()) - 1) < 4.5 * error
+    population = sampler.anneal(100)
+    assert float(population[0]) == pytest.approx(truth, abs=0.1)
+    assert (population == population[0]).all()
+
+
+def test_population_annealing_fills_two_valleys_as_the_exact_sampler_does(qpu):
+    """A ferromagnet in a weak field: no chain changes its valley once it is cold."""
+    graph = densest_subgraph(qpu, 32)
+    grbm = random_grbm(graph, seed=0, scale=0)
+    grbm.quadratic.data.fill_(-0.5)
+    grbm.linear.data.fill_(0.02)
+
+    def share_up(spins):
+        return float((spins.mean(1) > 0).float().mean())
+
+    exact = share_up(make_sampler(grbm, "exact", num_samples=10_000, graph=graph).sample())
+    sampler = make_sampler(grbm, "gibbs", num_samples=10_000, graph=graph)
+    error = (exact * (1 - exact) / 10_000) ** 0.5
+    assert abs(share_up(sampler.burn_in(1_000)) - exact) < 6 * error
+    sampler.anneal(160, resample=False)
+    assert share_up(sampler.sample(sweeps=200)) - exact > 10 * error  # plain annealing errs
+
+
 def test_gibbs_draws_the_free_spins_given_the_clamped_ones(grbm12, graph12):
     given = torch.full((12,), float("nan"))
     given[[0, 3, 7]] = torch.tensor([1.0, -1.0, 1.0])
