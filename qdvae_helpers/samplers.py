@@ -239,10 +239,10 @@ class GibbsSampler(SpinSampler):
         """Restart all chains at infinite temperature and cool them to ``beta`` in equal steps.
 
         A step from one inverse temperature to the next multiplies the weight of a chain by
-        ``exp(-(next - last) E)``; then come five sweeps at the new one.  The mean weight estimates the
-        partition function: annealed importance sampling (Neal 2001).  With ``resample`` the chains
-        are drawn anew in proportion to their weights whenever these have become too unequal, and
-        at the end: population annealing (Hukushima and Iba 2003, Machta 2010).
+        ``exp(-(next - last) E)``; then come five sweeps at the new one.  The mean weight estimates
+        the partition function: annealed importance sampling (Neal 2001).  With ``resample`` the
+        chains are drawn anew in proportion to their weights whenever these have become too unequal,
+        and at the end: population annealing (Hukushima and Iba 2003, Machta 2010).
 
         Args:
             levels: steps of the inverse temperature.
