@@ -30,6 +30,21 @@ def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:
     return (F.softplus(logits) - logits * torch.sigmoid(logits)).sum(-1).mean()
 
 
+def mean_energy(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> torch.Tensor:
+    """Mean over rows of ``E(s) = sum_i h_i s_i + sum_ij J_ij s_i s_j``.
+
+    The same number as ``grbm(spins).mean()``.  All pair products come from one matrix product
+    instead of two gathered columns for each coupling, which took a third of a training step
+    (``benchmarks/training.py``).
+
+    Args:
+        grbm: without hidden units.
+        spins: ``(B, n)``, or mean spins of independent spins for their expected energy.
+    """
+    pairs = (spins.T @ spins / len(spins))[grbm.edge_idx_i, grbm.edge_idx_j]
+    return grbm.linear @ spins.mean(0) + grbm.quadratic @ pairs
+
+
 def kl_loss(
     logits: torch.Tensor, grbm: GraphRestrictedBoltzmannMachine, prior_spins: torch.Tensor
 ) -> torch.Tensor:
@@ -49,8 +64,8 @@ def kl_loss(
         grbm: the prior, without hidden units.
         prior_spins: ``(M, n)`` samples of the prior.
     """
-    expected_energy = grbm(torch.tanh(logits / 2)).mean()
-    return expected_energy - encoder_entropy(logits) - grbm(prior_spins).mean()
+    expected_energy = mean_energy(grbm, torch.tanh(logits / 2))
+    return expected_energy - encoder_entropy(logits) - mean_energy(grbm, prior_spins)
 
 
 def nll_loss(
@@ -58,14 +73,14 @@ def nll_loss(
 ) -> torch.Tensor:
     """Something with the gradient of the prior's negative log-likelihood of ``spins``.
 
-    The mean energy of the data minus that of the model's samples (the plugin's
-    ``quasi_objective``); its value is no likelihood.
+    The mean energy of the data minus that of the model's samples, as in the plugin's
+    ``quasi_objective``; its value is no likelihood.
 
     Args:
         spins: ``(B, n)``, not differentiated.
         prior_spins: ``(M, n)`` samples of the prior.
     """
-    return grbm.quasi_objective(spins.detach(), prior_spins).squeeze()
+    return mean_energy(grbm, spins.detach()) - mean_energy(grbm, prior_spins)
 
 
 def spin_kernel(n_spins: int, n_kernels: int = 7) -> GaussianKernel:

@@ -245,7 +245,8 @@ class _Trainer:
             [
                 {"params": model.dvae.parameters(), "peak": config.learning_rate},
                 {"params": model.grbm.parameters(), "peak": config.prior_learning_rate},
-            ]
+            ],
+            fused=True,  # one pass over memory instead of ten
         )
         self.kernel = spin_kernel(model.n_spins).to(device)
         self.step = 0

@@ -17,6 +17,7 @@ from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.losses import (
     encoder_entropy,
     kl_loss,
+    mean_energy,
     mmd_loss,
     nll_loss,
     reconstruction_loss,
@@ -47,6 +48,17 @@ def prior_samples(grbm, m, seed=0):
 
 def gradients(loss, *parameters):
     return torch.autograd.grad(loss, parameters)
+
+
+def test_mean_energy_is_the_plugins_with_its_gradients(grbm8):
+    spins = torch.randn(5, 8, requires_grad=True)
+    parameters = (spins, grbm8.linear, grbm8.quadratic)
+    ours, plugins = mean_energy(grbm8, spins), grbm8(spins).mean()
+    torch.testing.assert_close(ours, plugins)
+    for mine, theirs in zip(
+        gradients(ours, *parameters), gradients(plugins, *parameters), strict=True
+    ):
+        torch.testing.assert_close(mine, theirs)
 
 
 def test_kl_has_the_gradient_of_the_exact_divergence(grbm8):
