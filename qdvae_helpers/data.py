@@ -36,6 +36,12 @@ class ImageSet(NamedTuple):
     labels: torch.Tensor  #: ``(N,)`` int64
     source: str  #: what a figure's caption says, for example ``MNIST train, 60,000 images``
 
+    def rounded(self) -> "ImageSet":
+        """The same images in black and white: every pixel rounded to 0 or 1."""
+        return self._replace(
+            images=self.images.round(), source=f"{self.source}, rounded to black and white"
+        )
+
 
 def data_dir() -> Path:
     """Where data sets are looked for: ``QDVAE_DATA`` if set, else the repository's ``data/``."""

@@ -8,7 +8,7 @@ shape ``(reads, n)`` with entries -1 and +1, in the order of ``grbm.nodes``, dra
 =========  ==========================================================================  ==========
 kind       how                                                                         runs on
 =========  ==========================================================================  ==========
-gibbs      block Gibbs, colour by colour, with dense matrix products                   CPU or GPU
+gibbs      block Gibbs, colour by colour, as matrix products                           CPU or GPU
 annealer   D-Wave's client on a simulated device with an unknown temperature           CPU
 exact      tree decomposition: independent, exact samples of small or sparse graphs    CPU
 =========  ==========================================================================  ==========
@@ -16,9 +16,11 @@ exact      tree decomposition: independent, exact samples of small or sparse gra
 All three are classical.  The lessons choose with ``QDVAE_SAMPLER``.
 """
 
+import functools
 import math
 import os
 import random
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -138,9 +140,10 @@ class GibbsSampler(SpinSampler):
 
     Given all others, a spin is +1 with probability ``sigmoid(-2 beta (h + sum_j J_j s_j))``; spins
     of one colour do not interact, so they are drawn together (Geman and Geman 1984; "chromatic"
-    sampling: Gonzalez et al. 2011).  The fields of one colour are one dense matrix product.  Chains
-    are stored as bits, colour after colour, so that a product, a sigmoid, a random number and a
-    comparison are all that an update costs.
+    sampling: Gonzalez et al. 2011).  The fields of one colour are one product of a sparse matrix
+    with all chains (a dense one where torch has no fast sparse product: outside the CPU, or without
+    MKL).  Chains are stored as bits, colour after colour, so that a product, a sigmoid, a random
+    number and a comparison are all that an update costs.
 
     Args:
         grbm: the model; samples are returned on its device.
@@ -186,6 +189,14 @@ class GibbsSampler(SpinSampler):
         position = torch.empty_like(self._order)
         position[self._order] = torch.arange(grbm.n_nodes, device=device)
         self._position = position  # node index -> row of the chains
+        # Both directions of every coupling, sorted by row: the pattern of a sparse matrix.
+        i, j = position[grbm.edge_idx_i.to(device)], position[grbm.edge_idx_j.to(device)]
+        rows, columns = torch.cat([i, j]), torch.cat([j, i])
+        by_row = torch.argsort(rows * grbm.n_nodes + columns)
+        self._rows, self._columns = rows[by_row], columns[by_row]
+        self._edge_of_entry = by_row % max(1, grbm.n_edges)
+        counts = torch.bincount(rows, minlength=grbm.n_nodes)
+        self._row_starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         self._bits = self._random_bits(num_chains)
         self.refresh_parameters()
 
@@ -279,9 +290,10 @@ class GibbsSampler(SpinSampler):
 
     def _energies(self) -> torch.Tensor:
         """Energy of every chain, ``(num_chains,)``."""
-        h, couplings = self._dense_parameters()
+        h, couplings = self._biases()
         spins = self._bits * 2 - 1
-        return (spins * (h.unsqueeze(1) + couplings @ spins / 2)).sum(0)
+        fields = torch.mm(self._matrix(couplings, 0, len(h)), spins)
+        return (spins * (h.unsqueeze(1) + fields / 2)).sum(0)
 
     @torch.no_grad()
     def _run(
@@ -290,16 +302,17 @@ class GibbsSampler(SpinSampler):
         """Sweep ``bits`` in place, once for each inverse temperature."""
         # With s = 2b - 1 the field h + J s becomes (h - J 1) + 2 J b, so the argument of the
         # sigmoid, -2 beta times that, is linear in the bits.
-        h, couplings = self._dense_parameters()
-        weight = -4 * couplings
-        bias = -2 * (h - couplings.sum(1)).unsqueeze(1)
+        h, couplings = self._biases()
+        row_sums = torch.zeros_like(h).index_add_(0, self._rows, couplings)
+        bias = -2 * (h - row_sums).unsqueeze(1)
+        weights = [self._matrix(-4 * couplings, start, end) for start, end in self._blocks]
         widest = max(end - start for start, end in self._blocks)
         fields = bits.new_empty(widest, bits.shape[1])
         noise = torch.empty_like(fields)
         for beta in betas.tolist():
-            for start, end in self._blocks:
+            for (start, end), weight in zip(self._blocks, weights, strict=True):
                 p, u, target = fields[: end - start], noise[: end - start], bits[start:end]
-                torch.addmm(bias[start:end], weight[start:end], bits, beta=beta, alpha=beta, out=p)
+                torch.addmm(bias[start:end], weight, bits, beta=beta, alpha=beta, out=p)
                 p.sigmoid_()
                 u.uniform_(generator=self._generator)
                 torch.lt(u, p, out=target)
@@ -307,15 +320,25 @@ class GibbsSampler(SpinSampler):
                     held = clamps[start:end]
                     torch.where(held.isnan(), target, held, out=target)
 
-    def _dense_parameters(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """``h`` and the symmetric ``J``, in the order of the chains' rows."""
+    def _biases(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``h`` in the order of the chains' rows, and the entries of the symmetric ``J``."""
         grbm, device = self._grbm, self._bits.device
         h = grbm.linear.detach().to(device)[self._order]
-        i = self._position[grbm.edge_idx_i.to(device)]
-        j = self._position[grbm.edge_idx_j.to(device)]
-        couplings = h.new_zeros(len(h), len(h))
-        couplings[i, j] = grbm.quadratic.detach().to(device)
-        return h, couplings + couplings.T
+        return h, grbm.quadratic.detach().to(device)[self._edge_of_entry]
+
+    def _matrix(self, entries: torch.Tensor, start: int, end: int) -> torch.Tensor:
+        """Rows ``start`` to ``end`` of the symmetric matrix with these entries."""
+        first, last = int(self._row_starts[start]), int(self._row_starts[end])
+        columns, entries = self._columns[first:last], entries[first:last]
+        size = (end - start, self._grbm.n_nodes)
+        if _sparse_products() and entries.device.type == "cpu":
+            starts = self._row_starts[start : end + 1] - first
+            with warnings.catch_warnings():  # torch calls its sparse matrices a beta
+                warnings.simplefilter("ignore", UserWarning)
+                return torch.sparse_csr_tensor(starts, columns, entries, size)
+        matrix = entries.new_zeros(size)
+        matrix[self._rows[first:last] - start, columns] = entries
+        return matrix
 
     def _random_bits(self, num_chains: int) -> torch.Tensor:
         size = (self._grbm.n_nodes, num_chains)
@@ -361,6 +384,12 @@ class GibbsSampler(SpinSampler):
         super().load_state_dict(state)
         self._bits.copy_(state["bits"])
         self._generator.set_state(state["generator"].cpu())
+
+
+@functools.cache
+def _sparse_products() -> bool:
+    """Whether this build of torch multiplies sparse by dense matrices on the CPU through MKL."""
+    return torch.backends.mkl.is_available()
 
 
 def _plain_graph(grbm: GraphRestrictedBoltzmannMachine) -> nx.Graph:

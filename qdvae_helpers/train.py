@@ -2,6 +2,9 @@
 
 The run saves its state beside the output while it lasts (``*.part.safetensors``); the same command
 continues an interrupted run.  ``make pretrained`` is this command for the model that ships.
+
+Under ``torchrun`` it trains in several processes through Lightning Fabric (extra ``cluster``); see
+docs/scaling.md.
 """
 
 import argparse
@@ -9,6 +12,7 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -19,7 +23,10 @@ from qdvae_helpers.graphs import densest_subgraph, load_graph, working_graph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES, current_profile
 from qdvae_helpers.samplers import make_sampler
-from qdvae_helpers.training import RECIPES, TrainConfig, fit
+from qdvae_helpers.training import RECIPES, TrainConfig, fit, seed_of_process
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -31,11 +38,20 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     where.add_argument("--spins", type=int, help="qubits of the prior; default: the profile's")
     where.add_argument("--graph", type=Path, help="graph file; default: grown on the whole QPU's")
     parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
+    parser.add_argument(
+        "--images",
+        choices=("rounded", "grey"),
+        default="rounded",
+        help="learn black-and-white images (the default) or grey ones",
+    )
+    parser.add_argument("--kl-weight", type=float, help="recipe elbo: weight of the divergence")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sampler", help="default: QDVAE_SAMPLER or gibbs")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (the default)")
     parser.add_argument("--require-mnist", action="store_true", help="stop where MNIST is missing")
-    parser.add_argument("--log", type=Path, help="also append every report to this JSON-lines file")
+    parser.add_argument(
+        "--metrics", type=Path, help="append every report to this file, a JSON text a line"
+    )
     return parser.parse_args(arguments)
 
 
@@ -57,6 +73,31 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def _launched_fabric(device: str) -> "Fabric | None":
+    """Lightning Fabric, joined to the other processes that torchrun started; else ``None``.
+
+    Raises:
+        SettingError: Fabric is not installed.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    try:
+        from lightning_fabric import Fabric
+    except ImportError:
+        raise SettingError(
+            "Several processes need Lightning Fabric: pip install -e '.[cluster]'."
+        ) from None
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    fabric = Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=int(os.environ["WORLD_SIZE"]) // local,
+        strategy="ddp",
+    )
+    fabric.launch()
+    return fabric
+
+
 def train(options: argparse.Namespace) -> bool:
     """Run the command; True when training came to its end."""
     if options.profile:
@@ -66,32 +107,40 @@ def train(options: argparse.Namespace) -> bool:
     if options.require_mnist and not images.source.startswith("MNIST"):
         raise DataError("MNIST is required here: put it in place (data/README.md) and run again.")
     held_out = load_images("mnist", "test", limit=profile.test_images)
+    if options.images == "rounded":
+        images, held_out = images.rounded(), held_out.rounded()
     if options.graph:
         graph = load_graph(options.graph)
     else:
         n_spins = profile.n_spins if options.spins is None else options.spins
         graph = densest_subgraph(working_graph("ideal"), n_spins)
-    device = pick_device(options.device)
+    fabric = _launched_fabric(options.device)
+    device = fabric.device if fabric else pick_device(options.device)
+    rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
     torch.manual_seed(options.seed)
     model = QDVAE(graph, profile.hidden).to(device)
     changes = {"recipe": options.recipe, "seed": options.seed}
     if options.steps is not None:
         changes |= {"steps": options.steps}
+    if options.kl_weight is not None:
+        changes |= {"kl_weight": options.kl_weight}
     config = TrainConfig.for_profile(profile, **changes)
     kind = options.sampler or os.environ.get("QDVAE_SAMPLER") or "gibbs"
     sampler = make_sampler(
         model.grbm,
         kind,
-        num_samples=profile.num_chains,
-        seed=options.seed,
+        num_samples=profile.num_chains // processes,
+        seed=seed_of_process(options.seed, rank),
         graph=graph,
         **({"sweeps": profile.sweeps} if kind == "gibbs" else {}),
     )
-    print(f"{images.source}; {graph}; {sampler.provenance}; {device}", flush=True)
+    if rank == 0:
+        where = f"{processes} processes on {device.type}" if fabric else device
+        print(f"{images.source}; {graph}; {sampler.provenance}; {where}", flush=True)
 
     def log(record: dict) -> None:
-        if options.log:
-            with options.log.open("a", encoding="utf-8") as file:
+        if options.metrics:
+            with options.metrics.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
 
     part = options.output.with_suffix(".part.safetensors")
@@ -103,8 +152,9 @@ def train(options: argparse.Namespace) -> bool:
         sampler=sampler,
         checkpoint=part,
         on_report=log,
+        fabric=fabric,
     )
-    if result.finished:
+    if result.finished and rank == 0:
         save_checkpoint(model, options.output, {"profile": profile.name})
         part.unlink()
         print(f"Wrote {options.output}", flush=True)

@@ -15,8 +15,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
+from torch import nn
 from tqdm.auto import tqdm
 
 from qdvae_helpers.checkpoints import (
@@ -30,6 +32,7 @@ from qdvae_helpers.data import ImageSet
 from qdvae_helpers.errors import CheckpointError, SettingError, TrainingError
 from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, moment_gap
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.likelihood import binarise
 from qdvae_helpers.losses import (
     encoder_entropy,
     kl_loss,
@@ -41,6 +44,9 @@ from qdvae_helpers.losses import (
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import Profile
 from qdvae_helpers.samplers import SpinSampler, make_sampler
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 RECIPES = ("elbo", "mmd")
 _PROBE = 1_000  # images that a report looks at
@@ -60,6 +66,7 @@ class TrainConfig:
     kl_warm_up: int = 200  #: steps in which that weight rises linearly from 0
     mmd_weight: float = 200.0  #: weight of the MMD (``mmd``), in nats
     coupling_penalty: float = 0.0  #: nats for a coupling of size 1; grows with its square
+    binarise: bool = False  #: draw every pixel as 0 or 1 anew at each step, grey as probability
     spin_draws: int = 1  #: spin strings drawn for each image in each step
     sample_every: int = 1  #: draw new spins from the prior every so many steps
     seed: int = 0  #: of the order of images, the spins, and the chains
@@ -107,6 +114,7 @@ def fit(
     on_report: Callable[[dict], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
     progress: bool = True,
+    fabric: "Fabric | None" = None,
 ) -> TrainResult:
     """Train a model, from where its checkpoint ended if there is one.
 
@@ -124,6 +132,9 @@ def fit(
         on_report: called with each record, for example to draw it.
         should_stop: asked after every step; True ends training as Ctrl-C does.
         progress: show a progress bar and a line a report.
+        fabric: a launched Lightning Fabric, to train in several processes: each takes its share of
+            every batch, and has the model and a sampler with chains of its own.  Reports and
+            checkpoints come from the first process and hold the state of all.
 
     Raises:
         CheckpointError: the checkpoint belongs to another graph, model or setting.
@@ -136,7 +147,8 @@ def fit(
             f"{len(train.images)} images are fewer than one batch of {config.batch_size}: use more "
             "images or a smaller batch_size."
         )
-    trainer = _Trainer(model, train, config, validation, sampler)
+    trainer = _Trainer(model, train, config, validation, sampler, fabric)
+    progress = progress and trainer.rank == 0
     if checkpoint is not None and Path(checkpoint).exists():
         trainer.restore(checkpoint)
         if progress and trainer.step < config.steps:
@@ -149,6 +161,7 @@ def fit(
             trainer.advance()
             bar.update()
             stop = interrupted.is_set() or (should_stop is not None and should_stop())
+            stop = trainer.any_process(stop)
             last = trainer.step == config.steps
             reporting = trainer.step % config.report_every == 0 or last
             if not (reporting or stop):
@@ -159,17 +172,18 @@ def fit(
                 if progress:
                     bar.clear()
                     print(format_record(record), flush=True)
-                if on_report is not None:
+                if on_report is not None and trainer.rank == 0:
                     on_report(record)
             if checkpoint is not None:
                 trainer.save(checkpoint)
             if stop and not last:
                 where = f"; saved to {Path(checkpoint).name}" if checkpoint is not None else ""
-                print(
-                    f"Stopped at step {trainer.step:,} of {config.steps:,}{where}. Call fit again "
-                    "with the same checkpoint to go on.",
-                    flush=True,
-                )
+                if trainer.rank == 0:
+                    print(
+                        f"Stopped at step {trainer.step:,} of {config.steps:,}{where}. Call fit "
+                        "again with the same checkpoint to go on.",
+                        flush=True,
+                    )
                 break
     finished = trainer.step >= config.steps
     model.eval()
@@ -219,6 +233,35 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, previous)
 
 
+class _Objective(nn.Module):
+    """The loss of one step as a module: what Fabric wraps to average gradients over processes."""
+
+    def __init__(self, model: QDVAE, config: TrainConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.kernel = spin_kernel(model.n_spins)
+
+    def forward(
+        self, batch: torch.Tensor, prior_spins: torch.Tensor, kl_weight: float
+    ) -> torch.Tensor:
+        config, grbm = self.config, self.model.grbm
+        logits, spins, pixel_logits = self.model.dvae(batch, config.spin_draws)
+        loss = reconstruction_loss(pixel_logits, batch)
+        if config.recipe == "elbo":
+            loss = loss + kl_weight * kl_loss(logits, grbm, prior_spins)
+        else:
+            # The prior's samples are true spins, so the encoder's must be, too: relaxed ones would
+            # differ from them even where both distributions agree.
+            relaxed = spins.flatten(0, 1)
+            true_spins = relaxed + (relaxed.sign() - relaxed).detach()
+            loss = loss + config.mmd_weight * mmd_loss(true_spins, prior_spins, self.kernel)
+            loss = loss + nll_loss(grbm, true_spins, prior_spins)
+        # Strong couplings make a spin glass that no sampler equilibrates; its wrong samples then
+        # give wrong gradients.
+        return loss + config.coupling_penalty * grbm.quadratic.square().sum()
+
+
 class _Trainer:
     """The state of one training run: what a step changes, and how to save and restore it."""
 
@@ -229,17 +272,28 @@ class _Trainer:
         config: TrainConfig,
         validation: ImageSet | None,
         sampler: SpinSampler | None,
+        fabric: "Fabric | None",
     ) -> None:
         device = model.device
-        self.model, self.config = model, config
+        self.model, self.config, self.fabric = model, config, fabric
+        self.rank = fabric.global_rank if fabric else 0
+        self.processes = fabric.world_size if fabric else 1
         self.images = train.images.to(device)
         self.source = train.source
-        self.validation = None if validation is None else validation.images[:_PROBE].to(device)
+        # What reports look at stays the same throughout, so that they can be compared.
+        self.probe = self._fixed(train.images)
+        self.validation = None if validation is None else self._fixed(validation.images)
         self.sampler = sampler or make_sampler(
-            model.grbm, "gibbs", num_samples=512, sweeps=5, seed=config.seed, graph=model.graph
+            model.grbm,
+            "gibbs",
+            num_samples=512 // self.processes,
+            sweeps=5,
+            seed=seed_of_process(config.seed, self.rank),
+            graph=model.graph,
         )
         self.sampler.require_model(model.grbm)
-        self.generator = torch.Generator(device).manual_seed(config.seed)
+        noise_seed = seed_of_process(config.seed, self.rank)
+        self.generator = torch.Generator(device).manual_seed(noise_seed)
         model.dvae.latent_to_discrete.generator = self.generator
         self.optimizer = torch.optim.Adam(
             [
@@ -248,7 +302,9 @@ class _Trainer:
             ],
             fused=True,  # one pass over memory instead of ten
         )
-        self.kernel = spin_kernel(model.n_spins).to(device)
+        self.objective: nn.Module = _Objective(model, config).to(device)
+        if fabric:
+            self.objective = fabric.setup_module(self.objective)
         self.step = 0
         self.seconds = 0.0
         self.history: list[dict] = []
@@ -257,52 +313,51 @@ class _Trainer:
         self._prior_spins: torch.Tensor | None = None
         self._previous_spins: torch.Tensor | None = None
 
+    def _fixed(self, images: torch.Tensor) -> torch.Tensor:
+        images = images[:_PROBE].to(self.model.device)
+        return binarise(images) if self.config.binarise else images
+
     def advance(self) -> None:
         """One gradient step."""
         began = time.perf_counter()
         config, model = self.config, self.model
         model.train()
         batch = self.images[self._batch_indices()]
+        if config.binarise:
+            batch = torch.bernoulli(batch, generator=self.generator)
         if self._prior_spins is None or self.step % config.sample_every == 0:
             self._previous_spins, self._prior_spins = self._prior_spins, self.sampler.sample()
 
-        logits, spins, pixel_logits = model.dvae(batch, config.spin_draws)
-        reconstruction = reconstruction_loss(pixel_logits, batch)
-        if config.recipe == "elbo":
-            divergence = kl_loss(logits, model.grbm, self._prior_spins)
-            loss = reconstruction + self._kl_weight() * divergence
-        else:
-            # The prior's samples are true spins, so the encoder's must be, too: relaxed ones would
-            # differ from them even where both distributions agree.
-            relaxed = spins.flatten(0, 1)
-            true_spins = relaxed + (relaxed.sign() - relaxed).detach()
-            divergence = mmd_loss(true_spins, self._prior_spins, self.kernel)
-            nll = nll_loss(model.grbm, true_spins, self._prior_spins)
-            loss = reconstruction + config.mmd_weight * divergence + nll
-
-        # Strong couplings make a spin glass that no sampler equilibrates; its wrong samples then
-        # give wrong gradients.
-        loss = loss + config.coupling_penalty * model.grbm.quadratic.square().sum()
+        loss = self.objective(batch, self._prior_spins, self._kl_weight())
 
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * self._rate()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        if self.fabric:
+            self.fabric.backward(loss)
+        else:
+            loss.backward()
         self.optimizer.step()
         self.step += 1
         self._loss = loss.detach()
         self.seconds += time.perf_counter() - began
 
+    def any_process(self, flag: bool) -> bool:
+        """Whether the flag is set in any process, so that all stop after the same step."""
+        if self.fabric is None:
+            return flag
+        return self.fabric.strategy.reduce_boolean_decision(flag, all=False)
+
     def require_finite_loss(self) -> None:
         """Stop before a broken model replaces a good checkpoint."""
-        if not torch.isfinite(self._loss):
+        if self.any_process(not torch.isfinite(self._loss)):
             raise TrainingError(
                 f"The loss is {float(self._loss)} at step {self.step:,}: lower learning_rate or "
                 "prior_learning_rate and start anew; an earlier checkpoint is left as it was."
             )
 
     def _batch_indices(self) -> torch.Tensor:
-        """Images of this step: every epoch is a new shuffle that depends on the seed and epoch."""
+        """This process's images of this step; every epoch has a shuffle of its own."""
         per_epoch = len(self.images) // self.config.batch_size
         epoch, position = divmod(self.step, per_epoch)
         if self._order is None or self._order[0] != epoch:
@@ -310,7 +365,8 @@ class _Trainer:
             order = torch.randperm(len(self.images), generator=shuffle)
             self._order = (epoch, order.to(self.images.device))
         first = position * self.config.batch_size
-        return self._order[1][first : first + self.config.batch_size]
+        batch = self._order[1][first : first + self.config.batch_size]
+        return batch[self.rank :: self.processes]
 
     def _rate(self) -> float:
         """Learning rate as a fraction of its peak: linear rise, then half a cosine to zero."""
@@ -330,7 +386,7 @@ class _Trainer:
         """What one wants to know of the model's health, in evaluation mode, on fixed images."""
         model = self.model.eval()
         record = {"step": self.step, "seconds": round(self.seconds, 3)}
-        logits, record["reconstruction"] = self._look_at(self.images[:_PROBE])
+        logits, record["reconstruction"] = self._look_at(self.probe)
         if self.validation is not None:
             logits, record["validation"] = self._look_at(self.validation)
         record["entropy"] = float(encoder_entropy(logits))
@@ -358,33 +414,46 @@ class _Trainer:
             "data": self.source,
             "sampler": self.sampler.provenance.to_dict(),
             "device": self.model.device.type,
+            "processes": self.processes,
             "history": self.history,
         }
 
     def save(self, path: str | Path) -> None:
-        extra = {
-            f"sampler.{name}": tensor for name, tensor in self.sampler.state_dict().items()
-        } | {
+        """Write the state of all processes; the first one does it."""
+        own = {f"sampler.{name}": value for name, value in self.sampler.state_dict().items()} | {
             "generator": self.generator.get_state(),
-            "seconds": torch.tensor(self.seconds, dtype=torch.float64),
             "prior_spins": self._prior_spins,
         }
         if self._previous_spins is not None:
-            extra["previous_spins"] = self._previous_spins
+            own["previous_spins"] = self._previous_spins
+        states = [own]
+        if self.fabric:
+            states *= self.processes
+            torch.distributed.all_gather_object(states, own)
+        extra = {
+            f"process{k}.{name}": value
+            for k, state in enumerate(states)
+            for name, value in state.items()
+        }
+        if self.rank:
+            return
+        extra["seconds"] = torch.tensor(self.seconds, dtype=torch.float64)
         for i, state in self.optimizer.state_dict()["state"].items():
             extra |= {f"optimizer.{i}.{name}": value for name, value in state.items()}
         save_checkpoint(self.model, path, self.describe(), extra)
 
-    @staticmethod
-    def _what_must_agree(info: dict, settings: dict) -> dict:
+    def _what_must_agree(self, info: dict, settings: dict) -> dict:
         """Everything whose change would make a continued run another run."""
         sampler = dict(info["sampler"]["parameters"], kind=info["sampler"]["kind"])
         sampler.pop("prefactor", None)  # measured, not chosen
+        if self.rank:
+            sampler.pop("seed")  # the file has the first process's
         return info["train"] | {
             "settings": settings,
             "data": info["data"],
             "sampler": sampler,
             "device": info["device"],
+            "processes": info.get("processes", 1),
         }
 
     def restore(self, path: str | Path) -> None:
@@ -404,27 +473,33 @@ class _Trainer:
                 "to continue that run, or another file name to start a new one."
             )
         state = read_tensors(path, "extra.")
-        if "generator" not in state:
+        own = _under(f"process{self.rank}.", state)
+        if "generator" not in own:
             raise CheckpointError(
                 f"{name} holds a finished model without its training state, so it cannot be "
                 "continued: choose another file name."
             )
         self.model.load_state_dict(load_checkpoint(path).state_dict())
-        self.sampler.load_state_dict(_under("sampler.", state))
-        self.generator.set_state(state["generator"])
+        self.sampler.load_state_dict(_under("sampler.", own))
+        self.generator.set_state(own["generator"])
         device = self.model.device
         self.step = header["info"]["step"]
         self.history = header["info"]["history"]
         self.seconds = float(state["seconds"])
-        self._prior_spins = state["prior_spins"].to(device)
-        if "previous_spins" in state:
-            self._previous_spins = state["previous_spins"].to(device)
+        self._prior_spins = own["prior_spins"].to(device)
+        if "previous_spins" in own:
+            self._previous_spins = own["previous_spins"].to(device)
         optimizer: dict[int, dict[str, torch.Tensor]] = {}
         for key, value in _under("optimizer.", state).items():
             index, field = key.split(".")
             optimizer.setdefault(int(index), {})[field] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": optimizer, "param_groups": groups})
+
+
+def seed_of_process(seed: int, rank: int) -> int:
+    """A seed of its own for each process; the first one keeps the run's."""
+    return seed + 1_000_003 * rank
 
 
 def _under(prefix: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

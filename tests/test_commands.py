@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -36,7 +37,7 @@ def test_profiles_are_chosen_by_name(monkeypatch):
 
 def test_train_writes_a_model_a_log_and_cleans_up(tmp_path):
     output, log = tmp_path / "model.safetensors", tmp_path / "log.jsonl"
-    arguments = ["--output", str(output), "--log", str(log), "--steps", "8", "--spins", "12"]
+    arguments = ["--output", str(output), "--metrics", str(log), "--steps", "8", "--spins", "12"]
     assert train_main([*arguments, "--device", "cpu"]) == 0
     model = load_checkpoint(output)
     assert model.n_spins == 12
@@ -124,3 +125,34 @@ def test_the_source_hash_sees_code_and_not_outputs(tmp_path):
     assert source_hash(first) == source_hash(second)
     second.cells[0].source = "a = 2"
     assert source_hash(first) != source_hash(second)
+
+
+def test_two_processes_train_together_and_survive_the_loss_of_one(tmp_path):
+    """``torchrun`` starts all anew when one dies, and they continue from the last checkpoint."""
+    pytest.importorskip("lightning_fabric")
+    output, metrics = tmp_path / "two.safetensors", tmp_path / "two.jsonl"
+    launcher = "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 1 -m"
+    training = f"qdvae_helpers.train --device cpu --spins 12 --steps 400 --output {output}"
+    command = [sys.executable, *launcher.split(), *training.split(), "--metrics", str(metrics)]
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"QDVAE_PROFILE": "fast", "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not output.with_suffix(".part.safetensors").exists():
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        text, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert process.returncode == 0, text
+    assert "Continuing at step" in text
+    assert load_checkpoint(output).info["processes"] == 2
+    assert json.loads(metrics.read_text().splitlines()[-1])["step"] == 400

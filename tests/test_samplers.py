@@ -10,6 +10,7 @@ import torch
 from conftest import random_grbm
 from dwave.plugins.torch.samplers import TorchSampler
 
+from qdvae_helpers import samplers
 from qdvae_helpers.errors import SamplerError, SettingError
 from qdvae_helpers.evaluate import enumerate_states
 from qdvae_helpers.graphs import QPUGraph, densest_subgraph
@@ -83,6 +84,22 @@ def test_population_annealing_fills_two_valleys_as_the_exact_sampler_does(qpu):
     assert abs(share_up(sampler.burn_in(1_000)) - exact) < 6 * error
     sampler.anneal(160, resample=False)
     assert share_up(sampler.sample(sweeps=200)) - exact > 10 * error  # plain annealing errs
+
+
+@pytest.mark.skipif(not samplers._sparse_products(), reason="this torch has no MKL")
+def test_sparse_and_dense_products_draw_the_same_spins(qpu, monkeypatch):
+    graph = densest_subgraph(qpu, 96)
+    grbm = random_grbm(graph, seed=0)
+
+    def draw():
+        sampler = make_sampler(grbm, "gibbs", num_samples=200, graph=graph)
+        return sampler.sample(sweeps=3), sampler.anneal(5)
+
+    sparse = draw()
+    monkeypatch.setattr(samplers, "_sparse_products", lambda: False)
+    dense = draw()
+    assert (sparse[0] == dense[0]).float().mean() > 0.999  # sums in another order round differently
+    torch.testing.assert_close(sparse[1], dense[1], atol=0.5, rtol=0)
 
 
 def test_gibbs_draws_the_free_spins_given_the_clamped_ones(grbm12, graph12):
