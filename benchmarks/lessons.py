@@ -1,0 +1,74 @@
+"""Time and peak memory of every lesson, and the table of lessons in the README.
+
+    python benchmarks/lessons.py [--write]
+
+Runs each notebook in the profile that ``QDVAE_PROFILE`` names, one after the other, from a fresh
+kernel.  Memory is the largest resident set of the notebook's kernel.  ``--write`` puts the table
+between the two ``lessons`` marks in README.md.  Run it on an idle machine.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+
+from qdvae_helpers.profiles import current_profile
+
+_ROOT = Path(__file__).resolve().parent.parent
+_README = _ROOT / "README.md"
+
+
+def measure(path: Path) -> tuple[float, float]:
+    """Seconds and peak megabytes of one notebook.
+
+    Raises:
+        CalledProcessError: a cell failed.
+    """
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "qdvae_helpers.run", path.stem]
+    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)  # counts the kernel, which the process waits for
+    if status:
+        raise subprocess.CalledProcessError(status, command)
+    return time.perf_counter() - began, usage.ru_maxrss / 1024
+
+
+def title_of(path: Path) -> str:
+    """The heading of the first cell, without its number."""
+    heading = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
+    return heading.removeprefix("# ").split("·")[-1].strip()
+
+
+def main() -> int:
+    """Print the table, and put it into the README where asked."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    lines = ["| lesson | computing | memory |", "|---|---|---|"]
+    for path in sorted((_ROOT / "notebooks").glob("*.ipynb")):
+        seconds, megabytes = measure(path)
+        duration = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
+        link = f"[{path.stem[:2]} · {title_of(path)}](notebooks/{path.name})"
+        lines.append(f"| {link} | {duration} | {megabytes / 1000:.1f} GB |")
+        print(lines[-1], flush=True)
+    lines += ["", f"Profile `{current_profile().name}`, two cores, no GPU; kernel's peak memory."]
+    table = "\n".join(lines)
+    if options.write:
+        text = _README.read_text(encoding="utf-8")
+        marks = r"(<!-- lessons -->\n).*?(<!-- /lessons -->)"
+        text, count = re.subn(
+            marks, lambda m: f"{m[1]}{table}\n{m[2]}", text, count=1, flags=re.DOTALL
+        )
+        if not count:
+            raise SystemExit("README.md has no <!-- lessons --> ... <!-- /lessons --> marks.")
+        _README.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What the prior costs in a training step, and the package at import.
+
+    python benchmarks/training.py
+
+Takes in turns, with the lesson profile's network and batch: a whole step with its sampling (the
+ELBO recipe), and a step of the same network without any prior (reconstruction alone).  Beside them,
+the energies of a batch as the plugin computes them and as ``mean_energy`` does.  Then the time of
+``import torch`` against importing all that a lesson uses.  Run it on an idle machine.
+"""
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+
+from qdvae_helpers.data import ImageSet
+from qdvae_helpers.graphs import densest_subgraph, working_graph
+from qdvae_helpers.losses import mean_energy, reconstruction_loss
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.profiles import PROFILES
+from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.training import TrainConfig, _Trainer
+
+_IMPORTS = {
+    "import torch": "import torch",
+    "and the plugin": "import torch, dwave.plugins.torch.models, dwave.plugins.torch.samplers",
+    "and this package": "import torch, qdvae_helpers.training, qdvae_helpers.plots",
+}
+
+
+def in_turns(runs: dict, repetitions: int) -> dict[str, float]:
+    """Median seconds of each function; all take turns, so a disturbance hits all alike."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for repetition in range(repetitions + 3):  # the first three only warm up
+        for name, run in runs.items():
+            began = time.perf_counter()
+            run()
+            if repetition >= 3:
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def training_steps(n_spins: int) -> dict:
+    """The functions whose times are compared."""
+    profile = PROFILES["lesson"]
+    graph = densest_subgraph(working_graph("ideal"), n_spins)
+    torch.manual_seed(0)
+    images = torch.rand(2_560, 1, 28, 28).round()
+    random_images = ImageSet(images, torch.zeros(len(images)), "random images")
+
+    model = QDVAE(graph, profile.hidden)
+    sampler = make_sampler(
+        model.grbm, "gibbs", num_samples=profile.num_chains, sweeps=profile.sweeps, graph=graph
+    )
+    config = TrainConfig.for_profile(profile)
+    trainer = _Trainer(model, random_images, config, None, sampler, None)
+
+    plain = QDVAE(graph, profile.hidden).train()
+    optimizer = torch.optim.Adam(plain.dvae.parameters(), fused=True)
+    batches = iter(lambda: torch.randint(len(images), (profile.batch_size,)), None)
+
+    def without_prior() -> None:
+        batch = images[next(batches)]
+        loss = reconstruction_loss(plain.dvae(batch, 1)[2], batch)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    spins = torch.rand(profile.batch_size, n_spins, requires_grad=True)
+    return {
+        "step with prior and sampling": trainer.advance,
+        "step without any prior": without_prior,
+        "sampling alone": sampler.sample,
+        "energies and gradient, plugin": lambda: model.grbm(spins).mean().backward(),
+        "energies and gradient, ours": lambda: mean_energy(model.grbm, spins).backward(),
+    }
+
+
+def import_seconds(statement: str, repetitions: int) -> float:
+    """Median time of a fresh interpreter that runs one import statement."""
+    code = f"import time; t = time.perf_counter(); {statement}; print(time.perf_counter() - t)"
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+        for _ in range(repetitions + 1)
+    ]
+    return statistics.median(times[1:])  # the first one fills the disk cache
+
+
+def main() -> int:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spins", type=int, default=PROFILES["lesson"].n_spins)
+    parser.add_argument("--repetitions", type=int, default=60)
+    options = parser.parse_args()
+    times = in_turns(training_steps(options.spins), options.repetitions)
+    plain = times["step without any prior"]
+    threads = torch.get_num_threads()
+    print(f"{options.spins} spins; torch {torch.__version__}, {threads} threads\n")
+    print("| | median | relative to no prior |\n|---|---|---|")
+    for name, seconds in times.items():
+        print(f"| {name} | {1e3 * seconds:.2f} ms | {seconds / plain:.2f} |")
+    print("\n| | median | beyond torch |\n|---|---|---|")
+    imports = {name: import_seconds(code, 5) for name, code in _IMPORTS.items()}
+    for name, seconds in imports.items():
+        print(f"| {name} | {seconds:.2f} s | {seconds - imports['import torch']:.2f} s |")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
