@@ -7,6 +7,8 @@ A check is a function from the learner's answer to what is wrong with it, or ``N
 import functools
 from collections.abc import Callable
 
+import torch
+
 _EMPTY = "there is no answer yet: replace the `...` in the cell above, run it, then this one again."
 
 
@@ -55,6 +57,97 @@ def _watched(answer):
 
 
 # 03_mmd_kernels ------------------------------------------------------------------------------
+
+
+def _example_gram() -> torch.Tensor:
+    """RBF Gram matrix of 3 + 5 points, so that no two blocks have one size."""
+    points = torch.tensor([0.0, 0.3, 1.0, 1.2, 2.0, 2.1, 3.0, 3.5])
+    return torch.exp(-((points[:, None] - points[None, :]) ** 2))
+
+
+def _close(value, truth: float) -> bool:
+    return abs(float(value) - truth) < 1e-4
+
+
+@exercise
+def check_biased_mmd(function) -> str | None:
+    """``function(gram, n)``: squared MMD from the means of whole blocks."""
+    gram = _example_gram()
+    value = function(gram, 3)
+    xx, yy, xy = (block.mean().item() for block in (gram[:3, :3], gram[3:, 3:], gram[:3, 3:]))
+    if _close(value, xx + yy - 2 * xy):
+        return None
+    if _close(value, xx + yy + 2 * xy):
+        return "the block between x and y needs a minus: similarity makes the distance smaller."
+    if _close(value, xx + yy - xy):
+        return "the block between x and y counts twice, since it occurs as (x, y) and as (y, x)."
+    sums = [block.sum().item() for block in (gram[:3, :3], gram[3:, 3:], gram[:3, 3:])]
+    if _close(value, sums[0] + sums[1] - 2 * sums[2]):
+        return "take means of the blocks, not sums: the samples may have different sizes."
+    off = [(sums[0] - 3) / 6, (sums[1] - 5) / 20]
+    if _close(value, sum(off) - 2 * xy):
+        return "this is the unbiased estimate (exercise 2): here the diagonals stay in."
+    return f"for 3 + 5 points it must give {xx + yy - 2 * xy:.4f}, yours gives {float(value):.4f}."
+
+
+@exercise
+def check_unbiased_mmd(function) -> str | None:
+    """``function(gram, n)``: squared MMD without the diagonals of the blocks xx and yy."""
+    gram = _example_gram()
+    value = function(gram, 3)
+    xx, yy = gram[:3, :3].sum().item(), gram[3:, 3:].sum().item()
+    xy = gram[:3, 3:].mean().item()
+    truth = (xx - 3) / 6 + (yy - 5) / 20 - 2 * xy
+    if _close(value, truth):
+        return None
+    if _close(value, xx / 9 + yy / 25 - 2 * xy):
+        return "the diagonals are still in: this is the biased estimate."
+    if _close(value, (xx - 3) / 9 + (yy - 5) / 25 - 2 * xy):
+        return "the diagonals are gone, but you still divide by n * n: n * (n - 1) pairs are left."
+    if _close(value, xx / 6 + yy / 20 - 2 * xy):
+        return "you divide by n * (n - 1), but the diagonals are still in the sums."
+    cut = (gram[:3, 3:].sum().item() - gram[:3, 3:].trace().item()) / 12
+    if _close(value, (xx - 3) / 6 + (yy - 5) / 20 - 2 * cut):
+        return "leave the block between x and y whole: no point meets itself there."
+    return f"for 3 + 5 points it must give {truth:.4f}, yours gives {float(value):.4f}."
+
+
+@exercise
+def check_p_value(function) -> str | None:
+    """``function(observed, shuffled)``: permutation p-value that counts the observed split."""
+    shuffled = torch.tensor([0.1, 0.5, 0.3, 0.7, 0.2, 0.4, 0.9, 0.6, 0.8])
+    value = float(function(0.65, shuffled))
+    if _close(value, 3 / 9):
+        return "count the observed split along: add 1 above and below, so that p is never 0."
+    if _close(value, 3 / 10):
+        return "you added 1 to the number of splits, but not to the count."
+    if _close(value, 7 / 10):
+        return "you counted the smaller values: count those at least as large as the observed one."
+    if not _close(value, 4 / 10):
+        return f"with 3 of 9 shuffled values above the observed one p is 0.4, yours is {value:.3f}."
+    if not _close(function(0.5, torch.full((9,), 0.5)), 1.0):
+        return "an equal value counts, too: use `>=`, not `>`."
+    return None
+
+
+@exercise
+def check_spin_distance(function) -> str | None:
+    """``function(dot, n)``: squared distance of two strings of n spins from their dot product."""
+    s = torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0])
+    t = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0])
+    dot, truth = float(s @ t), float((s - t).square().sum())
+    value = function(dot, 7)
+    if _close(value, truth):
+        return None
+    if _close(value, truth / 4):
+        return "this is the Hamming distance: each place that differs counts 4."
+    if _close(value, truth**0.5):
+        return "this is the distance, not its square."
+    if _close(value, 2 * 7 + 2 * dot):
+        return "wrong sign of the dot product: equal strings (dot = n) have distance 0."
+    if _close(value, 7 - dot) or _close(value, 7 - 2 * dot):
+        return "both strings contribute their squared length n, and the dot product counts twice."
+    return f"7 spins of which 3 differ: it must give {truth:.0f}, yours gives {float(value):.3f}."
 
 
 # 04_grbm_on_a_qpu_subgraph -------------------------------------------------------------------
