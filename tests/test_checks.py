@@ -1,6 +1,9 @@
 """Checks of exercises: they print a verdict and never raise."""
 
+import math
+
 import pytest
+import torch
 
 from qdvae_helpers import checks
 from qdvae_helpers.checks import exercise
@@ -83,3 +86,67 @@ def off_diagonal(block):
 def test_checks_of_lesson_03_name_the_mistake(check, answer, verdict, capsys):
     check(answer)
     assert capsys.readouterr().out.startswith(verdict)
+
+
+def verdict_of(check, answer, capsys) -> str:
+    check(answer)
+    return capsys.readouterr().out
+
+
+# 04_grbm_on_a_qpu_subgraph
+
+
+def energy04(h, J, s):
+    biases = sum(hi * si for hi, si in zip(h, s, strict=True))
+    return biases + sum(j * s[u] * s[v] for (u, v), j in J.items())
+
+
+def gradient04(data, model, i, j):
+    return (data[:, i] * data[:, j]).mean() - (model[:, i] * model[:, j]).mean()
+
+
+def p_up04(h, J, s):
+    return torch.sigmoid(-2 * (h + (J * s).sum()))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [
+        ("ising_energy", energy04, "Correct."),
+        ("ising_energy", lambda h, J, s: -energy04(h, J, s), "sign is reversed"),
+        ("ising_energy", lambda h, J, s: energy04(h, {}, s), "only the biases"),
+        ("ising_energy", lambda h, J, s: energy04([0, 0, 0], J, s), "only the couplers"),
+        (
+            "ising_energy",
+            lambda h, J, s: energy04(h, {p: 2 * j for p, j in J.items()}, s),
+            "counted twice",
+        ),
+        ("probability_ratio", lambda a, b: math.exp(b - a), "Correct."),
+        ("probability_ratio", lambda a, b: math.exp(a - b), "upside down"),
+        ("probability_ratio", lambda a, b: b - a, "difference of the energies"),
+        (
+            "probability_ratio",
+            lambda a, b: torch.tensor(-a).exp() / torch.tensor(-b).exp(),
+            "large energies",
+        ),
+        ("coupling_gradient", gradient04, "Correct."),
+        ("coupling_gradient", lambda d, m, i, j: gradient04(m, d, i, j), "sign is reversed"),
+        (
+            "coupling_gradient",
+            lambda d, m, i, j: (d[:, i] * d[:, j]).sum() - (m[:, i] * m[:, j]).sum(),
+            "take means",
+        ),
+        (
+            "coupling_gradient",
+            lambda d, m, i, j: d[:, i].mean() * d[:, j].mean() - m[:, i].mean() * m[:, j].mean(),
+            "products of means",
+        ),
+        ("conditional_probability", p_up04, "Correct."),
+        ("conditional_probability", lambda h, J, s: 1 - p_up04(h, J, s), "sign is reversed"),
+        ("conditional_probability", lambda h, J, s: p_up04(h / 2, J / 2, s), "factor 2"),
+        ("conditional_probability", lambda h, J, s: p_up04(h, 0 * J, s), "neighbours are missing"),
+        ("conditional_probability", lambda h, J, s: p_up04(0, J, s), "bias h is missing"),
+    ],
+)
+def test_checks_of_lesson_04(name, answer, said, capsys):
+    assert said in verdict_of(getattr(checks, name), answer, capsys)
