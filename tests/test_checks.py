@@ -188,3 +188,32 @@ def line(a, b, weights):
 )
 def test_exercises_of_lesson_01(check, answer, said, capsys):
     assert said in verdict_on(check, answer, capsys)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        ("spins_from_uniform", lambda x, u: torch.where(u < x.sigmoid(), 1.0, -1.0), "Correct."),
+        ("spins_from_uniform", lambda x, u: (u < x.sigmoid()).float(), "these are bits 0 and 1"),
+        ("spins_from_uniform", lambda x, u: torch.where(u > x.sigmoid(), 1, -1), "the wrong way"),
+        ("spins_from_uniform", lambda x, u: x.sign(), "the likelier value"),
+        ("spins_from_uniform", lambda x, u: torch.where(u < 0.5, 1, -1), "expect [1.0, -1.0"),
+        ("mean_spin", lambda x: 2 * x.sigmoid() - 1, "Correct."),
+        ("mean_spin", torch.sigmoid, "that is P(+1)"),
+        ("mean_spin", torch.tanh, "a logit is halved"),
+        ("mean_spin", lambda x: -torch.tanh(x / 2), "wrong sign"),
+        ("straight_through", lambda hard, soft: soft + (hard - soft).detach(), "Correct."),
+        ("straight_through", lambda hard, soft: hard.detach() + soft - soft.detach(), "Correct."),
+        ("straight_through", lambda hard, soft: hard, "no gradient flows"),
+        ("straight_through", lambda hard, soft: soft, "its value is the soft one"),
+        ("straight_through", lambda hard, soft: soft + (hard - soft), "its gradient is zero"),
+        ("straight_through", lambda hard, soft: soft + hard.detach(), "neither of the two"),
+        ("spin_entropy", lambda x: -sum(p * p.log() for p in (x.sigmoid(), 1 - x.sigmoid())), "C"),
+        ("spin_entropy", lambda x: -x.sigmoid() * x.sigmoid().log(), "the term of -1 is missing"),
+        ("spin_entropy", lambda x: torch.distributions.Bernoulli(logits=x).entropy().sum(), "one"),
+        ("spin_entropy", lambda x: -torch.distributions.Bernoulli(logits=x).entropy(), "wrong sig"),
+    ],
+)
+def test_lesson_02_names_the_mistake(check, answer, verdict, capsys):
+    getattr(checks, check)(answer)
+    assert verdict in capsys.readouterr().out
