@@ -5,6 +5,8 @@ A check is a function from the learner's answer to what is wrong with it, or ``N
 """
 
 import functools
+import itertools
+import math
 from collections.abc import Callable
 
 import torch
@@ -129,7 +131,177 @@ def couplers_of_each(function: Callable) -> str | None:
 # 01_classical_autoencoders -------------------------------------------------------------------
 
 
+@exercise
+def count_parameters(function: Callable[[list[int]], int]) -> str | None:
+    """``function(widths)``: weights and biases of linear layers of these widths."""
+    for widths in ([3, 2], [4, 3, 5], [784, 256, 128, 2]):
+        pairs = list(itertools.pairwise(widths))
+        weights = sum(a * b for a, b in pairs)
+        right = weights + sum(widths[1:])
+        given = function(list(widths))
+        if given == right:
+            continue
+        if given == weights:
+            return f"widths {widths}: the weights are right, now add the biases."
+        if given == weights + sum(widths[:-1]):
+            return "a layer has one bias for each of its outputs, not of its inputs."
+        if len(pairs) > 1 and given == weights + sum(widths):
+            return "the input has no bias: biases belong to the outputs of a layer."
+        return f"widths {widths} have {right} parameters, you count {given}."
+    return None
+
+
+@exercise
+def interpolate(function: Callable) -> str | None:
+    """``function(a, b, n)``: n equally spaced points on the line from a to b, both included."""
+    a, b, n = torch.tensor([0.0, 10.0]), torch.tensor([4.0, -10.0]), 5
+    right = torch.tensor([[0.0, 10.0], [1.0, 5.0], [2.0, 0.0], [3.0, -5.0], [4.0, -10.0]])
+    given = torch.as_tensor(function(a, b, n))
+    if given.shape != right.shape:
+        return (
+            f"from two codes of shape (2,) and n=5 must come the shape (5, 2), one point a row; "
+            f"yours is {tuple(given.shape)}."
+        )
+    if torch.allclose(given, right, atol=1e-5):
+        return None
+    if torch.allclose(given, right.flip(0), atol=1e-5):
+        return "your line runs from b to a: the first point must be a."
+    if not torch.allclose(given[0], a, atol=1e-5):
+        return f"the first point must be a, which is {a.tolist()}; yours is {given[0].tolist()}."
+    if not torch.allclose(given[-1], b, atol=1e-5):
+        return "the last point must be b: the weight has to reach 1 (use n - 1 steps, not n)."
+    return "both ends are right, but the points between are not equally spaced on the line."
+
+
+@exercise
+def reparameterise(function: Callable) -> str | None:
+    """``function(mean, log_variance, noise)``: the code, differentiable in the first two."""
+    mean = torch.tensor([1.0, -2.0], requires_grad=True)
+    log_variance = torch.tensor([0.0, 2.0], requires_grad=True)
+    noise = torch.tensor([0.5, -1.0])
+    given = function(mean, log_variance, noise)
+    right = mean + (log_variance / 2).exp() * noise
+    if torch.allclose(given, mean + log_variance.exp() * noise):
+        return "you multiply the noise by the variance: it must be its root, exp(log_variance / 2)."
+    if torch.allclose(given, mean + log_variance * noise):
+        return "log_variance is a logarithm: turn it into a standard deviation first."
+    if not torch.allclose(given, right):
+        return f"for mean 1, log-variance 0 and noise 0.5 the code is 1.5; yours is {given[0]:.3g}."
+    if not given.requires_grad:
+        return "the value is right, but no gradient reaches mean and log_variance: do not detach."
+    gradients = torch.autograd.grad(given.sum(), (mean, log_variance), allow_unused=True)
+    if any(gradient is None for gradient in gradients):
+        return "the gradient must reach both mean and log_variance: do not detach either."
+    return None
+
+
+@exercise
+def gaussian_kl_by_hand(function: Callable[[float, float], float]) -> str | None:
+    """``function(mean, variance)``: KL of one Gaussian from the standard normal, in nats."""
+    for mean, variance in ((0.0, 1.0), (2.0, 1.0), (0.0, 0.25), (-1.0, 3.0)):
+        right = (mean**2 + variance - 1 - math.log(variance)) / 2
+        given = float(function(mean, variance))
+        if math.isclose(given, right, abs_tol=1e-4):
+            continue
+        said = f"mean {mean:g}, variance {variance:g}: {right:.4f} nats, yours {given:.4f}"
+        if math.isclose(given, 2 * right, abs_tol=1e-4):
+            return f"{said}. Twice too much: the half is missing."
+        if math.isclose(given, -right, abs_tol=1e-4):
+            return f"{said}. The sign is wrong: a divergence is never negative."
+        if math.isclose(given, right + 0.5, abs_tol=1e-4):
+            return f"{said}. The -1 is missing: the prior itself must cost nothing."
+        if math.isclose(given, (mean**2 + variance - 1 + math.log(variance)) / 2, abs_tol=1e-4):
+            return f"{said}. The logarithm has the wrong sign."
+        if math.isclose(given, (mean**2 + 1) / variance / 2 - 0.5 + math.log(variance) / 2):
+            return f"{said}. You took the divergence the other way round, from q to the prior."
+        return f"{said}."
+    return None
+
+
 # 02_spin_latent_space ------------------------------------------------------------------------
+
+
+@exercise
+def spins_from_uniform(function: Callable) -> str | None:
+    """``function(logits, uniform)`` is +1 where the uniform number is below P(+1), else -1."""
+    logits = torch.tensor([[3.0, -3.0, 0.4], [-0.4, 2.0, -2.0]])
+    uniform = torch.tensor([[0.6, 0.6, 0.7], [0.3, 0.9, 0.1]])
+    right = torch.where(uniform < torch.sigmoid(logits), 1.0, -1.0)
+    spins = torch.as_tensor(function(logits, uniform)).float()
+    if spins.shape != right.shape:
+        return f"logits of shape {tuple(logits.shape)} gave spins of shape {tuple(spins.shape)}."
+    if not ((spins == 1) | (spins == -1)).all():
+        zeros = ((spins == 1) | (spins == 0)).all()
+        return "these are bits 0 and 1; spins are -1 and +1." if zeros else "spins are -1 and +1."
+    if torch.equal(spins, -right):
+        return "every spin is the wrong way round: +1 belongs where uniform is *below* P(+1)."
+    if torch.equal(spins, torch.where(logits > 0, 1.0, -1.0)):
+        return "this is the likelier value each time; use the uniform number to draw at random."
+    if torch.equal(spins, torch.where(uniform < torch.sigmoid(-logits), 1.0, -1.0)):
+        return "P(+1) is sigmoid(logit); you used sigmoid(-logit), which is P(-1)."
+    if not torch.equal(spins, right):
+        return f"for {logits[0].tolist()} and {uniform[0].tolist()} expect {right[0].tolist()}."
+    return None
+
+
+@exercise
+def mean_spin(function: Callable) -> str | None:
+    """``function(logits)`` is the mean of a +-1 spin, tanh(logit / 2)."""
+    logits = torch.tensor([-4.0, -1.0, 0.0, 0.5, 2.0])
+    answer = torch.as_tensor(function(logits)).float()
+    for wrong, why in (
+        (torch.sigmoid(logits), "that is P(+1), between 0 and 1; the mean weighs +1 *and* -1."),
+        (torch.tanh(logits), "a logit is halved before the tanh."),
+        (-torch.tanh(logits / 2), "wrong sign: a large logit makes +1 likely."),
+    ):
+        if answer.shape == wrong.shape and torch.allclose(answer, wrong, atol=1e-4):
+            return why
+    right = torch.tanh(logits / 2)
+    if answer.shape != right.shape or not torch.allclose(answer, right, atol=1e-4):
+        return "for logit 2 the mean is P(+1) - P(-1) = 0.881 - 0.119 = 0.762; compare yours."
+    return None
+
+
+@exercise
+def straight_through(function: Callable) -> str | None:
+    """``function(hard, soft)`` has the value of ``hard`` and the gradient of ``soft``."""
+    logits = torch.tensor([-1.0, 0.3, 2.0], requires_grad=True)
+    soft = torch.tanh(logits)
+    hard = torch.where(logits > 0, 1.0, -1.0)
+    result = function(hard, soft)
+    if torch.allclose(result, soft):
+        return "its value is the soft one: the decoder has to see the true spins."
+    if not torch.allclose(result, hard):
+        return "its value is neither of the two: the soft parts have to cancel in the value."
+    if not result.requires_grad:
+        return "its value is right, but no gradient flows: only the *difference* is detached."
+    result.sum().backward()
+    if torch.allclose(logits.grad, torch.zeros(3)):
+        return "its gradient is zero: what is added to soft has to be detached."
+    expected = 1 - torch.tanh(logits.detach()) ** 2
+    if not torch.allclose(logits.grad, expected, atol=1e-5):
+        return "its value is right, but its gradient is not that of soft."
+    return None
+
+
+@exercise
+def spin_entropy(function: Callable) -> str | None:
+    """``function(logits)`` is the entropy of each spin in nats."""
+    logits = torch.tensor([-3.0, 0.0, 1.0])
+    plus, minus = torch.sigmoid(logits), torch.sigmoid(-logits)
+    right = -(plus * plus.log() + minus * minus.log())
+    answer = torch.as_tensor(function(logits)).float()
+    if answer.shape != right.shape:
+        return f"one number for each spin: expected shape (3,), got {tuple(answer.shape)}."
+    if torch.allclose(answer, -right, atol=1e-4):
+        return "wrong sign: an entropy is never negative."
+    if torch.allclose(answer, right / torch.tensor(2.0).log(), atol=1e-4):
+        return "those are bits; for nats use the natural logarithm."
+    if torch.allclose(answer, -plus * plus.log(), atol=1e-4):
+        return "the term of -1 is missing: sum over both values of the spin."
+    if not torch.allclose(answer, right, atol=1e-4):
+        return f"for logits {logits.tolist()} expect about [0.191, 0.693, 0.582]."
+    return None
 
 
 # 03_mmd_kernels ------------------------------------------------------------------------------
@@ -146,7 +318,7 @@ def _close(value, truth: float) -> bool:
 
 
 @exercise
-def check_biased_mmd(function) -> str | None:
+def biased_mmd(function) -> str | None:
     """``function(gram, n)``: squared MMD from the means of whole blocks."""
     gram = _example_gram()
     value = function(gram, 3)
@@ -167,7 +339,7 @@ def check_biased_mmd(function) -> str | None:
 
 
 @exercise
-def check_unbiased_mmd(function) -> str | None:
+def unbiased_mmd(function) -> str | None:
     """``function(gram, n)``: squared MMD without the diagonals of the blocks xx and yy."""
     gram = _example_gram()
     value = function(gram, 3)
@@ -189,7 +361,7 @@ def check_unbiased_mmd(function) -> str | None:
 
 
 @exercise
-def check_p_value(function) -> str | None:
+def p_value(function) -> str | None:
     """``function(observed, shuffled)``: permutation p-value that counts the observed split."""
     shuffled = torch.tensor([0.1, 0.5, 0.3, 0.7, 0.2, 0.4, 0.9, 0.6, 0.8])
     value = float(function(0.65, shuffled))
@@ -207,7 +379,7 @@ def check_p_value(function) -> str | None:
 
 
 @exercise
-def check_spin_distance(function) -> str | None:
+def spin_distance(function) -> str | None:
     """``function(dot, n)``: squared distance of two strings of n spins from their dot product."""
     s = torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0])
     t = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0])
@@ -227,6 +399,85 @@ def check_spin_distance(function) -> str | None:
 
 
 # 04_grbm_on_a_qpu_subgraph -------------------------------------------------------------------
+
+
+@exercise
+def ising_energy(energy) -> str | None:
+    """``energy(h, J, s)``: list of biases, dict of couplings by pair, list of spins -> a number."""
+    h, couplings, s = [0.5, -1.0, 0.25], {(0, 1): 1.5, (1, 2): -0.75}, [1, -1, -1]
+    found = float(energy(h, couplings, s))
+    if abs(found + 1.0) < 1e-6:
+        return None
+    likely = {
+        1.0: "the sign is reversed: in this series E is plus the sum of h s plus that of J s s.",
+        1.25: "only the biases are counted: add J s s for every coupler.",
+        -2.25: "only the couplers are counted: add h s for every spin.",
+        -3.25: "every coupler is counted twice: each pair appears once in J.",
+    }
+    for wrong, why in likely.items():
+        if abs(found - wrong) < 1e-6:
+            return why
+    return f"for h={h}, J={couplings}, s={s} the energy is -1.0, but you return {found:g}."
+
+
+@exercise
+def probability_ratio(ratio) -> str | None:
+    """``ratio(energy_a, energy_b)`` -> how many times likelier a is than b."""
+    found = float(ratio(-1.0, 1.0))
+    if abs(found - math.exp(2)) < 1e-3:
+        if abs(float(ratio(299.0, 300.0)) - math.e) < 1e-3:
+            return None
+        return "large energies break it: subtract the energies first, then take one exponential."
+    if abs(found - math.exp(-2)) < 1e-3:
+        return "upside down: a has the lower energy in the test, so it must be the likelier one."
+    if abs(found - 2) < 1e-3:
+        return "that is the difference of the energies; the ratio is its exponential."
+    return f"for energies -1 and 1 the ratio is exp(2) = 7.389, but you return {found:.3f}."
+
+
+@exercise
+def coupling_gradient(gradient) -> str | None:
+    """``gradient(data, model, i, j)``: two sets of spins ``(M, n)`` -> d NLL / d J_ij."""
+    data = torch.tensor([[1.0, 1, -1], [1, 1, 1], [-1, 1, 1], [1, 1, 1]])
+    model = torch.tensor([[1.0, -1, -1], [1, -1, 1], [1, 1, 1], [-1, 1, -1]])
+    found = float(gradient(data, model, 0, 1))
+    correct = 1.0  # 0.5 - (-0.5)
+    if abs(found - correct) < 1e-6:
+        more = torch.cat([model, model])
+        if abs(float(gradient(data, more, 0, 1)) - correct) < 1e-6:
+            return None
+        return "it changes when the model's samples are listed twice: take means, not sums."
+    if abs(found + correct) < 1e-6:
+        return "the sign is reversed: for E = + J s s it is the data's mean minus the model's."
+    if abs(found - 4 * correct) < 1e-6:
+        return "these are sums over the samples: take means."
+    if abs(found - 0.5) < 1e-6:
+        return "these are products of means: multiply the two spins first, then take the mean."
+    return f"on two sets of four strings it is 1.0, but you return {found:g}."
+
+
+@exercise
+def conditional_probability(p_up) -> str | None:
+    """``p_up(h, J, neighbours)``: a number, two tensors ``(k,)`` -> P(s = +1 | neighbours)."""
+    h, couplings, spins = 0.3, torch.tensor([-1.0, 0.5]), torch.tensor([1.0, 1.0])
+    field = 0.3 - 0.5  # h + sum J s
+    found = float(p_up(h, couplings, spins))
+
+    def sigmoid(x: float) -> float:
+        return 1 / (1 + math.exp(-x))
+
+    if abs(found - sigmoid(-2 * field)) < 1e-4:
+        return None
+    likely = {
+        sigmoid(2 * field): "the sign is reversed: a positive field makes +1 costly.",
+        sigmoid(-field): "a factor 2 is missing: the two energies differ by twice the field.",
+        sigmoid(-2 * h): "the neighbours are missing: the field is h + sum of J times neighbour.",
+        sigmoid(-2 * (field - h)): "the spin's own bias h is missing from the field.",
+    }
+    for wrong, why in likely.items():
+        if abs(found - wrong) < 1e-4:
+            return why
+    return f"for h=0.3, J=(-1, 0.5) and both neighbours up it is 0.599, but you return {found:.3f}."
 
 
 # 05_training_the_qdvae -----------------------------------------------------------------------

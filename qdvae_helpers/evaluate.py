@@ -100,6 +100,15 @@ def energy_decorrelation(
     return (1 - r) / (1 + r)
 
 
+class _Given(torch.nn.Module):
+    """What torchmetrics calls a feature extractor, for features that are there already."""
+
+    num_features = DigitJudge.num_features
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return features
+
+
 class Quality(NamedTuple):
     """How generated images compare with real ones, in the features of a judge."""
 
@@ -135,23 +144,25 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
         raise SettingError(
             f"{len(real)} real images cannot judge {len(generated)}: use at least as many."
         )
+    ours, theirs = (
+        torch.cat([judge(part) for part in images.split(1_000)]) for images in (generated, real)
+    )
     subset = min(1_000, len(generated) // 2)
-    frechet = FrechetInceptionDistance(feature=judge)
+    frechet = FrechetInceptionDistance(feature=_Given())
     with warnings.catch_warnings():  # it warns that it keeps all features: 64 numbers an image
         warnings.simplefilter("ignore", UserWarning)
-        kernel = KernelInceptionDistance(feature=judge, subsets=20, subset_size=subset)
+        kernel = KernelInceptionDistance(feature=_Given(), subsets=20, subset_size=subset)
     for metric in (frechet, kernel):
-        for images, is_real in ((real, True), (generated, False)):
-            for part in images.split(1_000):
-                metric.update(part, real=is_real)
+        metric.update(theirs, real=True)
+        metric.update(ours, real=False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # the kernel distance draws random subsets
         kernel_mean = float(kernel.compute()[0])
 
-    ours, theirs = judge(generated), judge(real[: len(generated)])
+    theirs = theirs[: len(generated)]
     between = torch.cdist(theirs, ours)
     real_radius, our_radius = _neighbour_radius(theirs), _neighbour_radius(ours)
-    counts = torch.bincount(judge.classify(generated), minlength=10)
+    counts = torch.bincount(judge.classes(ours).argmax(1), minlength=10)
     return Quality(
         frechet=float(frechet.compute()),
         kernel=kernel_mean,

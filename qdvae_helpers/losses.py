@@ -1,4 +1,4 @@
-"""The losses (taught in ``03_mmd_kernels`` and ``05_training_the_qdvae``).
+"""The losses (taught in ``01_classical_autoencoders``, ``03`` and ``05_training_the_qdvae``).
 
 All are in nats an image, averaged over the batch, except the MMD, which has no unit.
 """
@@ -20,6 +20,20 @@ def reconstruction_loss(pixel_logits: torch.Tensor, images: torch.Tensor) -> tor
     targets = images.unsqueeze(1).expand_as(pixel_logits)
     total = F.binary_cross_entropy_with_logits(pixel_logits, targets, reduction="sum")
     return total / (pixel_logits.shape[0] * pixel_logits.shape[1])
+
+
+def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+    """Divergence of independent Gaussians from the standard normal, in nats.
+
+    One dimension costs ``(mean^2 + variance - 1 - log variance) / 2`` (Kingma and Welling 2013);
+    summed over dimensions, averaged over the batch.
+
+    Args:
+        mean: ``(B, n)``.
+        log_variance: ``(B, n)``, natural logarithm.
+    """
+    one_dimension = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
+    return one_dimension.sum(-1).mean()
 
 
 def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:

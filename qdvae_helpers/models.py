@@ -1,4 +1,4 @@
-"""Encoder, spins, decoder, and the Boltzmann machine between them.
+"""Encoder, spins, decoder, and the Boltzmann machine between them; a Gaussian VAE for comparison.
 
 Taught in ``01_classical_autoencoders``, ``02_spin_latent_space`` and ``05_training_the_qdvae``.
 
@@ -131,6 +131,19 @@ class QDVAE(nn.Module):
         """Where the parameters are."""
         return self.grbm.linear.device
 
+    @torch.no_grad()
+    def start_from_mean(self, images: torch.Tensor) -> None:
+        """Before training: let the decoder answer with the mean image.
+
+        Otherwise the first steps use the spins to make all images darker alike, and many spins stay
+        stuck at one value (taught in ``02_spin_latent_space``; benchmarks/README.md has the gain).
+
+        Args:
+            images: ``(N, 1, 28, 28)`` training images.
+        """
+        mean_logits = torch.logit(images.mean(0), eps=0.01)
+        self.dvae.decoder.net[-1].bias.copy_(mean_logits.flatten())
+
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, n)`` of the spins."""
         return self.dvae.encoder(images)
@@ -171,3 +184,51 @@ class QDVAE(nn.Module):
             draws.append(sampler.fresh())
         spins = torch.cat(draws)[:n]
         return torch.cat([self.decode(part) for part in spins.split(1_000)])
+
+
+class GaussianVAE(nn.Module):
+    """The classical reference: a variational autoencoder with Gaussian codes.
+
+    Taught in ``01_classical_autoencoders``; lesson 07 compares the QDVAE with it.  Encoder and
+    decoder are those of :class:`QDVAE`; the prior is the standard normal and is never trained.
+
+    Args:
+        n_latent: numbers in a code.
+        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+    """
+
+    def __init__(self, n_latent: int = 16, hidden: tuple[int, ...] = (512, 512)) -> None:
+        super().__init__()
+        self.n_latent = n_latent
+        self.encoder = Encoder(2 * n_latent, hidden)  # a mean and a log-variance a dimension
+        self.decoder = Decoder(n_latent, hidden)
+
+    def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and log-variance of the codes, each ``(B, n_latent)``."""
+        mean, log_variance = self.encoder(images).chunk(2, dim=1)
+        return mean, log_variance
+
+    def codes(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+        """One random code ``(B, n_latent)`` a row, differentiable (the reparameterisation)."""
+        return mean + (log_variance / 2).exp() * torch.randn_like(mean)
+
+    def decode(self, codes: torch.Tensor) -> torch.Tensor:
+        """Images ``(..., 1, 28, 28)`` in [0, 1], the mean brightness of each pixel."""
+        return torch.sigmoid(self.decoder(codes))
+
+    def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
+        """Images through encoder, random codes and decoder, ``(B, 1, 28, 28)``."""
+        return self.decode(self.codes(*self.encode(images)))
+
+    @torch.no_grad()
+    def generate(self, n: int, seed: int | None = None) -> torch.Tensor:
+        """New images ``(n, 1, 28, 28)``: draw codes from the prior, decode them.
+
+        Args:
+            n: how many.
+            seed: of the codes; torch's global generator if left out.
+        """
+        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        codes = torch.randn(n, self.n_latent, generator=generator)
+        codes = codes.to(next(self.parameters()).device)
+        return torch.cat([self.decode(part) for part in codes.split(1_000)])

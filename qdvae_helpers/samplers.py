@@ -641,7 +641,8 @@ class DeviceSampler(SpinSampler):
             self.device.calls = int(state["device_calls"])
 
     def _on_device(self, grbm: GraphRestrictedBoltzmannMachine, num_reads: int) -> DimodSampler:
-        options = {"num_reads": num_reads, "answer_mode": "raw"}
+        # By default a QPU rescales biases to fill its ranges, which would change the temperature.
+        options = {"num_reads": num_reads, "answer_mode": "raw", "auto_scale": False}
         return DimodSampler(grbm, self.device, self.prefactor, sample_kwargs=options)
 
     def _describe(self) -> str:

@@ -1,6 +1,10 @@
 """Checks of exercises: they print a verdict and never raise."""
 
+import itertools
+import math
+
 import pytest
+import torch
 
 from qdvae_helpers import checks
 from qdvae_helpers.checks import exercise
@@ -37,49 +41,179 @@ def off_diagonal(block):
     ("check", "answer", "verdict"),
     [
         (
-            checks.check_biased_mmd,
+            checks.biased_mmd,
             lambda k, n: k[:n, :n].mean() + k[n:, n:].mean() - 2 * k[:n, n:].mean(),
             "Correct.",
         ),
         (
-            checks.check_biased_mmd,
+            checks.biased_mmd,
             lambda k, n: k[:n, :n].mean() + k[n:, n:].mean() - k[:n, n:].mean(),
             "Not yet: the block between x and y counts twice",
         ),
         (
-            checks.check_biased_mmd,
+            checks.biased_mmd,
             lambda k, n: k[:n, :n].sum() + k[n:, n:].sum() - 2 * k[:n, n:].sum(),
             "Not yet: take means",
         ),
         (
-            checks.check_unbiased_mmd,
+            checks.unbiased_mmd,
             lambda k, n: off_diagonal(k[:n, :n]) + off_diagonal(k[n:, n:]) - 2 * k[:n, n:].mean(),
             "Correct.",
         ),
         (
-            checks.check_unbiased_mmd,
+            checks.unbiased_mmd,
             lambda k, n: k[:n, :n].mean() + k[n:, n:].mean() - 2 * k[:n, n:].mean(),
             "Not yet: the diagonals are still in: this is the biased",
         ),
         (
-            checks.check_unbiased_mmd,
+            checks.unbiased_mmd,
             lambda k, n: (
                 (k[:n, :n].sum() - n) / n**2 + (k[n:, n:].sum() - 5) / 25 - 2 * k[:n, n:].mean()
             ),
             "Not yet: the diagonals are gone",
         ),
-        (checks.check_p_value, lambda o, v: (1 + (v >= o).sum()) / (1 + len(v)), "Correct."),
-        (checks.check_p_value, lambda o, v: (v >= o).float().mean(), "Not yet: count the observed"),
+        (checks.p_value, lambda o, v: (1 + (v >= o).sum()) / (1 + len(v)), "Correct."),
+        (checks.p_value, lambda o, v: (v >= o).float().mean(), "Not yet: count the observed"),
         (
-            checks.check_p_value,
+            checks.p_value,
             lambda o, v: (1 + (v > o).sum()) / (1 + len(v)),
             "Not yet: an equal value counts",
         ),
-        (checks.check_spin_distance, lambda dot, n: 2 * (n - dot), "Correct."),
-        (checks.check_spin_distance, lambda dot, n: (n - dot) / 2, "Not yet: this is the Hamming"),
-        (checks.check_spin_distance, lambda dot, n: 2 * (n + dot), "Not yet: wrong sign"),
+        (checks.spin_distance, lambda dot, n: 2 * (n - dot), "Correct."),
+        (checks.spin_distance, lambda dot, n: (n - dot) / 2, "Not yet: this is the Hamming"),
+        (checks.spin_distance, lambda dot, n: 2 * (n + dot), "Not yet: wrong sign"),
     ],
 )
 def test_checks_of_lesson_03_name_the_mistake(check, answer, verdict, capsys):
     check(answer)
     assert capsys.readouterr().out.startswith(verdict)
+
+
+def verdict_of(check, answer, capsys) -> str:
+    check(answer)
+    return capsys.readouterr().out
+
+
+# 04_grbm_on_a_qpu_subgraph
+
+
+def energy04(h, J, s):
+    biases = sum(hi * si for hi, si in zip(h, s, strict=True))
+    return biases + sum(j * s[u] * s[v] for (u, v), j in J.items())
+
+
+def gradient04(data, model, i, j):
+    return (data[:, i] * data[:, j]).mean() - (model[:, i] * model[:, j]).mean()
+
+
+def p_up04(h, J, s):
+    return torch.sigmoid(-2 * (h + (J * s).sum()))
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [
+        ("ising_energy", energy04, "Correct."),
+        ("ising_energy", lambda h, J, s: -energy04(h, J, s), "sign is reversed"),
+        ("ising_energy", lambda h, J, s: energy04(h, {}, s), "only the biases"),
+        ("ising_energy", lambda h, J, s: energy04([0, 0, 0], J, s), "only the couplers"),
+        (
+            "ising_energy",
+            lambda h, J, s: energy04(h, {p: 2 * j for p, j in J.items()}, s),
+            "counted twice",
+        ),
+        ("probability_ratio", lambda a, b: math.exp(b - a), "Correct."),
+        ("probability_ratio", lambda a, b: math.exp(a - b), "upside down"),
+        ("probability_ratio", lambda a, b: b - a, "difference of the energies"),
+        (
+            "probability_ratio",
+            lambda a, b: torch.tensor(-a).exp() / torch.tensor(-b).exp(),
+            "large energies",
+        ),
+        ("coupling_gradient", gradient04, "Correct."),
+        ("coupling_gradient", lambda d, m, i, j: gradient04(m, d, i, j), "sign is reversed"),
+        (
+            "coupling_gradient",
+            lambda d, m, i, j: (d[:, i] * d[:, j]).sum() - (m[:, i] * m[:, j]).sum(),
+            "take means",
+        ),
+        (
+            "coupling_gradient",
+            lambda d, m, i, j: d[:, i].mean() * d[:, j].mean() - m[:, i].mean() * m[:, j].mean(),
+            "products of means",
+        ),
+        ("conditional_probability", p_up04, "Correct."),
+        ("conditional_probability", lambda h, J, s: 1 - p_up04(h, J, s), "sign is reversed"),
+        ("conditional_probability", lambda h, J, s: p_up04(h / 2, J / 2, s), "factor 2"),
+        ("conditional_probability", lambda h, J, s: p_up04(h, 0 * J, s), "neighbours are missing"),
+        ("conditional_probability", lambda h, J, s: p_up04(0, J, s), "bias h is missing"),
+    ],
+)
+def test_checks_of_lesson_04(name, answer, said, capsys):
+    assert said in verdict_of(getattr(checks, name), answer, capsys)
+
+
+def verdict_on(check, answer, capsys) -> str:
+    check(answer)
+    return capsys.readouterr().out.strip()
+
+
+def layers(widths):
+    return list(itertools.pairwise(widths))
+
+
+def line(a, b, weights):
+    return torch.stack([(1 - t) * a + t * b for t in weights])
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "said"),
+    [
+        (checks.count_parameters, lambda w: sum(a * b + b for a, b in layers(w)), "Correct."),
+        (checks.count_parameters, lambda w: sum(a * b for a, b in layers(w)), "add the biases"),
+        (checks.count_parameters, lambda w: sum(a * b + a for a, b in layers(w)), "not of its in"),
+        (checks.interpolate, lambda a, b, n: line(a, b, torch.linspace(0, 1, n)), "Correct."),
+        (checks.interpolate, lambda a, b, n: line(b, a, torch.linspace(0, 1, n)), "from b to a"),
+        (checks.interpolate, lambda a, b, n: line(a, b, torch.arange(n) / n), "n - 1 steps"),
+        (checks.interpolate, lambda a, b, n: line(a, b, torch.linspace(0, 1, n)).T, "(5, 2)"),
+        (checks.reparameterise, lambda m, v, e: m + (v / 2).exp() * e, "Correct."),
+        (checks.reparameterise, lambda m, v, e: m + v.exp() * e, "exp(log_variance / 2)"),
+        (checks.reparameterise, lambda m, v, e: m + v * e, "is a logarithm"),
+        (checks.reparameterise, lambda m, v, e: (m + (v / 2).exp() * e).detach(), "no gradient"),
+        (checks.gaussian_kl_by_hand, lambda m, v: (m * m + v - 1 - math.log(v)) / 2, "Correct."),
+        (checks.gaussian_kl_by_hand, lambda m, v: m * m + v - 1 - math.log(v), "the half is"),
+        (checks.gaussian_kl_by_hand, lambda m, v: (m * m + v - math.log(v)) / 2, "-1 is missing"),
+        (checks.gaussian_kl_by_hand, lambda m, v: (m * m + v - 1 + math.log(v)) / 2, "logarithm"),
+    ],
+)
+def test_exercises_of_lesson_01(check, answer, said, capsys):
+    assert said in verdict_on(check, answer, capsys)
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        ("spins_from_uniform", lambda x, u: torch.where(u < x.sigmoid(), 1.0, -1.0), "Correct."),
+        ("spins_from_uniform", lambda x, u: (u < x.sigmoid()).float(), "these are bits 0 and 1"),
+        ("spins_from_uniform", lambda x, u: torch.where(u > x.sigmoid(), 1, -1), "the wrong way"),
+        ("spins_from_uniform", lambda x, u: x.sign(), "the likelier value"),
+        ("spins_from_uniform", lambda x, u: torch.where(u < 0.5, 1, -1), "expect [1.0, -1.0"),
+        ("mean_spin", lambda x: 2 * x.sigmoid() - 1, "Correct."),
+        ("mean_spin", torch.sigmoid, "that is P(+1)"),
+        ("mean_spin", torch.tanh, "a logit is halved"),
+        ("mean_spin", lambda x: -torch.tanh(x / 2), "wrong sign"),
+        ("straight_through", lambda hard, soft: soft + (hard - soft).detach(), "Correct."),
+        ("straight_through", lambda hard, soft: hard.detach() + soft - soft.detach(), "Correct."),
+        ("straight_through", lambda hard, soft: hard, "no gradient flows"),
+        ("straight_through", lambda hard, soft: soft, "its value is the soft one"),
+        ("straight_through", lambda hard, soft: soft + (hard - soft), "its gradient is zero"),
+        ("straight_through", lambda hard, soft: soft + hard.detach(), "neither of the two"),
+        ("spin_entropy", lambda x: -sum(p * p.log() for p in (x.sigmoid(), 1 - x.sigmoid())), "C"),
+        ("spin_entropy", lambda x: -x.sigmoid() * x.sigmoid().log(), "the term of -1 is missing"),
+        ("spin_entropy", lambda x: torch.distributions.Bernoulli(logits=x).entropy().sum(), "one"),
+        ("spin_entropy", lambda x: -torch.distributions.Bernoulli(logits=x).entropy(), "wrong sig"),
+    ],
+)
+def test_lesson_02_names_the_mistake(check, answer, verdict, capsys):
+    getattr(checks, check)(answer)
+    assert verdict in capsys.readouterr().out

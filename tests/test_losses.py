@@ -16,6 +16,7 @@ from qdvae_helpers.evaluate import (
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.losses import (
     encoder_entropy,
+    gaussian_kl,
     kl_loss,
     mean_energy,
     mmd_loss,
@@ -156,3 +157,12 @@ def test_diagnostics_tell_good_from_bad(grbm8):
 
     assert energy_decorrelation(grbm8, p, prior_samples(grbm8, 20_000, seed=2)) > 0.95
     assert energy_decorrelation(grbm8, p, p) == 0
+
+
+def test_gaussian_kl_is_that_of_torch_distributions():
+    mean, log_variance = torch.randn(6, 3), torch.randn(6, 3)
+    q = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    p = torch.distributions.Normal(0.0, 1.0)
+    exact = torch.distributions.kl_divergence(q, p).sum(1).mean()
+    torch.testing.assert_close(gaussian_kl(mean, log_variance), exact)
+    assert gaussian_kl(torch.zeros(2, 4), torch.zeros(2, 4)) == 0

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from qdvae_helpers.graphs import densest_subgraph
-from qdvae_helpers.models import QDVAE, SpinDiscretiser
+from qdvae_helpers.models import QDVAE, GaussianVAE, SpinDiscretiser
 from qdvae_helpers.samplers import make_sampler
 
 
@@ -56,3 +56,37 @@ def test_generate_takes_any_sampler_and_any_number(model):
 def test_the_prior_starts_almost_empty(model):
     assert model.grbm.quadratic.abs().max() < 0.05
     assert model.grbm.linear.abs().max() == 0
+
+
+def test_the_gaussian_vae_has_the_public_methods_of_the_qdvae():
+    model = GaussianVAE(3, (16,))
+    images = torch.rand(5, 1, 28, 28)
+    mean, log_variance = model.encode(images)
+    codes = model.codes(mean, log_variance)
+    assert mean.shape == log_variance.shape == codes.shape == (5, 3)
+    for pictures in (model.decode(codes), model.reconstruct(images), model.generate(5)):
+        assert pictures.shape == (5, 1, 28, 28)
+        assert 0 <= pictures.min() <= pictures.max() <= 1
+    assert torch.equal(model.generate(4, seed=1), model.generate(4, seed=1))
+    assert not torch.equal(model.generate(4, seed=1), model.generate(4, seed=2))
+    assert not torch.equal(model.generate(4), model.generate(4))
+
+
+def test_gaussian_codes_have_the_asked_mean_and_variance_and_carry_gradients():
+    mean = torch.tensor([-2.0, 0.5]).repeat(100_000, 1).requires_grad_()
+    log_variance = torch.tensor([0.0, -4.0]).repeat(100_000, 1).requires_grad_()
+    codes = GaussianVAE(2, (4,)).codes(mean, log_variance)
+    standard_error = (log_variance[0] / 2).exp() / 100_000**0.5
+    assert ((codes.mean(0) - mean[0]).abs() < 5 * standard_error).all()
+    torch.testing.assert_close(codes.std(0), (log_variance[0] / 2).exp(), rtol=0.02, atol=0)
+    codes.square().sum().backward()
+    assert mean.grad.any()
+    assert log_variance.grad.any()
+
+
+def test_a_decoder_that_starts_from_the_mean_image_beats_one_that_does_not(model, digits):
+    spins = torch.ones(1, 24)
+    mean = digits.images.mean(0, keepdim=True).clamp(0.01, 0.99)
+    before = (model.decode(spins) - mean).abs().mean()
+    model.start_from_mean(digits.images)
+    assert (model.decode(spins) - mean).abs().mean() < before / 3
