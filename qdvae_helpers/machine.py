@@ -175,7 +175,7 @@ def _own_models() -> tuple[str, str]:
 
 def _qpu() -> tuple[str, str]:
     if os.environ.get("DWAVE_API_TOKEN"):
-        return "a token is set: lessons that can use a QPU say so first", ""
+        return "a token is set: lessons may ask for the graph of your QPU", ""
     return "no token set, and none needed", ""
 
 
