@@ -483,6 +483,154 @@ def conditional_probability(p_up) -> str | None:
 # 05_training_the_qdvae -----------------------------------------------------------------------
 
 
+_MOVED = {
+    "reconstruction": {"encoder", "decoder"},
+    "MMD": {"encoder"},
+    "NLL": {"prior"},
+}
+_WHY_NOT = {
+    ("reconstruction", "prior"): "the prior does not occur in the decoder's output.",
+    ("MMD", "decoder"): "the MMD compares spins with spins: no pixel occurs in it.",
+    ("MMD", "prior"): "the prior enters as samples, and those are plain numbers.",
+    ("NLL", "encoder"): "`detach` cuts the way from the spins back to the encoder.",
+    ("NLL", "decoder"): "the likelihood of spins under the prior contains no pixel.",
+}
+_WHY = {
+    ("reconstruction", "encoder"): "the decoder's gradient reaches it through the relaxed spins.",
+    ("reconstruction", "decoder"): "it paints the pixels that are compared.",
+    ("MMD", "encoder"): "the spins are straight-through, so their gradient reaches it.",
+    ("NLL", "prior"): "the energy of given spins depends on its biases and couplings.",
+}
+
+
+@exercise
+def parts_that_move(moved: dict) -> str | None:
+    """``moved[loss]``: the set of parts, of encoder, decoder and prior, that get a gradient."""
+    for loss, truth in _MOVED.items():
+        answer = moved.get(loss)
+        if answer is None or answer is ...:
+            return _EMPTY
+        answer = {answer} if isinstance(answer, str) else set(answer)
+        if unknown := answer - {"encoder", "decoder", "prior"}:
+            return f'{loss}: {sorted(unknown)} is no part: use "encoder", "decoder", "prior".'
+        for part in sorted(answer - truth):
+            return f"{loss} does not move the {part}: {_WHY_NOT[loss, part]}"
+        for part in sorted(truth - answer):
+            return f"{loss} moves the {part}, too: {_WHY[loss, part]}"
+    return None
+
+
+@exercise
+def kl_from_three_terms(loss: Callable) -> str | None:
+    """``loss(logits, energy, prior_spins)``: the KL's three terms, mean over the batch."""
+    logits = torch.tensor([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]], requires_grad=True)
+    prior_spins = torch.tensor([[1.0, 1.0, -1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
+    h, couplings = torch.tensor([0.4, -0.2, 0.7]), torch.tensor([-0.5, 0.8])
+
+    def energy(s: torch.Tensor) -> torch.Tensor:
+        return s @ h + (s[:, :-1] * s[:, 1:]) @ couplings
+
+    value = loss(logits, energy, prior_spins)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        return "return one number as a tensor: average every term over its rows."
+    p = torch.sigmoid(logits)
+    per_spin = -(p * p.log() + (1 - p) * (1 - p).log())
+    entropy = per_spin.sum(1).mean()
+    expected = energy(torch.tanh(logits / 2)).mean()
+    of_prior = energy(prior_spins).mean()
+    truth = float((expected - entropy - of_prior).detach())
+    reaches, value = value.requires_grad, value.detach()
+    if _close(value, truth):
+        if reaches:
+            return None
+        return "the value is right, but no gradient reaches the logits: do not detach them."
+    mistakes = [
+        (expected + entropy - of_prior, "wrong sign of the entropy: chance makes the KL smaller."),
+        (expected - of_prior, "the entropy is missing: all spins would fall into one valley."),
+        (
+            expected - entropy + of_prior,
+            "wrong sign of the prior's samples: the gradient of log Z is *minus* their energy's.",
+        ),
+        (
+            expected - entropy,
+            "nothing stands for log Z: subtract the energy of the prior's samples.",
+        ),
+        (
+            energy(torch.tanh(logits)).mean() - entropy - of_prior,
+            "the mean spin is tanh(logit / 2), not tanh(logit).",
+        ),
+        (energy(logits).mean() - entropy - of_prior, "the energy wants mean spins, not logits."),
+        (
+            energy(logits.sign()).mean() - entropy - of_prior,
+            "do not round the spins: the expected energy is the energy of the *means*.",
+        ),
+        (
+            expected - per_spin.mean() - of_prior,
+            "the entropy is a sum over spins; only over the batch it is averaged.",
+        ),
+    ]
+    for wrong, message in mistakes:
+        if _close(value, float(wrong.detach())):
+            return message
+    return f"on a small example it must give {truth:.4f}, yours gives {float(value):.4f}."
+
+
+@exercise
+def gap_of_moments(gap: Callable) -> str | None:
+    """``gap(a, b, pairs)``: RMS difference of ``<s_i s_j>`` between two samples of spins."""
+    generator = torch.Generator().manual_seed(4)
+    a = 2 * torch.randint(2, (6, 4), generator=generator).float() - 1
+    b = 2 * torch.randint(2, (9, 4), generator=generator).float() - 1
+    pairs = [(0, 1), (1, 2), (0, 3)]
+    value = float(gap(a, b, pairs))
+    moments = [torch.stack([(s[:, i] * s[:, j]).mean() for i, j in pairs]) for s in (a, b)]
+    difference = moments[0] - moments[1]
+    if _close(value, float(difference.square().mean().sqrt())):
+        return None
+    if _close(value, float(difference.square().mean())):
+        return "take the square root at the end: this is the mean square."
+    if _close(value, float(difference.abs().mean())):
+        return "this is the mean of absolute differences: square, average, take the root."
+    if _close(value, float(difference.square().sum().sqrt())):
+        return "average the squares over the pairs: you summed them."
+    if _close(value, abs(float(difference.mean()))) or _close(value, float(difference.mean())):
+        return "differences of both signs cancel: square them before you average."
+    products = [torch.stack([s[:, i].mean() * s[:, j].mean() for i, j in pairs]) for s in (a, b)]
+    if _close(value, float((products[0] - products[1]).square().mean().sqrt())):
+        return "multiply the spins of each string first, then average: correlations get lost else."
+    truth = float(difference.square().mean().sqrt())
+    return f"on a small example it must give {truth:.4f}, yours gives {value:.4f}."
+
+
+_DIAGNOSES = {
+    "A": "frozen prior",
+    "B": "collapse",
+    "C": "healthy",
+    "D": "impatient prior",
+}
+_SIGNS = {
+    "A": "look at the last column: its couplings still are what they were at the start.",
+    "B": "look at the entropy, near its maximum of 33.3, and at the reconstruction.",
+    "C": "compare reconstruction, dead spins and the last column with those of the other three.",
+    "D": "look at the size of the couplings, and at the entropy beside it.",
+}
+
+
+@exercise
+def diagnoses(answers: dict) -> str | None:
+    """``answers[report]``: what ails the run of that report."""
+    known = {*_DIAGNOSES.values(), "stretched warm-up"}
+    for report, truth in _DIAGNOSES.items():
+        answer = answers.get(report)
+        if answer is None or answer is ...:
+            return _EMPTY
+        if answer not in known:
+            return f"{report}: {answer!r} is none of {', '.join(sorted(known))}."
+        if answer != truth:
+            return f"{report} is no case of {answer!r}: {_SIGNS[report]}"
+    return None
+
+
 # 06_generating_digits ------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import torch
 
 from qdvae_helpers import checks
 from qdvae_helpers.checks import exercise
+from qdvae_helpers.losses import encoder_entropy
 
 
 @exercise
@@ -276,5 +277,73 @@ def both_ends(nodes, edges):
     ],
 )
 def test_lesson_00(check, answer, verdict, capsys):
+MOVED = {"reconstruction": {"encoder", "decoder"}, "MMD": {"encoder"}, "NLL": {"prior"}}
+DIAGNOSIS = {"A": "frozen prior", "B": "collapse", "C": "healthy", "D": "impatient prior"}
+
+
+def kl_without(term):
+    def loss(logits, energy, prior_spins):
+        terms = {
+            "energy": energy(torch.tanh(logits / 2)).mean(),
+            "entropy": -encoder_entropy(logits),
+            "prior": -energy(prior_spins).mean(),
+        }
+        return sum(value for name, value in terms.items() if name != term)
+
+    return loss
+
+
+def pair_means(s, pairs):
+    return torch.stack([(s[:, i] * s[:, j]).mean() for i, j in pairs])
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        (checks.parts_that_move, MOVED, "Correct."),
+        (checks.parts_that_move, MOVED | {"MMD": ...}, "Not yet: there is no answer yet"),
+        (
+            checks.parts_that_move,
+            MOVED | {"MMD": {"encoder", "prior"}},
+            "Not yet: MMD does not move the prior: the prior enters as samples",
+        ),
+        (
+            checks.parts_that_move,
+            MOVED | {"reconstruction": "decoder"},
+            "Not yet: reconstruction moves the encoder, too",
+        ),
+        (checks.kl_from_three_terms, kl_without(None), "Correct."),
+        (checks.kl_from_three_terms, kl_without("entropy"), "Not yet: the entropy is missing"),
+        (checks.kl_from_three_terms, kl_without("prior"), "Not yet: nothing stands for log Z"),
+        (
+            checks.kl_from_three_terms,
+            lambda logits, *rest: kl_without(None)(logits.detach(), *rest),
+            "Not yet: the value is right, but no gradient",
+        ),
+        (
+            checks.gap_of_moments,
+            lambda a, b, p: (pair_means(a, p) - pair_means(b, p)).square().mean().sqrt(),
+            "Correct.",
+        ),
+        (
+            checks.gap_of_moments,
+            lambda a, b, p: (pair_means(a, p) - pair_means(b, p)).square().mean(),
+            "Not yet: take the square root",
+        ),
+        (
+            checks.gap_of_moments,
+            lambda a, b, p: (pair_means(a, p) - pair_means(b, p)).mean().abs(),
+            "Not yet: differences of both signs cancel",
+        ),
+        (checks.diagnoses, DIAGNOSIS, "Correct."),
+        (checks.diagnoses, DIAGNOSIS | {"D": "tired"}, "Not yet: D: 'tired' is none of"),
+        (
+            checks.diagnoses,
+            DIAGNOSIS | {"A": "healthy"},
+            "Not yet: A is no case of 'healthy': look at the last column",
+        ),
+    ],
+)
+def test_checks_of_lesson_05_name_the_mistake(check, answer, verdict, capsys):
     check(answer)
     assert capsys.readouterr().out.startswith(verdict)
