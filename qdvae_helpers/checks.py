@@ -634,4 +634,127 @@ def diagnoses(answers: dict) -> str | None:
 # 06_generating_digits ------------------------------------------------------------------------
 
 
+@exercise
+def share_and_error(function: Callable) -> str | None:
+    """``function(k, n)``: the estimated share ``k / n`` and its standard error."""
+    k, n = 30, 400
+    p = k / n
+    error = math.sqrt(p * (1 - p) / n)
+    given = function(k, n)
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        return "return two numbers: `return share, error`."
+    share, found = float(given[0]), float(given[1])
+    if math.isclose(share, k) or math.isclose(share, 100 * p):
+        return "the first number is the share, between 0 and 1, not a count or a percentage."
+    if not math.isclose(share, p, rel_tol=1e-4):
+        return f"{k} of {n} is a share of {p:.3f}; yours is {share:.3f}."
+    likely = {
+        error * n: "that is the error of the count: divide it by n.",
+        error**2: "that is the variance: take its square root.",
+        math.sqrt(p * (1 - p)): "that is the spread of a single picture: more pictures help.",
+        math.sqrt(
+            p / n
+        ): "the factor 1 - p is missing: a share near 1 is as certain as one near 0.",
+    }
+    for wrong, why in likely.items():
+        if math.isclose(found, wrong, rel_tol=1e-4):
+            return why
+    if not math.isclose(found, error, rel_tol=1e-4):
+        return f"for {k} of {n} the error is {error:.4f}; yours is {found:.4f}."
+    return None
+
+
+@exercise
+def nearest_distance(function: Callable) -> str | None:
+    """``function(images, others)``: pixels that differ from the nearest other, ``(N,)``."""
+    others = torch.zeros(3, 1, 2, 3)
+    others[1, 0, 0] = 1.0
+    others[2] = 1.0
+    images = torch.zeros(2, 1, 2, 3)
+    images[0, 0, 0, 0] = 1.0  # differs from the others in 1, 2, 5 pixels
+    images[1, 0, 0, :] = 1.0
+    images[1, 0, 1, :2] = 1.0  # in 5, 2, 1
+    images[1, 0, 1, 2] = 0.0
+    table = (images.unsqueeze(1) != others).flatten(2).sum(2).float()
+    given = torch.as_tensor(function(images, others)).float()
+    if given.shape == table.shape:
+        return "this is the whole table of distances: keep the smallest of each row."
+    if given.shape == (len(others),):
+        return "you looked for the nearest image of each *other*: take the minimum along axis 1."
+    if given.shape != (len(images),):
+        return f"one number for each of 2 images: expected shape (2,), got {tuple(given.shape)}."
+    right = table.min(1).values
+    for wrong, why in (
+        (table.argmin(1).float(), "these are the places of the nearest ones: take the values."),
+        (table.max(1).values, "these are the farthest ones: take the minimum."),
+        (table.mean(1), "this is the mean over all others: take the minimum."),
+    ):
+        if torch.allclose(given, wrong, atol=1e-3):
+            return why
+    if torch.allclose(function(2 * images, 2 * others) + 0.0, 2 * given, atol=1e-3):
+        return "this is the distance: its square counts the pixels that differ."
+    if not torch.allclose(given, right, atol=1e-3):
+        return f"expected {right.tolist()} pixels, got {given.tolist()}."
+    return None
+
+
+@exercise
+def influential_flips(function: Callable) -> str | None:
+    """``function(spins, effect, k)``: a copy with the k most influential spins flipped."""
+    spins = torch.tensor([[1.0, -1, 1, -1, 1], [-1, -1, 1, 1, -1]])
+    effect = torch.tensor([0.3, 2.0, 0.1, 1.0, 0.2])
+    original = spins.clone()
+    given = torch.as_tensor(function(spins, effect, 2)).float()
+    if not torch.equal(spins, original):
+        return "your function changed its input: `clone()` the spins first."
+    if given.shape != spins.shape:
+        return f"expected the shape {tuple(spins.shape)}, got {tuple(given.shape)}."
+    sign = torch.tensor([1.0, -1, 1, -1, 1])
+    if torch.equal(given, spins * sign):
+        return None
+    if torch.equal(given, spins * torch.tensor([1.0, 1, -1, 1, -1])):
+        return "you flipped the spins with the *smallest* effect: sort in descending order."
+    if torch.equal(given, -spins * sign):
+        return "you flipped all *but* the most influential spins."
+    if torch.equal(given, torch.where(sign < 0, -1.0, spins)):
+        return "you set the spins to -1: flipping multiplies them by -1."
+    if torch.equal(given, torch.cat([spins[:1] * sign, spins[1:]])):
+        return "only the first row is flipped: index all rows with `[:, places]`."
+    flips = int((given != spins).sum(1).float().mean())
+    return f"with k=2 spins 1 and 3 must be flipped in each row; you flip {flips} a row."
+
+
+@exercise
+def class_clamps(function: Callable) -> str | None:
+    """``function(mean_class, mean_rest, k)``: the class's signs at k places, NaN elsewhere."""
+    mine = torch.tensor([0.9, -0.1, 0.2, -0.8, 0.7, 0.1])
+    rest = torch.tensor([0.8, -0.2, 0.9, 0.6, -0.5, 0.1])
+    nan = float("nan")
+    right = torch.tensor([nan, nan, 1.0, -1.0, 1.0, nan])
+    row = torch.as_tensor(function(mine, rest, 3)).float()
+    if row.shape != right.shape:
+        return f"one value for each spin: expected shape (6,), got {tuple(row.shape)}."
+    if (row == 0).any():
+        return "a free spin is NaN, not 0: 0 is no value of a spin."
+    if not row.isnan().any():
+        return "no spin is free: all places but k must stay NaN."
+    if int((~row.isnan()).sum()) != 3:
+        return f"k=3 spins must be clamped, yours are {int((~row.isnan()).sum())}."
+    if not torch.equal(row.isnan(), right.isnan()):
+        signed = (mine - rest).argsort(descending=True)[:3]
+        if set(signed.tolist()) == set((~row.isnan()).nonzero()[:, 0].tolist()):
+            return (
+                "take the *absolute* difference: a spin that falls tells as much as one that rises."
+            )
+        return "the three places where the means differ most are 2, 3 and 4: compare yours."
+    clamped = row[2:5]
+    if not (clamped.abs() == 1).all():
+        return "a clamped spin is -1 or +1: take the sign of the mean."
+    if torch.equal(clamped, (mine - rest).sign()[2:5]):
+        return "that is the sign of the difference: take the value that the class itself prefers."
+    if torch.equal(clamped, -right[2:5]) or torch.equal(clamped, rest.sign()[2:5]):
+        return "these values are those of the *rest*: take the sign of the class's own mean."
+    return None if torch.equal(clamped, right[2:5]) else "take the sign of the class's own mean."
+
+
 # 07_how_good_is_it ---------------------------------------------------------------------------

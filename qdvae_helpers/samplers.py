@@ -11,9 +11,10 @@ kind       how                                                                  
 gibbs      block Gibbs, colour by colour, as matrix products                           CPU or GPU
 annealer   D-Wave's client on a simulated device with an unknown temperature           CPU
 exact      tree decomposition: independent, exact samples of small or sparse graphs    CPU
+qpu        the default QPU of your Leap account; needs a token and costs QPU time      D-Wave
 =========  ==========================================================================  ==========
 
-All three are classical.  The lessons choose with ``QDVAE_SAMPLER``.
+All but the last are classical.  The lessons choose with ``QDVAE_SAMPLER``.
 """
 
 import functools
@@ -652,6 +653,15 @@ class DeviceSampler(SpinSampler):
         return {"seed": self._seed, "num_reads": self.num_reads, "prefactor": self.prefactor}
 
 
+class QPUSampler(DeviceSampler):
+    """A real QPU; the same as its simulated stand-in, but for what it says of itself."""
+
+    kind = "qpu"
+
+    def _describe(self) -> str:
+        return f"QPU {self.device.solver.name}, {self.num_reads:,} reads"
+
+
 def _make_gibbs(grbm, num_samples, seed, graph, **options) -> SpinSampler:
     return GibbsSampler(grbm, num_samples, seed=seed, graph=graph, **options)
 
@@ -668,10 +678,32 @@ def _make_annealer(grbm, num_samples, seed, graph, **options) -> SpinSampler:
     return DeviceSampler(grbm, device, num_samples, seed=seed, graph=graph, **options)
 
 
+def _make_qpu(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    from dwave.system import DWaveSampler
+
+    try:
+        device = DWaveSampler()
+    except Exception as error:  # the client raises many kinds; none may carry a token outside
+        raise SamplerError(
+            f"No live QPU could be reached ({type(error).__name__}): set DWAVE_API_TOKEN to a "
+            "valid Leap token and check the network, or use the sampler 'annealer'."
+        ) from None
+    qubits = set(grbm.nodes) - set(device.nodelist)
+    couplers = {frozenset(edge) for edge in grbm.edges} - {frozenset(e) for e in device.edgelist}
+    if qubits or couplers:
+        raise SamplerError(
+            f"The QPU {device.solver.name} lacks {len(qubits)} qubits and {len(couplers)} couplers "
+            "of this model's graph: train a model on the QPU's present graph, which lesson 05 does "
+            "where a token is set, or use the sampler 'annealer'."
+        )
+    return QPUSampler(grbm, device, num_samples, seed=seed, graph=graph, **options)
+
+
 _MAKERS: dict[str, Callable[..., SpinSampler]] = {
     "gibbs": _make_gibbs,
     "annealer": _make_annealer,
     "exact": _make_exact,
+    "qpu": _make_qpu,
 }
 
 
@@ -703,7 +735,8 @@ def make_sampler(
 
     Args:
         grbm: the model to draw from.
-        kind: ``gibbs``, ``annealer`` or ``exact``; ``QDVAE_SAMPLER`` or ``gibbs`` if left out.
+        kind: ``gibbs``, ``annealer``, ``exact`` or ``qpu``; if left out, ``QDVAE_SAMPLER``, else
+            ``gibbs``.
         num_samples: spin strings that each ``sample()`` returns.
         seed: the same seed gives the same samples.
         graph: the QPU graph of the model (names it in captions, colours it for Gibbs sampling).

@@ -347,3 +347,68 @@ def pair_means(s, pairs):
 def test_checks_of_lesson_05_name_the_mistake(check, answer, verdict, capsys):
     check(answer)
     assert capsys.readouterr().out.startswith(verdict)
+
+
+def flipped(spins, effect, k, descending=True):
+    result = spins.clone()
+    result[:, effect.argsort(descending=descending)[:k]] *= -1
+    return result
+
+
+def clamped(mine, rest, k, free=float("nan"), own=True):
+    row = torch.full_like(mine, free)
+    places = (mine - rest).abs().argsort(descending=True)[:k]
+    row[places] = (mine if own else mine - rest)[places].sign()
+    return row
+
+
+def table(images, others):
+    return torch.cdist(images.flatten(1), others.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        (
+            checks.share_and_error,
+            lambda k, n: (k / n, (k / n * (1 - k / n) / n) ** 0.5),
+            "Correct.",
+        ),
+        (
+            checks.share_and_error,
+            lambda k, n: (k / n, (k * (1 - k / n)) ** 0.5),
+            "Not yet: that is the error of the count",
+        ),
+        (checks.share_and_error, lambda k, n: (k / n, k**0.5 / n), "Not yet: the factor 1 - p"),
+        (checks.share_and_error, lambda k, n: k / n, "Not yet: return two numbers"),
+        (checks.nearest_distance, lambda a, b: table(a, b).square().min(1).values, "Correct."),
+        (checks.nearest_distance, lambda a, b: table(a, b).min(1).values, "Not yet: this is the d"),
+        (checks.nearest_distance, lambda a, b: table(a, b).argmin(1), "Not yet: these are the pl"),
+        (
+            checks.nearest_distance,
+            lambda a, b: table(a, b).square().min(0).values,
+            "Not yet: you looked for the nearest image of each",
+        ),
+        (checks.influential_flips, flipped, "Correct."),
+        (
+            checks.influential_flips,
+            lambda s, e, k: flipped(s, e, k, descending=False),
+            "Not yet: you flipped the spins with the *smallest* effect",
+        ),
+        (
+            checks.influential_flips,
+            lambda s, e, k: s.mul_(-1),
+            "Not yet: your function changed its input",
+        ),
+        (checks.class_clamps, clamped, "Correct."),
+        (checks.class_clamps, lambda m, r, k: clamped(m, r, k, free=0.0), "Not yet: a free spin"),
+        (
+            checks.class_clamps,
+            lambda m, r, k: clamped(m, r, k, own=False),
+            "Not yet: that is the sign of the difference",
+        ),
+    ],
+)
+def test_checks_of_lesson_06_name_the_mistake(check, answer, verdict, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith(verdict)
