@@ -277,6 +277,10 @@ def both_ends(nodes, edges):
     ],
 )
 def test_lesson_00(check, answer, verdict, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith(verdict)
+
+
 MOVED = {"reconstruction": {"encoder", "decoder"}, "MMD": {"encoder"}, "NLL": {"prior"}}
 DIAGNOSIS = {"A": "frozen prior", "B": "collapse", "C": "healthy", "D": "impatient prior"}
 
