@@ -85,6 +85,7 @@ def main() -> int:
     for seed in range(options.seeds):
         for kind in ("with couplings", "no couplings", "no couplings, wider network"):
             model = build(kind, graph, profile.hidden, seed)
+            model.start_from_mean(train.images)
             config = TrainConfig.for_profile(
                 profile, steps=options.steps, seed=seed, binarise=True, report_every=options.steps
             )

@@ -242,7 +242,7 @@ def _close(value, truth: float) -> bool:
 
 
 @exercise
-def check_biased_mmd(function) -> str | None:
+def biased_mmd(function) -> str | None:
     """``function(gram, n)``: squared MMD from the means of whole blocks."""
     gram = _example_gram()
     value = function(gram, 3)
@@ -263,7 +263,7 @@ def check_biased_mmd(function) -> str | None:
 
 
 @exercise
-def check_unbiased_mmd(function) -> str | None:
+def unbiased_mmd(function) -> str | None:
     """``function(gram, n)``: squared MMD without the diagonals of the blocks xx and yy."""
     gram = _example_gram()
     value = function(gram, 3)
@@ -285,7 +285,7 @@ def check_unbiased_mmd(function) -> str | None:
 
 
 @exercise
-def check_p_value(function) -> str | None:
+def p_value(function) -> str | None:
     """``function(observed, shuffled)``: permutation p-value that counts the observed split."""
     shuffled = torch.tensor([0.1, 0.5, 0.3, 0.7, 0.2, 0.4, 0.9, 0.6, 0.8])
     value = float(function(0.65, shuffled))
@@ -303,7 +303,7 @@ def check_p_value(function) -> str | None:
 
 
 @exercise
-def check_spin_distance(function) -> str | None:
+def spin_distance(function) -> str | None:
     """``function(dot, n)``: squared distance of two strings of n spins from their dot product."""
     s = torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0])
     t = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0])

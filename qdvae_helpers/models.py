@@ -131,6 +131,19 @@ class QDVAE(nn.Module):
         """Where the parameters are."""
         return self.grbm.linear.device
 
+    @torch.no_grad()
+    def start_from_mean(self, images: torch.Tensor) -> None:
+        """Before training: let the decoder answer with the mean image.
+
+        Otherwise the first steps use the spins to make all images darker alike, and many spins stay
+        stuck at one value (taught in ``02_spin_latent_space``; benchmarks/README.md has the gain).
+
+        Args:
+            images: ``(N, 1, 28, 28)`` training images.
+        """
+        mean_logits = torch.logit(images.mean(0), eps=0.01)
+        self.dvae.decoder.net[-1].bias.copy_(mean_logits.flatten())
+
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, n)`` of the spins."""
         return self.dvae.encoder(images)

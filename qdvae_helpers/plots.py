@@ -50,9 +50,10 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
     fig.savefig(buffer, format="png", dpi=_DPI)
     plt.close(fig)
     # A palette is a third of the size and looks the same, unless a colour scale has to be read off.
+    has_scale = any(ax.get_label() == "<colorbar>" for ax in fig.axes)
     picture = Image.open(buffer).convert("RGB")
     small = io.BytesIO()
-    if picture.getcolors(maxcolors=1_000):
+    if not has_scale:
         picture = picture.quantize(256)
     picture.save(small, format="png", optimize=True)
     png = base64.b64encode(small.getvalue()).decode()

@@ -119,6 +119,7 @@ def train(options: argparse.Namespace) -> bool:
     rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
     torch.manual_seed(options.seed)
     model = QDVAE(graph, profile.hidden).to(device)
+    model.start_from_mean(images.images)
     changes = {"recipe": options.recipe, "seed": options.seed}
     if options.steps is not None:
         changes |= {"steps": options.steps}

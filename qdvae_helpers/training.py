@@ -59,8 +59,9 @@ class TrainConfig:
     recipe: str = "elbo"  #: ``elbo`` or ``mmd``
     steps: int = 4_000  #: gradient steps
     batch_size: int = 256  #: images a step
-    learning_rate: float = 2e-3  #: of encoder and decoder (Adam), after warm-up, before decay
-    prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (Adam), likewise
+    learning_rate: float = 2e-3  #: of encoder and decoder (AdamW), after warm-up, before decay
+    prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (AdamW), likewise
+    weight_decay: float = 0.1  #: of encoder and decoder, against learning images by heart
     warm_up: float = 0.05  #: fraction of the steps in which the learning rates rise linearly
     kl_weight: float = 1.0  #: weight of the divergence (``elbo``)
     kl_warm_up: int = 200  #: steps in which that weight rises linearly from 0
@@ -295,10 +296,12 @@ class _Trainer:
         noise_seed = seed_of_process(config.seed, self.rank)
         self.generator = torch.Generator(device).manual_seed(noise_seed)
         model.dvae.latent_to_discrete.generator = self.generator
-        self.optimizer = torch.optim.Adam(
+        networks = {"params": model.dvae.parameters(), "weight_decay": config.weight_decay}
+        prior = {"params": model.grbm.parameters(), "weight_decay": 0.0}
+        self.optimizer = torch.optim.AdamW(
             [
-                {"params": model.dvae.parameters(), "peak": config.learning_rate},
-                {"params": model.grbm.parameters(), "peak": config.prior_learning_rate},
+                networks | {"peak": config.learning_rate},
+                prior | {"peak": config.prior_learning_rate},
             ],
             fused=True,  # one pass over memory instead of ten
         )

@@ -41,47 +41,47 @@ def off_diagonal(block):
     ("check", "answer", "verdict"),
     [
         (
-            checks.check_biased_mmd,
+            checks.biased_mmd,
             lambda k, n: k[:n, :n].mean() + k[n:, n:].mean() - 2 * k[:n, n:].mean(),
             "Correct.",
         ),
         (
-            checks.check_biased_mmd,
+            checks.biased_mmd,
             lambda k, n: k[:n, :n].mean() + k[n:, n:].mean() - k[:n, n:].mean(),
             "Not yet: the block between x and y counts twice",
         ),
         (
-            checks.check_biased_mmd,
+            checks.biased_mmd,
             lambda k, n: k[:n, :n].sum() + k[n:, n:].sum() - 2 * k[:n, n:].sum(),
             "Not yet: take means",
         ),
         (
-            checks.check_unbiased_mmd,
+            checks.unbiased_mmd,
             lambda k, n: off_diagonal(k[:n, :n]) + off_diagonal(k[n:, n:]) - 2 * k[:n, n:].mean(),
             "Correct.",
         ),
         (
-            checks.check_unbiased_mmd,
+            checks.unbiased_mmd,
             lambda k, n: k[:n, :n].mean() + k[n:, n:].mean() - 2 * k[:n, n:].mean(),
             "Not yet: the diagonals are still in: this is the biased",
         ),
         (
-            checks.check_unbiased_mmd,
+            checks.unbiased_mmd,
             lambda k, n: (
                 (k[:n, :n].sum() - n) / n**2 + (k[n:, n:].sum() - 5) / 25 - 2 * k[:n, n:].mean()
             ),
             "Not yet: the diagonals are gone",
         ),
-        (checks.check_p_value, lambda o, v: (1 + (v >= o).sum()) / (1 + len(v)), "Correct."),
-        (checks.check_p_value, lambda o, v: (v >= o).float().mean(), "Not yet: count the observed"),
+        (checks.p_value, lambda o, v: (1 + (v >= o).sum()) / (1 + len(v)), "Correct."),
+        (checks.p_value, lambda o, v: (v >= o).float().mean(), "Not yet: count the observed"),
         (
-            checks.check_p_value,
+            checks.p_value,
             lambda o, v: (1 + (v > o).sum()) / (1 + len(v)),
             "Not yet: an equal value counts",
         ),
-        (checks.check_spin_distance, lambda dot, n: 2 * (n - dot), "Correct."),
-        (checks.check_spin_distance, lambda dot, n: (n - dot) / 2, "Not yet: this is the Hamming"),
-        (checks.check_spin_distance, lambda dot, n: 2 * (n + dot), "Not yet: wrong sign"),
+        (checks.spin_distance, lambda dot, n: 2 * (n - dot), "Correct."),
+        (checks.spin_distance, lambda dot, n: (n - dot) / 2, "Not yet: this is the Hamming"),
+        (checks.spin_distance, lambda dot, n: 2 * (n + dot), "Not yet: wrong sign"),
     ],
 )
 def test_checks_of_lesson_03_name_the_mistake(check, answer, verdict, capsys):

@@ -82,3 +82,11 @@ def test_gaussian_codes_have_the_asked_mean_and_variance_and_carry_gradients():
     codes.square().sum().backward()
     assert mean.grad.any()
     assert log_variance.grad.any()
+
+
+def test_a_decoder_that_starts_from_the_mean_image_beats_one_that_does_not(model, digits):
+    spins = torch.ones(1, 24)
+    mean = digits.images.mean(0, keepdim=True).clamp(0.01, 0.99)
+    before = (model.decode(spins) - mean).abs().mean()
+    model.start_from_mean(digits.images)
+    assert (model.decode(spins) - mean).abs().mean() < before / 3

@@ -104,7 +104,7 @@ def test_exercises_fail_helpfully_and_their_solutions_pass(raw):
 
     stubs = [i for i, cell in enumerate(cells) if "exercise" in tags(cell)]
     solutions = [i for i, cell in enumerate(cells) if "solution" in tags(cell)]
-    assert len(stubs) == len(solutions)
+    assert len(stubs) == len(solutions) >= 3
     for stub, solution in zip(stubs, solutions, strict=True):
         between = cells[stub + 1 : solution]
         assert "..." in "".join(cells[stub]["source"])
@@ -113,6 +113,19 @@ def test_exercises_fail_helpfully_and_their_solutions_pass(raw):
         assert [said(check).startswith("Not yet: ") for check in checks] == [True]
         assert said(cells[solution]) == "Correct.\n"
         assert cells[solution]["metadata"]["jupyter"]["source_hidden"] is True
+
+
+def test_exercises_state_their_level_and_minutes(raw, prose):
+    levels = re.findall(r"Exercise (\d) \((warm-up|core|stretch), \d+ minutes\)", prose)
+    assert [int(number) for number, _ in levels] == list(range(1, len(levels) + 1))
+    assert levels[0][1] == "warm-up"
+    assert levels[-1][1] == "stretch"
+    stubs = [c for c in raw["cells"] if "exercise" in c["metadata"].get("tags", [])]
+    assert len(stubs) == len(levels)
+
+
+def test_the_glossary_is_at_hand(prose):
+    assert "](../docs/glossary.md)" in prose
 
 
 def test_local_links_lead_somewhere(path, prose):
