@@ -52,6 +52,82 @@ def _watched(answer):
     return call
 
 
+# 00_start_here -------------------------------------------------------------------------------
+
+
+@exercise
+def spin_of_bit(function: Callable[[float], float]) -> str | None:
+    """``function(bit)``: the spin -1 or +1 of a bit 0 or 1."""
+    low, high = float(function(0)), float(function(1))
+    if (low, high) == (-1, 1):
+        return None
+    if (low, high) == (1, -1):
+        return "the wrong way round: the bit 0 belongs to the spin -1, the bit 1 to +1."
+    if (low, high) == (0, 1):
+        return "this is still the bit: a spin is -1 or +1, never 0."
+    return f"0 must become -1 and 1 must become 1; yours become {low:g} and {high:g}."
+
+
+@exercise
+def eight_digits(images: torch.Tensor) -> str | None:
+    """Eight generated images ``(8, 1, 28, 28)`` in [0, 1]."""
+    if not isinstance(images, torch.Tensor):
+        return f"a tensor of images is asked for, this is a {type(images).__name__}."
+    if images.dim() == 2:
+        return "this looks like spins: decode them, or use model.generate, which does both steps."
+    if images.shape[1:] != (1, 28, 28):
+        return f"images have shape (8, 1, 28, 28), yours is {tuple(images.shape)}."
+    if len(images) != 8:
+        return f"eight digits are asked for, these are {len(images)}."
+    if images.min() < 0 or images.max() > 1:
+        return "brightness lies between 0 and 1: use model.generate or model.decode."
+    if len({image.numpy(force=True).tobytes() for image in images}) < 8:
+        return "some of them are equal: draw all eight at once, model.generate(8, ...)."
+    return None
+
+
+@exercise
+def flip(function: Callable) -> str | None:
+    """``function(spins, which)``: a copy of ``spins`` with opposite signs at places ``which``."""
+    spins = torch.tensor([1.0, -1.0, -1.0, 1.0, 1.0])
+    before, which = spins.clone(), torch.tensor([0, 1, 4])
+    answer = function(spins, which)
+    if not torch.equal(spins, before):
+        return "the spins that were handed in have changed: work on a copy, spins.clone()."
+    if not isinstance(answer, torch.Tensor) or answer.shape != spins.shape:
+        return "return all five spins, those that stay as they are, too."
+    if torch.equal(answer, torch.tensor([-1.0, 1.0, -1.0, 1.0, -1.0])):
+        return None
+    if torch.equal(answer, spins):
+        return "nothing has changed: assign the new values to a copy and return the copy."
+    if torch.equal(answer, -spins):
+        return "all spins have changed: change the sign at the places `which` alone."
+    if torch.equal(answer, torch.tensor([1.0, -1.0, 1.0, -1.0, 1.0])):
+        return "you flipped all the others: the places `which` are those to flip."
+    if torch.equal(answer[which], -torch.ones(3)):
+        return "you set them to -1, but a spin that is -1 already must become +1."
+    return f"flipping places 0, 1 and 4 of {before.tolist()} must not give {answer.tolist()}."
+
+
+@exercise
+def couplers_of_each(function: Callable) -> str | None:
+    """``function(nodes, edges)``: number of couplers of each qubit, in the order of ``nodes``."""
+    nodes, edges = (7, 12, 30, 41), ((7, 12), (7, 30), (12, 30))
+    answer = function(nodes, edges)
+    if isinstance(answer, dict):
+        return "return a list, one number a qubit, in the order of `nodes`."
+    answer = [int(count) for count in answer]
+    if answer == [2, 2, 2, 0]:
+        return None
+    if answer == [2, 1, 0, 0] or answer == [0, 1, 2, 0]:
+        return "you count one end of each coupler only: (7, 30) belongs to 7 and to 30."
+    if answer == [2, 2, 2]:
+        return "qubit 41 is missing: it has no coupler, so its number is 0."
+    if answer == [3, 3, 3, 3]:
+        return "this is the number of all couplers: count those that the qubit is an end of."
+    return f"a triangle of qubits and a lonely one must give [2, 2, 2, 0], yours gives {answer}."
+
+
 # 01_classical_autoencoders -------------------------------------------------------------------
 
 

@@ -675,6 +675,21 @@ _MAKERS: dict[str, Callable[..., SpinSampler]] = {
 }
 
 
+def sampler_kind(kind: str | None = None) -> str:
+    """The sampler to use: ``kind``, or what ``QDVAE_SAMPLER`` names, or ``gibbs``.
+
+    Raises:
+        SettingError: there is no sampler of that name.
+    """
+    kind = kind or os.environ.get("QDVAE_SAMPLER") or "gibbs"
+    if kind not in _MAKERS:
+        raise SettingError(
+            f"There is no sampler {kind!r}: choose one of {', '.join(_MAKERS)} (argument or "
+            "QDVAE_SAMPLER)."
+        )
+    return kind
+
+
 def make_sampler(
     grbm: GraphRestrictedBoltzmannMachine,
     kind: str | None = None,
@@ -698,10 +713,4 @@ def make_sampler(
         SettingError: there is no sampler of that name.
         SamplerError: the sampler cannot serve this model.
     """
-    kind = kind or os.environ.get("QDVAE_SAMPLER") or "gibbs"
-    if kind not in _MAKERS:
-        raise SettingError(
-            f"There is no sampler {kind!r}: choose one of {', '.join(_MAKERS)} (argument or "
-            "QDVAE_SAMPLER)."
-        )
-    return _MAKERS[kind](grbm, num_samples, seed, graph, **options)
+    return _MAKERS[sampler_kind(kind)](grbm, num_samples, seed, graph, **options)

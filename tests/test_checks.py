@@ -282,3 +282,64 @@ def apart07(a, b, of_a, of_b):
 )
 def test_exercises_of_lesson_07(check, answer, said, capsys):
     assert said in verdict_on(check, answer, capsys)
+
+
+def set_to_minus(spins, which):
+    answer = spins.clone()
+    answer[which] = -1.0
+    return answer
+
+
+def flip_in_place(spins, which):
+    spins[which] *= -1
+    return spins
+
+
+def flip_right(spins, which):
+    return flip_in_place(spins.clone(), which)
+
+
+def both_ends(nodes, edges):
+    return [sum(node in edge for edge in edges) for node in nodes]
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        (checks.spin_of_bit, lambda bit: 2 * bit - 1, "Correct."),
+        (checks.spin_of_bit, lambda bit: bit, "Not yet: this is still the bit"),
+        (checks.spin_of_bit, lambda bit: 1 - 2 * bit, "Not yet: the wrong way round"),
+        (checks.spin_of_bit, lambda bit: 2 * bit, "Not yet: 0 must become -1"),
+        (checks.eight_digits, torch.rand(8, 1, 28, 28), "Correct."),
+        (checks.eight_digits, torch.rand(4, 1, 28, 28), "Not yet: eight digits are asked for"),
+        (checks.eight_digits, torch.ones(8, 256), "Not yet: this looks like spins"),
+        (checks.eight_digits, torch.zeros(8, 1, 28, 28), "Not yet: some of them are equal"),
+        (checks.eight_digits, torch.randn(8, 1, 28, 28), "Not yet: brightness lies"),
+        (checks.eight_digits, [1, 2], "Not yet: a tensor of images"),
+        (checks.flip, flip_right, "Correct."),
+        (checks.flip, flip_in_place, "Not yet: the spins that were handed in have changed"),
+        (checks.flip, set_to_minus, "Not yet: you set them to -1"),
+        (checks.flip, lambda spins, which: -spins, "Not yet: all spins have changed"),
+        (checks.flip, lambda spins, which: -spins[which], "Not yet: return all five"),
+        (checks.flip, lambda spins, which: spins, "Not yet: nothing has changed"),
+        (checks.couplers_of_each, both_ends, "Correct."),
+        (
+            checks.couplers_of_each,
+            lambda nodes, edges: [sum(node == u for u, _ in edges) for node in nodes],
+            "Not yet: you count one end",
+        ),
+        (
+            checks.couplers_of_each,
+            lambda nodes, edges: both_ends(nodes[:3], edges),
+            "Not yet: qubit 41 is missing",
+        ),
+        (
+            checks.couplers_of_each,
+            lambda nodes, edges: dict(zip(nodes, both_ends(nodes, edges), strict=True)),
+            "Not yet: return a list",
+        ),
+    ],
+)
+def test_lesson_00(check, answer, verdict, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith(verdict)

@@ -138,3 +138,22 @@ def test_no_path_of_the_authors_machine_is_shown(raw):
     text = json.dumps(raw)
     for trace in (str(ROOT), str(Path.home()) + "/", "site-packages"):
         assert trace not in text
+
+
+def test_the_map_of_the_first_lesson_agrees_with_the_lessons():
+    """Its minutes are those that each lesson's first cell names, within ten."""
+    cells = json.loads((ROOT / "notebooks" / "00_start_here.ipynb").read_text("utf-8"))["cells"]
+    (text,) = ("".join(c["source"]) for c in cells if "## The map" in "".join(c["source"]))
+    rows = re.findall(r"^\| \[\d\d [^]]+\]\((\S+)\) \|.*\| (\d+) \|$", text, re.MULTILINE)
+    assert [name for name, _ in rows] == sorted(name for name, _ in rows)
+    present = {path.name for path in NOTEBOOKS}
+    assert present <= {"00_start_here.ipynb"} | {name for name, _ in rows}
+    for name, minutes in rows:
+        if name not in present:
+            continue  # the test of links complains
+        first = json.loads((ROOT / "notebooks" / name).read_text("utf-8"))["cells"][0]
+        time = re.search(r"^\*\*Time:\*\*.*$", "".join(first["source"]), re.MULTILINE)[0]
+        if "exercise" not in time:
+            continue  # the map counts them in
+        total = sum(map(int, re.findall(r"(\d+) minutes?", time)))
+        assert abs(total - int(minutes)) <= 10, f"{name}: {total} minutes"

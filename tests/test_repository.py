@@ -1,9 +1,11 @@
 """The files around the code agree with each other."""
 
+import pydoc
 import re
 import subprocess
 import sys
 import tomllib
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -78,3 +80,42 @@ def test_every_public_name_has_a_docstring():
         for node in tree.body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{path.name}: {node.name}"
+
+
+@pytest.fixture(scope="module")
+def glossary() -> str:
+    return (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+
+
+def plain(term: str) -> str:
+    """What a term is sorted by: letters without accents, digits, spaces."""
+    letters = unicodedata.normalize("NFKD", term.casefold())
+    return "".join(c for c in letters if c.isalnum() or c == " ")
+
+
+def test_the_glossary_is_sorted_under_its_letters(glossary):
+    headings = re.findall(r"^(##|###) (.+)$", glossary, re.MULTILINE)
+    terms = [plain(text) for level, text in headings if level == "###"]
+    assert len(terms) > 60
+    assert terms == sorted(set(terms))
+    letter = None
+    for level, text in headings:
+        letter = text if level == "##" else letter
+        assert plain(text)[0].upper() == letter, text
+
+
+def test_the_glossarys_links_lead_somewhere(glossary):
+    targets = set(re.findall(r"\]\(([^)\s]+)\)", glossary))
+    assert targets
+    for target in targets:
+        assert (ROOT / "docs" / target).is_file(), target
+
+
+def test_every_term_names_its_lesson_and_the_code_it_names_exists(glossary):
+    for entry in re.split(r"^### ", glossary, flags=re.MULTILINE)[1:]:
+        term = entry.splitlines()[0]
+        last = re.search(r"^(Lessons? \[|Background).*$", entry, re.MULTILINE)
+        assert last, term
+        for name in re.findall(r"`([\w.]+)`", last[0]):
+            found = pydoc.locate(f"qdvae_helpers.{name}") or pydoc.locate(name)
+            assert found is not None, f"{term}: {name}"

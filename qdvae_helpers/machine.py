@@ -1,0 +1,217 @@
+"""Is this machine ready for the lessons?  (Shown in ``00_start_here``.)
+
+``python -m qdvae_helpers.machine`` prints the same table without a notebook, for example before a
+workshop or for a report of a problem.  No line shows a token, nor a folder outside the repository.
+"""
+
+import importlib.metadata
+import os
+import platform
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from qdvae_helpers.errors import QdvaeError
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PYTHONS = ((3, 11), (3, 14))  # from, and below
+_MIN_FREE_GB = 1.5  # no lesson uses more than 1.2
+_MIN_DISK_GB = 0.2  # models that lessons save, and MNIST
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the table."""
+
+    topic: str
+    found: str
+    remedy: str = ""  #: what to do; empty where nothing is wrong
+
+
+def check_machine() -> list[Finding]:
+    """Look at everything lessons depend on; never raises for what a learner can mend."""
+    return [_guarded(topic, look) for topic, look in _TOPICS.items()]
+
+
+def format_findings(findings: list[Finding]) -> str:
+    """The findings as text, each problem followed by its remedy."""
+    lines = []
+    for finding in findings:
+        mark = "LOOK" if finding.remedy else "ok"
+        lines.append(f"{mark:5} {finding.topic:11} {finding.found}")
+        if finding.remedy:
+            lines.append(textwrap.indent(textwrap.fill("-> " + finding.remedy, 80), " " * 18))
+    return "\n".join(lines)
+
+
+def _guarded(topic: str, look: Callable[[], tuple[str, str]]) -> Finding:
+    try:
+        return Finding(topic, *look())
+    except QdvaeError as error:  # its message holds the remedy
+        return Finding(topic, "not usable", str(error))
+    except ImportError as error:
+        remedy = "set up the environment anew: README.md, section Start"
+        return Finding(topic, f"cannot be loaded ({error})", remedy)
+
+
+def _python() -> tuple[str, str]:
+    first, beyond = _PYTHONS
+    remedy = "make an environment with Python 3.11, 3.12 or 3.13: README.md, section Start"
+    right = first <= sys.version_info[:2] < beyond
+    return platform.python_version(), "" if right else remedy
+
+
+def _packages() -> tuple[str, str]:
+    from packaging.requirements import Requirement
+
+    try:
+        texts = importlib.metadata.requires("qdvae-tutorials") or []
+    except importlib.metadata.PackageNotFoundError:
+        return "versions unknown", "run python -m pip install -e . in the repository"
+    requirements = [Requirement(text) for text in texts]
+    needed = [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+    wrong = []
+    for requirement in needed:
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            version = "missing"
+        if version == "missing" or not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version} (needs {requirement.specifier})")
+    if wrong:
+        remedy = "run python -m pip install -c constraints.txt -e . in the repository"
+        return "; ".join(wrong), remedy
+    return f"all {len(needed)} within their ranges", ""
+
+
+def _torch() -> tuple[str, str]:
+    import torch
+
+    accelerator = "a GPU, which the lessons do not need" if torch.cuda.is_available() else "no GPU"
+    return f"{torch.__version__}, {torch.get_num_threads()} threads, {accelerator}", ""
+
+
+def _cores() -> tuple[str, str]:
+    # Not the affinity: importing torch may bind the main thread to a single core.
+    cores = float(os.cpu_count() or 1)
+    quota, _, period = _control_group("cpu.max").partition(" ")
+    if quota.isdigit():
+        cores = min(cores, int(quota) / int(period))
+    remedy = "all works, more slowly; QDVAE_PROFILE=fast is for a first look round"
+    return f"{cores:.3g}", "" if cores >= 2 else remedy
+
+
+def _memory() -> tuple[str, str]:
+    import psutil  # comes with every Jupyter kernel
+
+    total, free = psutil.virtual_memory().total, psutil.virtual_memory().available
+    limit, used = _control_group("memory.max"), _control_group("memory.current")
+    if limit.isdigit() and int(limit) < total:
+        total, free = int(limit), min(free, int(limit) - int(used))
+    remedy = "close other notebooks (menu Kernel, Shut Down All Kernels) and other programs"
+    gigabytes = free / 1e9
+    found = f"{total / 1e9:.0f} GB, of which {gigabytes:.1f} are free"
+    return found, "" if gigabytes >= _MIN_FREE_GB else remedy
+
+
+def _control_group(name: str) -> str:
+    """A limit that a container (Docker, Binder) sets on Linux; empty where there is none."""
+    try:
+        return Path("/sys/fs/cgroup", name).read_text().strip()
+    except OSError:
+        return ""
+
+
+def _images() -> tuple[str, str]:
+    from qdvae_helpers.data import data_dir, load_images
+
+    sources = [load_images("mnist", split, limit=1).source for split in ("train", "test")]
+    if all(source.startswith("MNIST") for source in sources):
+        return f"MNIST, in {_shown(data_dir(), 'QDVAE_DATA')}", ""
+    first = "connect to the network and restart the kernel"
+    if os.environ.get("QDVAE_DOWNLOAD") == "0":
+        first = "unset QDVAE_DOWNLOAD"
+    remedy = f"{first}, or copy the four files of MNIST by hand: data/README.md"
+    return "small 8x8 digits in place of MNIST", remedy
+
+
+def _model() -> tuple[str, str]:
+    from qdvae_helpers.checkpoints import load_pretrained
+
+    return f"qdvae-256, {load_pretrained('qdvae-256').n_spins} spins", ""
+
+
+def _sampler() -> tuple[str, str]:
+    from qdvae_helpers.samplers import sampler_kind
+
+    kind = sampler_kind()
+    remedy = "it serves up to about 56 qubits: unset QDVAE_SAMPLER for lessons 05 and 06"
+    return f"{kind} ({_origin('QDVAE_SAMPLER')}), classical", remedy if kind == "exact" else ""
+
+
+def _profile() -> tuple[str, str]:
+    from qdvae_helpers.profiles import current_profile
+
+    return f"{current_profile().name} ({_origin('QDVAE_PROFILE')})", ""
+
+
+def _own_models() -> tuple[str, str]:
+    import shutil
+
+    from qdvae_helpers.checkpoints import models_dir
+
+    folder = models_dir()
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free / 1e9
+    remedy = ""
+    if not os.access(there, os.W_OK):
+        remedy = "not writable: set QDVAE_MODELS to a folder of yours"
+    elif free < _MIN_DISK_GB:
+        remedy = "the disk is full: delete files, or set QDVAE_MODELS to another disk"
+    return f"saved in {_shown(folder, 'QDVAE_MODELS')}, {free:.0f} GB free", remedy
+
+
+def _qpu() -> tuple[str, str]:
+    if os.environ.get("DWAVE_API_TOKEN"):
+        return "a token is set: lessons may ask for the graph of your QPU", ""
+    return "no token set, and none needed", ""
+
+
+def _origin(variable: str) -> str:
+    return variable if os.environ.get(variable) else "default"
+
+
+def _shown(folder: Path, variable: str) -> str:
+    """A folder without anything of the path outside the repository."""
+    folder = folder.resolve()
+    if folder.is_relative_to(_ROOT):
+        return f"{folder.relative_to(_ROOT).as_posix()} ({_origin(variable)})"
+    return f"the folder that {variable} names"
+
+
+_TOPICS: dict[str, Callable[[], tuple[str, str]]] = {
+    "Python": _python,
+    "packages": _packages,
+    "torch": _torch,
+    "cores": _cores,
+    "memory": _memory,
+    "images": _images,
+    "model": _model,
+    "sampler": _sampler,
+    "profile": _profile,
+    "own models": _own_models,
+    "QPU": _qpu,
+}
+
+
+def main() -> int:
+    """Print the table; the exit status is 1 where something needs a look."""
+    findings = check_machine()
+    print(format_findings(findings))
+    return int(any(finding.remedy for finding in findings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
