@@ -758,3 +758,106 @@ def class_clamps(function: Callable) -> str | None:
 
 
 # 07_how_good_is_it ---------------------------------------------------------------------------
+
+
+@exercise
+def frechet_one_dimension(function: Callable) -> str | None:
+    """``function(x, y)``: squared Frechet distance of two samples of numbers."""
+    x, y = torch.tensor([1.0, 2.0, 3.0, 6.0]), torch.tensor([4.0, 10.0, 4.0])
+    means = float((x.mean() - y.mean()) ** 2)
+    spreads = float((x.std() - y.std()) ** 2)
+    given = float(function(x, y))
+    if _close(given, means + spreads):
+        return None
+    population = float((x.std(correction=0) - y.std(correction=0)) ** 2)
+    for wrong, why in (
+        (means, "only the means are compared: the spreads count as well."),
+        (spreads, "only the spreads are compared: the means count as well."),
+        (means + float((x.var() - y.var()) ** 2), "compare standard deviations, not variances."),
+        (means + abs(float(x.var() - y.var())), "square the difference of standard deviations."),
+        (means**0.5 + spreads**0.5, "square both differences before you add them."),
+        ((means + spreads) ** 0.5, "this is the root; by convention the squared distance is used."),
+        (means - spreads, "the second square is added, not subtracted."),
+        (means + population, "use torch's default `.std()`, which divides by n - 1."),
+    ):
+        if _close(given, wrong):
+            return why
+    return f"for {x.tolist()} and {y.tolist()} it is {means + spreads:.4f}, you return {given:.4f}."
+
+
+@exercise
+def errors_apart(function: Callable) -> str | None:
+    """``function(a, b)``: difference of two means of repeated runs in its standard errors."""
+    a, b = torch.tensor([20.0, 21.0, 25.0, 22.0]), torch.tensor([10.0, 12.0, 14.0])
+    difference = float(a.mean() - b.mean())
+    squares = float(a.var() / len(a)), float(b.var() / len(b))
+    right = difference / math.sqrt(sum(squares))
+    given = float(function(a, b))
+    if _close(given, right):
+        return None
+    if _close(given, -right):
+        return "the sign is reversed: it must be positive where a is the larger one."
+    population = float(a.var(correction=0) / len(a) + b.var(correction=0) / len(b))
+    for wrong, why in (
+        (difference, "that is the difference itself: divide it by its standard error."),
+        (
+            difference / math.sqrt(float(a.var() + b.var())),
+            "you divide by the spread of single runs; a mean of n runs varies less (variance / n).",
+        ),
+        (
+            difference / sum(map(math.sqrt, squares)),
+            "errors of independent runs add as squares: sum the squares, then take the root.",
+        ),
+        (difference / sum(squares), "the root is missing: a variance is no error."),
+        (difference / math.sqrt(population), "use torch's default `.var()`, dividing by n - 1."),
+    ):
+        if _close(given, wrong):
+            return why
+    return f"for {a.tolist()} and {b.tolist()} it is {right:.4f}, you return {given:.4f}."
+
+
+@exercise
+def importance_bound(function: Callable) -> str | None:
+    """``function(log_weights)``: the logarithm of the mean weight, from ``(K,)`` log weights."""
+    small = torch.tensor([0.0, -1.0, 0.5, -2.0])
+    right = float(torch.logsumexp(small, 0)) - math.log(4)
+    given = float(function(small))
+    for wrong, why in (
+        (right + math.log(4), "this is the logarithm of the sum: a mean divides by K."),
+        (right + 2 * math.log(4), "log K has the wrong sign: dividing by K subtracts log K."),
+        (float(small.mean()), "this is the mean of the logarithms, the ELBO: average the weights."),
+        (math.exp(right), "this is the mean weight: take its logarithm."),
+    ):
+        if _close(given, wrong):
+            return why
+    if not _close(given, right):
+        return f"for {small.tolist()} it is {right:.4f}, you return {given:.4f}."
+    if not abs(float(function(small - 900)) - (right - 900)) < 0.01:  # also where it is NaN
+        return "log weights near -900 break it (exp gives 0): use torch.logsumexp."
+    return None
+
+
+@exercise
+def effective_sample_size(function: Callable) -> str | None:
+    """``function(log_weights)``: ``(sum w)^2 / sum w^2``, from ``(K,)`` log weights."""
+    small = torch.tensor([0.0, -1.0, 0.5, -2.0])
+    weights = small.exp()
+    right = float(weights.sum() ** 2 / weights.square().sum())
+    given = float(function(small))
+    shares = weights / weights.sum()
+    for wrong, why in (
+        (right / 4, "this is the share of K; the effective size itself is between 1 and K."),
+        (1 / right, "upside down: equal weights must give K."),
+        (float(1 / weights.square().sum()), "divide the weights by their sum first."),
+        (float(weights.sum() / weights.square().sum()), "the sum of the weights is squared."),
+        (float(small.sum() ** 2 / small.square().sum()), "these are log weights: exponentiate."),
+        (float(torch.exp(-(shares * shares.log()).sum())), "use squares here, not the entropy."),
+    ):
+        if _close(given, wrong):
+            return why
+    if not _close(given, right):
+        return f"for {small.tolist()} it is {right:.4f}, you return {given:.4f}."
+    for shift in (-900, 900):
+        if not abs(float(function(small + shift)) - right) < 0.01:  # also where it is NaN
+            return f"log weights near {shift} break it: normalise them first, with torch.softmax."
+    return None

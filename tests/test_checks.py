@@ -220,6 +220,71 @@ def test_lesson_02_names_the_mistake(check, answer, verdict, capsys):
     assert verdict in capsys.readouterr().out
 
 
+def gaps07(x, y):
+    return (x.mean() - y.mean()).square(), (x.std() - y.std()).square()
+
+
+def apart07(a, b, of_a, of_b):
+    return (a.mean() - b.mean()) / (of_a + of_b).sqrt()
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "said"),
+    [
+        (checks.frechet_one_dimension, lambda x, y: sum(gaps07(x, y)), "Correct."),
+        (checks.frechet_one_dimension, lambda x, y: gaps07(x, y)[0], "only the means"),
+        (checks.frechet_one_dimension, lambda x, y: sum(gaps07(x, y)) ** 0.5, "this is the root"),
+        (
+            checks.frechet_one_dimension,
+            lambda x, y: gaps07(x, y)[0] + (x.var() - y.var()) ** 2,
+            "not variances",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: apart07(a, b, a.var() / len(a), b.var() / len(b)),
+            "Correct.",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: apart07(b, a, a.var() / len(a), b.var() / len(b)),
+            "sign is reversed",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: apart07(a, b, a.var(), b.var()),
+            "spread of single runs",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: (a.mean() - b.mean()) / sum(v.std() / len(v) ** 0.5 for v in (a, b)),
+            "add as squares",
+        ),
+        (
+            checks.importance_bound,
+            lambda w: torch.logsumexp(w, 0) - math.log(len(w)),
+            "Correct.",
+        ),
+        (checks.importance_bound, lambda w: torch.logsumexp(w, 0), "a mean divides by K"),
+        (checks.importance_bound, lambda w: w.mean(), "mean of the logarithms"),
+        (checks.importance_bound, lambda w: w.exp().mean().log(), "use torch.logsumexp"),
+        (
+            checks.effective_sample_size,
+            lambda w: 1 / torch.softmax(w, 0).square().sum(),
+            "Correct.",
+        ),
+        (
+            checks.effective_sample_size,
+            lambda w: w.exp().sum() ** 2 / w.exp().square().sum(),
+            "normalise them first",
+        ),
+        (checks.effective_sample_size, lambda w: 1 / w.exp().square().sum(), "by their sum first"),
+        (checks.effective_sample_size, torch.numel, "for [0.0"),
+    ],
+)
+def test_exercises_of_lesson_07(check, answer, said, capsys):
+    assert said in verdict_on(check, answer, capsys)
+
+
 def set_to_minus(spins, which):
     answer = spins.clone()
     answer[which] = -1.0
