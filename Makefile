@@ -14,13 +14,13 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytes
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help run test test-helpers test-notebooks lab lint notebooks pretrained clean
+.PHONY: help run test test-helpers test-notebooks test-annealer lab lint notebooks pretrained clean
 
 help:
 	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
 	@echo "make test   set up, then run all tests"
 	@echo "make lab    set up, then open JupyterLab on the lessons"
-	@echo "more: test-helpers test-notebooks lint notebooks pretrained clean"
+	@echo "more: test-helpers test-notebooks test-annealer lint notebooks pretrained clean"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -33,7 +33,7 @@ endif
 run: $(READY)
 	$(BIN)/python -m qdvae_helpers.run 05_training_the_qdvae 06_generating_digits
 
-test: lint test-helpers test-notebooks
+test: lint test-helpers test-notebooks test-annealer
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .
@@ -45,6 +45,9 @@ test-helpers: $(READY)
 test-notebooks: $(READY)
 	rm -rf build/test-models
 	$(NBVAL) notebooks
+
+# The lessons that draw spins, once more with the simulated QPU.
+test-annealer: $(READY)
 	rm -rf build/test-models
 	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
 

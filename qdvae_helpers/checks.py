@@ -483,6 +483,154 @@ def conditional_probability(p_up) -> str | None:
 # 05_training_the_qdvae -----------------------------------------------------------------------
 
 
+_MOVED = {
+    "reconstruction": {"encoder", "decoder"},
+    "MMD": {"encoder"},
+    "NLL": {"prior"},
+}
+_WHY_NOT = {
+    ("reconstruction", "prior"): "the prior does not occur in the decoder's output.",
+    ("MMD", "decoder"): "the MMD compares spins with spins: no pixel occurs in it.",
+    ("MMD", "prior"): "the prior enters as samples, and those are plain numbers.",
+    ("NLL", "encoder"): "`detach` cuts the way from the spins back to the encoder.",
+    ("NLL", "decoder"): "the likelihood of spins under the prior contains no pixel.",
+}
+_WHY = {
+    ("reconstruction", "encoder"): "the decoder's gradient reaches it through the relaxed spins.",
+    ("reconstruction", "decoder"): "it paints the pixels that are compared.",
+    ("MMD", "encoder"): "the spins are straight-through, so their gradient reaches it.",
+    ("NLL", "prior"): "the energy of given spins depends on its biases and couplings.",
+}
+
+
+@exercise
+def parts_that_move(moved: dict) -> str | None:
+    """``moved[loss]``: the set of parts, of encoder, decoder and prior, that get a gradient."""
+    for loss, truth in _MOVED.items():
+        answer = moved.get(loss)
+        if answer is None or answer is ...:
+            return _EMPTY
+        answer = {answer} if isinstance(answer, str) else set(answer)
+        if unknown := answer - {"encoder", "decoder", "prior"}:
+            return f'{loss}: {sorted(unknown)} is no part: use "encoder", "decoder", "prior".'
+        for part in sorted(answer - truth):
+            return f"{loss} does not move the {part}: {_WHY_NOT[loss, part]}"
+        for part in sorted(truth - answer):
+            return f"{loss} moves the {part}, too: {_WHY[loss, part]}"
+    return None
+
+
+@exercise
+def kl_from_three_terms(loss: Callable) -> str | None:
+    """``loss(logits, energy, prior_spins)``: the KL's three terms, mean over the batch."""
+    logits = torch.tensor([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]], requires_grad=True)
+    prior_spins = torch.tensor([[1.0, 1.0, -1.0], [1.0, -1.0, 1.0], [-1.0, 1.0, 1.0]])
+    h, couplings = torch.tensor([0.4, -0.2, 0.7]), torch.tensor([-0.5, 0.8])
+
+    def energy(s: torch.Tensor) -> torch.Tensor:
+        return s @ h + (s[:, :-1] * s[:, 1:]) @ couplings
+
+    value = loss(logits, energy, prior_spins)
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        return "return one number as a tensor: average every term over its rows."
+    p = torch.sigmoid(logits)
+    per_spin = -(p * p.log() + (1 - p) * (1 - p).log())
+    entropy = per_spin.sum(1).mean()
+    expected = energy(torch.tanh(logits / 2)).mean()
+    of_prior = energy(prior_spins).mean()
+    truth = float((expected - entropy - of_prior).detach())
+    reaches, value = value.requires_grad, value.detach()
+    if _close(value, truth):
+        if reaches:
+            return None
+        return "the value is right, but no gradient reaches the logits: do not detach them."
+    mistakes = [
+        (expected + entropy - of_prior, "wrong sign of the entropy: chance makes the KL smaller."),
+        (expected - of_prior, "the entropy is missing: all spins would fall into one valley."),
+        (
+            expected - entropy + of_prior,
+            "wrong sign of the prior's samples: the gradient of log Z is *minus* their energy's.",
+        ),
+        (
+            expected - entropy,
+            "nothing stands for log Z: subtract the energy of the prior's samples.",
+        ),
+        (
+            energy(torch.tanh(logits)).mean() - entropy - of_prior,
+            "the mean spin is tanh(logit / 2), not tanh(logit).",
+        ),
+        (energy(logits).mean() - entropy - of_prior, "the energy wants mean spins, not logits."),
+        (
+            energy(logits.sign()).mean() - entropy - of_prior,
+            "do not round the spins: the expected energy is the energy of the *means*.",
+        ),
+        (
+            expected - per_spin.mean() - of_prior,
+            "the entropy is a sum over spins; only over the batch it is averaged.",
+        ),
+    ]
+    for wrong, message in mistakes:
+        if _close(value, float(wrong.detach())):
+            return message
+    return f"on a small example it must give {truth:.4f}, yours gives {float(value):.4f}."
+
+
+@exercise
+def gap_of_moments(gap: Callable) -> str | None:
+    """``gap(a, b, pairs)``: RMS difference of ``<s_i s_j>`` between two samples of spins."""
+    generator = torch.Generator().manual_seed(4)
+    a = 2 * torch.randint(2, (6, 4), generator=generator).float() - 1
+    b = 2 * torch.randint(2, (9, 4), generator=generator).float() - 1
+    pairs = [(0, 1), (1, 2), (0, 3)]
+    value = float(gap(a, b, pairs))
+    moments = [torch.stack([(s[:, i] * s[:, j]).mean() for i, j in pairs]) for s in (a, b)]
+    difference = moments[0] - moments[1]
+    if _close(value, float(difference.square().mean().sqrt())):
+        return None
+    if _close(value, float(difference.square().mean())):
+        return "take the square root at the end: this is the mean square."
+    if _close(value, float(difference.abs().mean())):
+        return "this is the mean of absolute differences: square, average, take the root."
+    if _close(value, float(difference.square().sum().sqrt())):
+        return "average the squares over the pairs: you summed them."
+    if _close(value, abs(float(difference.mean()))) or _close(value, float(difference.mean())):
+        return "differences of both signs cancel: square them before you average."
+    products = [torch.stack([s[:, i].mean() * s[:, j].mean() for i, j in pairs]) for s in (a, b)]
+    if _close(value, float((products[0] - products[1]).square().mean().sqrt())):
+        return "multiply the spins of each string first, then average: correlations get lost else."
+    truth = float(difference.square().mean().sqrt())
+    return f"on a small example it must give {truth:.4f}, yours gives {value:.4f}."
+
+
+_DIAGNOSES = {
+    "A": "frozen prior",
+    "B": "collapse",
+    "C": "healthy",
+    "D": "impatient prior",
+}
+_SIGNS = {
+    "A": "look at the last column: its couplings still are what they were at the start.",
+    "B": "look at the entropy, near its maximum of 33.3, and at the reconstruction.",
+    "C": "compare reconstruction, dead spins and the last column with those of the other three.",
+    "D": "look at the size of the couplings, and at the entropy beside it.",
+}
+
+
+@exercise
+def diagnoses(answers: dict) -> str | None:
+    """``answers[report]``: what ails the run of that report."""
+    known = {*_DIAGNOSES.values(), "stretched warm-up"}
+    for report, truth in _DIAGNOSES.items():
+        answer = answers.get(report)
+        if answer is None or answer is ...:
+            return _EMPTY
+        if answer not in known:
+            return f"{report}: {answer!r} is none of {', '.join(sorted(known))}."
+        if answer != truth:
+            return f"{report} is no case of {answer!r}: {_SIGNS[report]}"
+    return None
+
+
 # 06_generating_digits ------------------------------------------------------------------------
 
 
@@ -610,3 +758,106 @@ def class_clamps(function: Callable) -> str | None:
 
 
 # 07_how_good_is_it ---------------------------------------------------------------------------
+
+
+@exercise
+def frechet_one_dimension(function: Callable) -> str | None:
+    """``function(x, y)``: squared Frechet distance of two samples of numbers."""
+    x, y = torch.tensor([1.0, 2.0, 3.0, 6.0]), torch.tensor([4.0, 10.0, 4.0])
+    means = float((x.mean() - y.mean()) ** 2)
+    spreads = float((x.std() - y.std()) ** 2)
+    given = float(function(x, y))
+    if _close(given, means + spreads):
+        return None
+    population = float((x.std(correction=0) - y.std(correction=0)) ** 2)
+    for wrong, why in (
+        (means, "only the means are compared: the spreads count as well."),
+        (spreads, "only the spreads are compared: the means count as well."),
+        (means + float((x.var() - y.var()) ** 2), "compare standard deviations, not variances."),
+        (means + abs(float(x.var() - y.var())), "square the difference of standard deviations."),
+        (means**0.5 + spreads**0.5, "square both differences before you add them."),
+        ((means + spreads) ** 0.5, "this is the root; by convention the squared distance is used."),
+        (means - spreads, "the second square is added, not subtracted."),
+        (means + population, "use torch's default `.std()`, which divides by n - 1."),
+    ):
+        if _close(given, wrong):
+            return why
+    return f"for {x.tolist()} and {y.tolist()} it is {means + spreads:.4f}, you return {given:.4f}."
+
+
+@exercise
+def errors_apart(function: Callable) -> str | None:
+    """``function(a, b)``: difference of two means of repeated runs in its standard errors."""
+    a, b = torch.tensor([20.0, 21.0, 25.0, 22.0]), torch.tensor([10.0, 12.0, 14.0])
+    difference = float(a.mean() - b.mean())
+    squares = float(a.var() / len(a)), float(b.var() / len(b))
+    right = difference / math.sqrt(sum(squares))
+    given = float(function(a, b))
+    if _close(given, right):
+        return None
+    if _close(given, -right):
+        return "the sign is reversed: it must be positive where a is the larger one."
+    population = float(a.var(correction=0) / len(a) + b.var(correction=0) / len(b))
+    for wrong, why in (
+        (difference, "that is the difference itself: divide it by its standard error."),
+        (
+            difference / math.sqrt(float(a.var() + b.var())),
+            "you divide by the spread of single runs; a mean of n runs varies less (variance / n).",
+        ),
+        (
+            difference / sum(map(math.sqrt, squares)),
+            "errors of independent runs add as squares: sum the squares, then take the root.",
+        ),
+        (difference / sum(squares), "the root is missing: a variance is no error."),
+        (difference / math.sqrt(population), "use torch's default `.var()`, dividing by n - 1."),
+    ):
+        if _close(given, wrong):
+            return why
+    return f"for {a.tolist()} and {b.tolist()} it is {right:.4f}, you return {given:.4f}."
+
+
+@exercise
+def importance_bound(function: Callable) -> str | None:
+    """``function(log_weights)``: the logarithm of the mean weight, from ``(K,)`` log weights."""
+    small = torch.tensor([0.0, -1.0, 0.5, -2.0])
+    right = float(torch.logsumexp(small, 0)) - math.log(4)
+    given = float(function(small))
+    for wrong, why in (
+        (right + math.log(4), "this is the logarithm of the sum: a mean divides by K."),
+        (right + 2 * math.log(4), "log K has the wrong sign: dividing by K subtracts log K."),
+        (float(small.mean()), "this is the mean of the logarithms, the ELBO: average the weights."),
+        (math.exp(right), "this is the mean weight: take its logarithm."),
+    ):
+        if _close(given, wrong):
+            return why
+    if not _close(given, right):
+        return f"for {small.tolist()} it is {right:.4f}, you return {given:.4f}."
+    if not abs(float(function(small - 900)) - (right - 900)) < 0.01:  # also where it is NaN
+        return "log weights near -900 break it (exp gives 0): use torch.logsumexp."
+    return None
+
+
+@exercise
+def effective_sample_size(function: Callable) -> str | None:
+    """``function(log_weights)``: ``(sum w)^2 / sum w^2``, from ``(K,)`` log weights."""
+    small = torch.tensor([0.0, -1.0, 0.5, -2.0])
+    weights = small.exp()
+    right = float(weights.sum() ** 2 / weights.square().sum())
+    given = float(function(small))
+    shares = weights / weights.sum()
+    for wrong, why in (
+        (right / 4, "this is the share of K; the effective size itself is between 1 and K."),
+        (1 / right, "upside down: equal weights must give K."),
+        (float(1 / weights.square().sum()), "divide the weights by their sum first."),
+        (float(weights.sum() / weights.square().sum()), "the sum of the weights is squared."),
+        (float(small.sum() ** 2 / small.square().sum()), "these are log weights: exponentiate."),
+        (float(torch.exp(-(shares * shares.log()).sum())), "use squares here, not the entropy."),
+    ):
+        if _close(given, wrong):
+            return why
+    if not _close(given, right):
+        return f"for {small.tolist()} it is {right:.4f}, you return {given:.4f}."
+    for shift in (-900, 900):
+        if not abs(float(function(small + shift)) - right) < 0.01:  # also where it is NaN
+            return f"log weights near {shift} break it: normalise them first, with torch.softmax."
+    return None

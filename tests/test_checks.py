@@ -8,6 +8,7 @@ import torch
 
 from qdvae_helpers import checks
 from qdvae_helpers.checks import exercise
+from qdvae_helpers.losses import encoder_entropy
 
 
 @exercise
@@ -219,6 +220,71 @@ def test_lesson_02_names_the_mistake(check, answer, verdict, capsys):
     assert verdict in capsys.readouterr().out
 
 
+def gaps07(x, y):
+    return (x.mean() - y.mean()).square(), (x.std() - y.std()).square()
+
+
+def apart07(a, b, of_a, of_b):
+    return (a.mean() - b.mean()) / (of_a + of_b).sqrt()
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "said"),
+    [
+        (checks.frechet_one_dimension, lambda x, y: sum(gaps07(x, y)), "Correct."),
+        (checks.frechet_one_dimension, lambda x, y: gaps07(x, y)[0], "only the means"),
+        (checks.frechet_one_dimension, lambda x, y: sum(gaps07(x, y)) ** 0.5, "this is the root"),
+        (
+            checks.frechet_one_dimension,
+            lambda x, y: gaps07(x, y)[0] + (x.var() - y.var()) ** 2,
+            "not variances",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: apart07(a, b, a.var() / len(a), b.var() / len(b)),
+            "Correct.",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: apart07(b, a, a.var() / len(a), b.var() / len(b)),
+            "sign is reversed",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: apart07(a, b, a.var(), b.var()),
+            "spread of single runs",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: (a.mean() - b.mean()) / sum(v.std() / len(v) ** 0.5 for v in (a, b)),
+            "add as squares",
+        ),
+        (
+            checks.importance_bound,
+            lambda w: torch.logsumexp(w, 0) - math.log(len(w)),
+            "Correct.",
+        ),
+        (checks.importance_bound, lambda w: torch.logsumexp(w, 0), "a mean divides by K"),
+        (checks.importance_bound, lambda w: w.mean(), "mean of the logarithms"),
+        (checks.importance_bound, lambda w: w.exp().mean().log(), "use torch.logsumexp"),
+        (
+            checks.effective_sample_size,
+            lambda w: 1 / torch.softmax(w, 0).square().sum(),
+            "Correct.",
+        ),
+        (
+            checks.effective_sample_size,
+            lambda w: w.exp().sum() ** 2 / w.exp().square().sum(),
+            "normalise them first",
+        ),
+        (checks.effective_sample_size, lambda w: 1 / w.exp().square().sum(), "by their sum first"),
+        (checks.effective_sample_size, torch.numel, "for [0.0"),
+    ],
+)
+def test_exercises_of_lesson_07(check, answer, said, capsys):
+    assert said in verdict_on(check, answer, capsys)
+
+
 def set_to_minus(spins, which):
     answer = spins.clone()
     answer[which] = -1.0
@@ -276,6 +342,78 @@ def both_ends(nodes, edges):
     ],
 )
 def test_lesson_00(check, answer, verdict, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith(verdict)
+
+
+MOVED = {"reconstruction": {"encoder", "decoder"}, "MMD": {"encoder"}, "NLL": {"prior"}}
+DIAGNOSIS = {"A": "frozen prior", "B": "collapse", "C": "healthy", "D": "impatient prior"}
+
+
+def kl_without(term):
+    def loss(logits, energy, prior_spins):
+        terms = {
+            "energy": energy(torch.tanh(logits / 2)).mean(),
+            "entropy": -encoder_entropy(logits),
+            "prior": -energy(prior_spins).mean(),
+        }
+        return sum(value for name, value in terms.items() if name != term)
+
+    return loss
+
+
+def pair_means(s, pairs):
+    return torch.stack([(s[:, i] * s[:, j]).mean() for i, j in pairs])
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        (checks.parts_that_move, MOVED, "Correct."),
+        (checks.parts_that_move, MOVED | {"MMD": ...}, "Not yet: there is no answer yet"),
+        (
+            checks.parts_that_move,
+            MOVED | {"MMD": {"encoder", "prior"}},
+            "Not yet: MMD does not move the prior: the prior enters as samples",
+        ),
+        (
+            checks.parts_that_move,
+            MOVED | {"reconstruction": "decoder"},
+            "Not yet: reconstruction moves the encoder, too",
+        ),
+        (checks.kl_from_three_terms, kl_without(None), "Correct."),
+        (checks.kl_from_three_terms, kl_without("entropy"), "Not yet: the entropy is missing"),
+        (checks.kl_from_three_terms, kl_without("prior"), "Not yet: nothing stands for log Z"),
+        (
+            checks.kl_from_three_terms,
+            lambda logits, *rest: kl_without(None)(logits.detach(), *rest),
+            "Not yet: the value is right, but no gradient",
+        ),
+        (
+            checks.gap_of_moments,
+            lambda a, b, p: (pair_means(a, p) - pair_means(b, p)).square().mean().sqrt(),
+            "Correct.",
+        ),
+        (
+            checks.gap_of_moments,
+            lambda a, b, p: (pair_means(a, p) - pair_means(b, p)).square().mean(),
+            "Not yet: take the square root",
+        ),
+        (
+            checks.gap_of_moments,
+            lambda a, b, p: (pair_means(a, p) - pair_means(b, p)).mean().abs(),
+            "Not yet: differences of both signs cancel",
+        ),
+        (checks.diagnoses, DIAGNOSIS, "Correct."),
+        (checks.diagnoses, DIAGNOSIS | {"D": "tired"}, "Not yet: D: 'tired' is none of"),
+        (
+            checks.diagnoses,
+            DIAGNOSIS | {"A": "healthy"},
+            "Not yet: A is no case of 'healthy': look at the last column",
+        ),
+    ],
+)
+def test_checks_of_lesson_05_name_the_mistake(check, answer, verdict, capsys):
     check(answer)
     assert capsys.readouterr().out.startswith(verdict)
 

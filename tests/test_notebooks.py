@@ -146,8 +146,11 @@ def test_the_map_of_the_first_lesson_agrees_with_the_lessons():
     (text,) = ("".join(c["source"]) for c in cells if "## The map" in "".join(c["source"]))
     rows = re.findall(r"^\| \[\d\d [^]]+\]\((\S+)\) \|.*\| (\d+) \|$", text, re.MULTILINE)
     assert [name for name, _ in rows] == sorted(name for name, _ in rows)
-    assert {path.name for path in NOTEBOOKS} <= {"00_start_here.ipynb"} | {name for name, _ in rows}
+    present = {path.name for path in NOTEBOOKS}
+    assert present <= {"00_start_here.ipynb"} | {name for name, _ in rows}
     for name, minutes in rows:
+        if name not in present:
+            continue  # the test of links complains
         first = json.loads((ROOT / "notebooks" / name).read_text("utf-8"))["cells"][0]
         time = re.search(r"^\*\*Time:\*\*.*$", "".join(first["source"]), re.MULTILINE)[0]
         if "exercise" not in time:

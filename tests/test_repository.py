@@ -114,7 +114,7 @@ def test_the_glossarys_links_lead_somewhere(glossary):
 def test_every_term_names_its_lesson_and_the_code_it_names_exists(glossary):
     for entry in re.split(r"^### ", glossary, flags=re.MULTILINE)[1:]:
         term = entry.splitlines()[0]
-        last = re.search(r"^Lessons? \[.*$", entry, re.MULTILINE)
+        last = re.search(r"^(Lessons? \[|Background).*$", entry, re.MULTILINE)
         assert last, term
         for name in re.findall(r"`([\w.]+)`", last[0]):
             found = pydoc.locate(f"qdvae_helpers.{name}") or pydoc.locate(name)
