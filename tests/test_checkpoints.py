@@ -131,7 +131,7 @@ def test_the_shipped_model_is_small_complete_and_works():
     model = load_pretrained("qdvae-256")
     assert model.n_spins == 256
     assert model.graph.topology == "zephyr"
-    assert model.info["data"] == "MNIST train, 60,000 images"
+    assert model.info["data"].startswith("MNIST train, 60,000 images")
     assert {"train", "sampler", "history"} <= set(model.info)
     images = model.generate(200, seed=0)
     ink = images.mean((1, 2, 3))
@@ -142,7 +142,7 @@ def test_the_shipped_model_is_small_complete_and_works():
 def test_the_shipped_model_reconstructs_held_out_digits(real_mnist):
     from qdvae_helpers.data import load_images
 
-    test = load_images("mnist", "test", limit=1000)
+    test = load_images("mnist", "test", limit=1000).rounded()
     with torch.no_grad():
         error = (load_pretrained().reconstruct(test.images) - test.images).square().mean()
     assert error < 0.03  # all-grey images have 0.095
