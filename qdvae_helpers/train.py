@@ -77,10 +77,18 @@ def _launched_fabric(device: str) -> "Fabric | None":
     """Lightning Fabric, joined to the other processes that torchrun started; else ``None``.
 
     Raises:
-        SettingError: Fabric is not installed.
+        SettingError: Fabric is not installed, or a restart would not work.
     """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
+    # torchrun shares its store with the processes: after a restart they read the addresses of
+    # those that died (https://github.com/pytorch/pytorch/issues/135712) and hang or fail.
+    shares_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if shares_store and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
+        raise SettingError(
+            "torchrun cannot restart processes reliably like this: set the environment variable "
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it, or leave --max-restarts away."
+        )
     try:
         from lightning_fabric import Fabric
     except ImportError:
