@@ -81,7 +81,7 @@ def main() -> int:
     error = statistics.stdev(nats) / math.sqrt(len(nats))
     print(f"log-likelihood {statistics.mean(nats):.1f} +- {error:.1f} nats, rounded test images")
 
-    codes = model.codes(*model.encode(images[:20_000])).double().numpy()
+    codes = model.codes(*model.encode(images[:10_000])).double().numpy()
     for name in ("standard normal", "fitted mixture"):
         found = []
         for seed in range(3):
