@@ -210,13 +210,11 @@ class FakeLeap:
         bits = base64.b64encode(np.packbits(spins > 0, axis=1).tobytes()).decode()
         if fault == "cut off":
             bits = bits[: len(bits) // 2 // 4 * 4 - 4]
-        if fault == "garbled":
-            bits += "A"
         count = len(energies)
         return {
             "format": "qp",
             "active_variables": _packed("i", qubits),
-            "energies": _packed("d", energies),
+            "energies": "A" if fault == "garbled" else _packed("d", energies),
             "solutions": bits,
             "num_occurrences": _packed("i", [1] * count),
             "num_variables": 4800,
