@@ -44,10 +44,10 @@ class ImageSet(NamedTuple):
         )
 
     def jittered(self, copies: int, seed: int = 0) -> "ImageSet":
-        """The images, and ``copies`` gently bent ones of each, so that a long training overfits less.
+        """The images, and ``copies`` gently bent ones of each, against learning images by heart.
 
         A copy is turned (standard deviation 4 degrees), stretched along both axes (3 %) and sheared
-        (5 %) at random, about as one hand's writing varies.  Needs ``copies`` times the memory more.
+        (5 %) at random, about as one hand's writing varies.  Each takes as much memory again.
         """
         generator = torch.Generator().manual_seed(seed)
         bent = [_bend(part, generator) for _ in range(copies) for part in self.images.split(5_000)]
