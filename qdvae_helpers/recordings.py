@@ -259,6 +259,11 @@ class RecordedSampler(SpinSampler):
         rows = self.recording.spins[self._order[start : start + self.num_reads]]
         return rows.to(self._grbm.linear.device)
 
+    @property
+    def prefactor(self) -> float:
+        """What the biases were multiplied by when the device was programmed."""
+        return float(self.recording.provenance.parameters.get("prefactor", 1.0))
+
     def _require_recorded_model(self) -> None:
         if model_hash(self._grbm, self._graph) != self.recording.model_hash:
             raise RecordingError(_OTHER_MODEL)

@@ -823,7 +823,8 @@ def make_sampler(
         seed: the same seed gives the same samples.
         graph: the QPU graph of the model (names it in captions, colours it for Gibbs sampling).
         or_else: the sampler to take, with a printed line, where the wanted one cannot serve this
-            model (no token, no budget, no recording ...); if left out that is an error.
+            model (no token, no budget, no recording ...).  If left out that is an error where
+            ``kind`` is given, and ``gibbs`` takes the place of one that ``QDVAE_SAMPLER`` names.
         options: passed on, for example ``sweeps=20`` (gibbs) or ``noise=0.02`` (annealer).
 
     Raises:
@@ -831,6 +832,8 @@ def make_sampler(
         SamplerError: the sampler cannot serve this model.
     """
     make = _MAKERS[sampler_kind(kind)]
+    if kind is None and or_else is None:
+        or_else = "gibbs"
     try:
         return make(grbm, num_samples, seed, graph, **options)
     except SamplerError as reason:

@@ -169,7 +169,7 @@ class FakeLeap:
             "status": status,
             "solver": identity,
             "submitted_on": "2026-01-01T00:00:00Z",
-        }
+        } | ({"solved_on": "2026-01-01T00:00:01Z"} if status == "COMPLETED" else {})
 
     # Problems and answers ---------------------------------------------------------------------
 
