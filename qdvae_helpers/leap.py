@@ -184,6 +184,7 @@ def close(qpu: DWaveSampler) -> None:
 
 
 def graph_id(qpu: DWaveSampler) -> str | None:
+    """The service's own name for the present working graph, where it gives one."""
     return getattr(getattr(qpu.solver.identity, "version", None), "graph_id", None)
 
 
