@@ -4,10 +4,11 @@ Token, region and solver come from D-Wave's own settings.  Whatever goes wrong b
 with a remedy, and the token stays out of errors and logs.
 """
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from dwave.cloud import exceptions as cloud
 from dwave.cloud.api.exceptions import (
@@ -139,6 +140,20 @@ def _guard_logs(token: str) -> None:
                 logger.addFilter(_TokenFilter(token))
 
 
+@contextlib.contextmanager
+def _silenced(name: str) -> Iterator[None]:
+    logger = logging.getLogger(name)
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(drop)
+    try:
+        yield
+    finally:
+        logger.removeFilter(drop)
+
+
 def connect(
     topology: str | None = None, *, solver: str | Mapping | None = None, region: str | None = None
 ) -> DWaveSampler:
@@ -158,7 +173,8 @@ def connect(
     """
     token = failure = None
     try:
-        settings = load_config(client="qpu")
+        with _silenced("dwave.cloud.config.loaders"):  # it logs the token it reads
+            settings = load_config(client="qpu")
         if token := settings.get("token"):
             _guard_logs(token)
         options = {} if region is None else {"region": region}

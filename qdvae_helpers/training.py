@@ -421,6 +421,8 @@ class _Trainer:
         record["energy_decorrelation"] = energy_decorrelation(
             model.grbm, previous, self._prior_spins
         )
+        if temperatures := getattr(self.sampler, "temperatures", None):
+            record["device_beta"] = temperatures[-1].beta
         self.history.append(record)
         return record
 

@@ -99,6 +99,16 @@ def test_another_model_or_a_changing_one_is_refused(path, grbm12, graph12, capsy
     assert "Continuing with the sampler 'gibbs'." in capsys.readouterr().out
 
 
+def test_a_lesson_that_trains_falls_back_aloud(graph12, monkeypatch, capsys):
+    """Lesson 05 asks for the sampler that QDVAE_SAMPLER names, for a prior it is about to train."""
+    monkeypatch.setenv("QDVAE_SAMPLER", "recorded")
+    sampler = make_sampler(QDVAE(graph12, (16,)).grbm, num_samples=4, graph=graph12)
+    assert sampler.kind == "gibbs"
+    shown = capsys.readouterr().out
+    assert "a prior in training cannot use them" in shown
+    assert "Continuing with the sampler 'gibbs'." in shown
+
+
 def test_what_a_recording_cannot_do_is_said(path, grbm12, graph12):
     sampler = make_sampler(grbm12, "recorded", num_samples=5, graph=graph12)
     with pytest.raises(RecordingError, match="cannot clamp"):
