@@ -76,15 +76,15 @@ def circuit_figure(
     """
     import pennylane as qml  # only the gate-model lessons need it
 
-    fig, _ = qml.draw_mpl(circuit)(*arguments)
+    fig, ax = qml.draw_mpl(circuit)(*arguments)
     natural = fig.get_size_inches()
-    plt.close(fig)
     scale = min(max_scale, width / natural[0])
-    fig, ax = qml.draw_mpl(circuit, fontsize=11.5 * scale)(*arguments)
     height = natural[1] * scale + 0.5
     fig.set_size_inches(max(natural[0] * scale, 3.8), height)
     ax.set_position([0, 0.2 / height, 1, natural[1] * scale / height])
     fig.suptitle(title)
+    for text in ax.texts:  # PennyLane fitted them to its own size
+        text.set_fontsize(text.get_fontsize() * scale)
     for drawn in (*ax.lines, *ax.patches):
         drawn.set_linewidth(1)
     return fig
