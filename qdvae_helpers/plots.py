@@ -10,6 +10,7 @@ import html
 import io
 import math
 import textwrap
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -59,6 +60,34 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
     png = base64.b64encode(small.getvalue()).decode()
     tag = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{png}"/>'
     display({"text/html": tag, "image/png": png, "text/plain": alt}, raw=True)
+
+
+def circuit_figure(
+    circuit: Callable, *arguments, title: str, width: float = 8.0, max_scale: float = 0.65
+) -> Figure:
+    """A PennyLane circuit as gates on wires, scaled to a width with its text.
+
+    Args:
+        circuit: a QNode or a function that queues gates.
+        *arguments: those of the circuit.
+        title: of the figure.
+        width: inches; a short circuit is drawn narrower.
+        max_scale: 1 is PennyLane's own size.
+    """
+    import pennylane as qml  # only the gate-model lessons need it
+
+    fig, ax = qml.draw_mpl(circuit)(*arguments)
+    natural = fig.get_size_inches()
+    scale = min(max_scale, width / natural[0])
+    height = natural[1] * scale + 0.5
+    fig.set_size_inches(max(natural[0] * scale, 3.8), height)
+    ax.set_position([0, 0.2 / height, 1, natural[1] * scale / height])
+    fig.suptitle(title)
+    for text in ax.texts:  # PennyLane fitted them to its own size
+        text.set_fontsize(text.get_fontsize() * scale)
+    for drawn in (*ax.lines, *ax.patches):
+        drawn.set_linewidth(1)
+    return fig
 
 
 def image_grid(images: torch.Tensor, columns: int = 10, *, title: str, size: float = 0.6) -> Figure:
