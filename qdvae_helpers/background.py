@@ -99,6 +99,7 @@ class TrainRequest:
     epochs: int = 5  #: passes over the training images
     n_spins: int = 256  #: latent spins, one a qubit; a fine-tuned model keeps its own
     recipe: str = "elbo"  #: ``elbo`` or ``mmd``
+    kl_weight: float = 1.0  #: weight of the divergence (``elbo``)
     sampler: str = "gibbs"  #: see :mod:`qdvae_helpers.samplers`
     seed: int = 0
     start_from: str | None = None  #: a model to fine-tune; a new one if left out
@@ -218,6 +219,7 @@ class TrainingRun:
         model.info = {"studio": asdict(request) | {"limits": limits}}
         config = TrainConfig(
             recipe=request.recipe,
+            kl_weight=request.kl_weight,
             steps=steps,
             batch_size=profile.batch_size,
             kl_warm_up=min(200, max(1, steps // 5)) if request.start_from is None else 1,

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
@@ -74,11 +75,26 @@ def picture(fig: Figure, *, alt: str) -> str:
     return _tag(base64.b64encode(png_bytes(fig)).decode(), alt)
 
 
+def image_tag(image: Image.Image, *, alt: str) -> str:
+    """An image as an HTML tag with alternative text."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", compress_level=1)
+    return _tag(base64.b64encode(buffer.getvalue()).decode(), alt)
+
+
 def png_bytes(fig: Figure) -> bytes:
     """A figure as the content of a PNG file."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=_DPI, pil_kwargs={"compress_level": 1})
+    to_image(fig).save(buffer, format="png", compress_level=1)
     return buffer.getvalue()
+
+
+def to_image(fig: Figure) -> Image.Image:
+    """A figure as an image; ``savefig`` would draw it twice."""
+    fig.dpi = _DPI
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def _tag(png: str, alt: str) -> str:

@@ -5,14 +5,7 @@ import html
 import ipywidgets as widgets
 import torch
 
-from qdvae_helpers.background import (
-    LARGEST,
-    SMALLEST,
-    LatestOnly,
-    Progress,
-    TrainingRun,
-    TrainRequest,
-)
+from qdvae_helpers.background import LARGEST, SMALLEST, LatestOnly, TrainRequest
 from qdvae_helpers.data import ImageSet, load_images
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.evaluate import dead_spins, quality
@@ -25,9 +18,11 @@ from qdvae_helpers.panels import (
     Number,
     Panel,
     Picture,
+    TrainingView,
     beside,
     button,
     choice,
+    read_aloud,
     text_field,
 )
 from qdvae_helpers.plots import history_figure, image_grid, journey_figure, png_bytes
@@ -122,11 +117,6 @@ def table(columns: dict[str, dict[str, str]], caption: str) -> str:
     )
 
 
-def read_aloud(images: torch.Tensor) -> str:
-    """Digits as a classifier reads them, for the alternative text."""
-    return " ".join(str(int(digit)) for digit in load_judge().classify(images))
-
-
 class Studio(Panel):
     """One dashboard: train, tune, generate, look inside and compare models.
 
@@ -210,23 +200,21 @@ class _TrainTab(_Tab):
     def __init__(self, studio: Studio) -> None:
         super().__init__(studio)
         profile = current_profile()
-        self.run: TrainingRun | None = None
+        self.view = TrainingView(studio.store, studio.models_changed)
         self.name = text_field("name to save under", "my-first-model")
         self.start_from = choice("start from", [_NEW])
         self.n_spins = Number("latent spins", profile.n_spins, SMALLEST, LARGEST)
         self.epochs = Number("epochs", 1 if profile.name == "fast" else 5, 1, 100)
         self.loss = choice("loss", _LOSSES)
+        self.kl_weight = Number("weight of the KL", 1.0, 0.0, 50.0, 0.5)
         self.sampler = choice("sampler", _SAMPLERS)
         self.seed = Number("seed", 0, 0, 9_999)
         self.begin = button("Train", self.guarded(self._begin), button_style="primary")
-        self.cancel = button("Cancel", self.guarded(self._cancel), disabled=True)
         self.resumable = choice("stopped runs", [])
         self.resume = button("Resume", self.guarded(self._resume))
-        self.bar = widgets.FloatProgress(min=0, max=1, layout={"width": "420px"})
-        self.progress = Message()
-        self.progress.widget.add_class("qdvae-progress")
-        self.curves, self.samples = Picture(), Picture()
+        self.view.when_idle(self.begin, self.resume)
         self.start_from.observe(lambda change: self._source_changed(), "value")
+        self.loss.observe(lambda change: self.kl_weight.disable(self.loss.value != "elbo"), "value")
         self.widget = widgets.VBox(
             [
                 self.name,
@@ -234,15 +222,13 @@ class _TrainTab(_Tab):
                 self.n_spins.widget,
                 self.epochs.widget,
                 self.loss,
+                self.kl_weight.widget,
                 self.sampler,
                 self.seed.widget,
-                beside(self.begin, self.cancel),
+                beside(self.begin, self.view.cancel),
                 beside(self.resumable, self.resume),
-                self.bar,
-                self.progress.widget,
                 self.message.widget,
-                self.curves.widget,
-                self.samples.widget,
+                *self.view.parts,
             ]
         )
         self.widget.add_class("qdvae-train")
@@ -250,12 +236,9 @@ class _TrainTab(_Tab):
     def offer(self, names: list[str]) -> None:
         _offer(self.start_from, [_NEW, *names])
         _offer(self.resumable, self.store.unfinished())
-        self._buttons()
 
     def stop(self) -> None:
-        if self.run is not None:
-            self.run.cancel()
-            self.run.join(timeout=10)
+        self.view.stop()
         super().stop()
 
     def _source_changed(self) -> None:
@@ -263,12 +246,14 @@ class _TrainTab(_Tab):
 
     def _begin(self) -> None:
         start_from = None if self.start_from.value == _NEW else self.start_from.value
-        self._start(
+        self.message.clear()
+        self.view.start(
             TrainRequest(
                 name=self.name.value,
                 epochs=self.epochs.value,
                 n_spins=self.n_spins.value,
                 recipe=self.loss.value,
+                kl_weight=self.kl_weight.value,
                 sampler=self.sampler.value,
                 seed=self.seed.value,
                 start_from=start_from,
@@ -278,63 +263,8 @@ class _TrainTab(_Tab):
     def _resume(self) -> None:
         if not self.resumable.value:
             raise SettingError("No run was stopped half-way: train one and cancel it first.")
-        self._start(self.resumable.value)
-
-    def _start(self, request: TrainRequest | str) -> None:
-        if self.run is not None and self.run.running:
-            raise SettingError("A run is in progress: wait for its end, or cancel it.")
-        self.run = TrainingRun(
-            self.store,
-            request,
-            on_progress=self._progressed,
-            on_report=self._reported,
-            on_end=self._ended,
-        )
-        self.bar.value = 0
-        self.progress.say("preparing")
         self.message.clear()
-        self._buttons(running=True)
-        self.run.start()
-
-    def _cancel(self) -> None:
-        if self.run is not None:
-            self.run.cancel()
-            self.progress.say("stopping after this step")
-
-    # The next three are called in the training thread.
-
-    def _progressed(self, progress: Progress) -> None:
-        self.bar.value = progress.step / progress.steps
-        self.progress.say(str(progress))
-
-    def _reported(self, history: list[dict], images: torch.Tensor) -> None:
-        last = history[-1]
-        alt = (
-            f"Training curves up to step {last['step']}: held-out reconstruction "
-            f"{last['validation']:.1f} nats, {last['dead_spins']} dead spins, size of couplings "
-            f"{last['coupling_rms']:.3f}."
-        )
-        self.curves.show(history_figure(history), alt=alt)
-        grid = image_grid(images, title=f"Samples of the prior at step {last['step']:,}")
-        alt = f"{len(images)} generated digits; a classifier reads them as {read_aloud(images)}."
-        self.samples.show(grid, alt=alt)
-
-    def _ended(self, how: str, sentence: str) -> None:
-        self.studio.models_changed()
-        self._buttons(running=False)
-        if how == "failed":
-            self.progress.clear()
-            self.message.error(sentence)
-        else:
-            self.progress.say(how)
-            self.message.say(sentence)
-
-    def _buttons(self, running: bool | None = None) -> None:
-        if running is None:
-            running = self.run is not None and self.run.running
-        self.begin.disabled = running
-        self.cancel.disabled = not running
-        self.resume.disabled = running or not self.resumable.options
+        self.view.start(self.resumable.value)
 
 
 class _GenerateTab(_Tab):
