@@ -71,7 +71,7 @@ class LatentMap(Panel):
         self.which.observe(lambda change: self.guarded(self._draw)(), "value")
         self.widget.add_class("qdvae-latent-map")
         self.arrange(self.which, self.x.widget, self.y.widget, self.result.widget)
-        self.guarded(self._draw)()
+        self._draw()  # an error here belongs to the cell
 
     @torch.no_grad()
     def _draw(self) -> None:
@@ -151,7 +151,7 @@ class SpinBoard(Panel):
             widgets.GridBox(self.boxes, layout=columns),
         )
         self._filling = False
-        self.guarded(self._encode)()
+        self._encode()  # an error here belongs to the cell
 
     @torch.no_grad()
     def _encode(self) -> None:
@@ -205,7 +205,7 @@ class KernelExplorer(Panel):
             part.on_change(self.guarded(self._draw))
         self.widget.add_class("qdvae-kernel")
         self.arrange(*(part.widget for part in parts), self.result.widget)
-        self.guarded(self._draw)()
+        self._draw()  # an error here belongs to the cell
 
     def _draw(self) -> None:
         n, bandwidth = self.size.value, 2.0**self.bandwidth.value
@@ -284,7 +284,7 @@ class QPUExplorer(Panel):
             self.result.widget,
         )
         self._fill()
-        self.guarded(self._draw)()
+        self._draw()  # an error here belongs to the cell
 
     def close(self) -> None:
         """Stop sampling."""
@@ -451,7 +451,7 @@ class Inpainting(Panel):
             beside(*brushes),
             widgets.GridBox(self.squares, layout=grid),
         )
-        self.guarded(self._start_anew)()
+        self._start_anew()  # an error here belongs to the cell
 
     def close(self) -> None:
         """Stop the walk."""

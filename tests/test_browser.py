@@ -5,6 +5,7 @@ reaches no cell, so that no cell failed proves little; every step waits for its 
 """
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -12,9 +13,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
 
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
@@ -93,6 +95,99 @@ def app(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     pytest.importorskip("voila", reason="the app's test needs Voila (extra studio)")
     with served(["qdvae_helpers.app"], folder, "is running at") as address:
         yield address, folder
+
+
+def lesson_cells(stem: str, *openings: str) -> list[str]:
+    """Code cells of a lesson, by how they begin; the last one is its widget's."""
+    path = next((ROOT / "notebooks").glob(f"{stem}_*.ipynb"))
+    sources = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    openings = (*openings, "from qdvae_helpers.widgets import")
+    return [next(s for s in sources if s.startswith(opening)) for opening in openings]
+
+
+# What the widget's cell of a lesson needs, without the lesson's hours of training: the shipped
+# model in the place of the lesson's own, and the lesson's own functions.
+PREPARE = """import torch
+from qdvae_helpers.data import load_images
+from qdvae_helpers.graphs import densest_subgraph, working_graph
+from qdvae_helpers.checkpoints import load_pretrained
+from qdvae_helpers.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
+held_out = load_images("mnist", "test", limit=500).rounded()
+model = load_pretrained("qdvae-256")
+torch.manual_seed(0)"""
+ALMOST_THE_LESSON = {
+    "01": """from types import SimpleNamespace
+codes2 = 3 * torch.randn(500, 2)
+mean2 = torch.randn(500, 2)
+spread = torch.randn(2, 256)
+ae2 = vae2 = SimpleNamespace(decode=lambda codes: model.decode(torch.tanh(codes @ spread)))""",
+    "02": """from torch import nn
+from qdvae_helpers.models import Decoder, Encoder, SpinDiscretiser
+spin_autoencoder = nn.Sequential(Encoder(64, (32,)), SpinDiscretiser(0.5, True), Decoder(64, (32,)))
+models = {"hard, tau 0.5": [spin_autoencoder]}""",
+    "03": "",
+    "04": """from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+graph12 = densest_subgraph(working_graph("ideal"), 12)""",
+    "05": "",
+    "06": "",
+}
+BORROWED = {
+    "01": ["SKY, BLACK"],
+    "04": ["def random_machine"],
+    "06": ["def flip", "def metropolis"],
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Iterator[str]:
+    """JupyterLab on a folder with the studio's lesson and a short notebook for each widget."""
+    folder = tmp_path_factory.mktemp("lab")
+    for stem, preparation in ALMOST_THE_LESSON.items():
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+        sources = [PREPARE, preparation, *lesson_cells(stem, *BORROWED.get(stem, []))]
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        nbformat.write(notebook, folder / f"{stem}.ipynb")
+    shutil.copy(ROOT / "notebooks" / "08_studio.ipynb", folder)
+    quiet = {
+        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        },
+    }
+    settings = folder / "overrides"
+    settings.mkdir()
+    (settings / "overrides.json").write_text(json.dumps(quiet))
+    command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
+    command += ["--expose-app-in-browser", f"--LabApp.app_settings_dir={settings}"]
+    with served(command, folder, "is running at") as address:
+        yield address
+
+
+@pytest.fixture
+def run_all(page, lab) -> Iterator[Callable[[str], None]]:
+    """Open a notebook, run its cells, and see that none failed; the kernel ends with the test."""
+    yield lambda notebook: open_and_run(page, lab, notebook)
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+def open_and_run(page: Page, lab: str, notebook: str) -> None:
+    stem = notebook.split(".")[0]  # a workspace of its own, or Lab opens the last test's notebook
+    page.goto(f"{lab}/lab/workspaces/{stem}/tree/{notebook}")
+    page.wait_for_function(
+        """() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status
+        === 'idle'"""
+    )
+    failed = page.evaluate(
+        """async () => {
+        await jupyterapp.commands.execute('notebook:run-all-cells');
+        const cells = jupyterapp.shell.currentWidget.content.model.sharedModel.cells;
+        return cells.flatMap(cell => (cell.outputs ?? []).filter(o => o.output_type === 'error'));
+        }"""
+    )
+    assert not failed
 
 
 def picture(part: Locator) -> str:
@@ -226,3 +321,121 @@ def test_the_studio_works_from_the_keyboard(page, app):
             break
     page.keyboard.press("Enter")
     expect(generate.get_by_text("5 digits of qdvae-256")).to_be_visible()
+
+
+def widget(page: Page, name: str) -> Locator:
+    """A lesson's widget in the page, once it is drawn."""
+    part = page.locator(f".jp-OutputArea .qdvae-{name}")
+    expect(part.locator(".qdvae-picture img").first).to_be_visible()
+    return part
+
+
+def test_the_latent_map_of_lesson_01(page, run_all):
+    run_all("01.ipynb")
+    part = widget(page, "latent-map")
+    shown = picture(part)
+    type_number(part, "first number", 1.5)
+    expect(part.locator(".qdvae-message")).to_contain_text("(1.5, 0.0) on the map of the auto")
+    shown = expect_new_picture(part, shown)
+    part.get_by_label("map").select_option("VAE")
+    expect(part.locator(".qdvae-message")).to_contain_text("on the map of the VAE")
+    shown = expect_new_picture(part, shown)
+    # The slider is reachable by keyboard and moves the number.
+    part.locator(".noUi-handle").nth(1).focus()
+    page.keyboard.press("ArrowUp")
+    expect(part.get_by_label("second number")).to_have_value("0.1")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-latent-map")
+
+
+def test_the_spin_boxes_of_lesson_02(page, run_all):
+    run_all("02.ipynb")
+    part = widget(page, "spin-board")
+    shown = picture(part)
+    box = part.get_by_label("spin 17", exact=True)
+    box.focus()
+    page.keyboard.press("Space")
+    expect(part.locator(".qdvae-message")).to_contain_text("1 spins flipped")
+    shown = expect_new_picture(part, shown)
+    type_number(part, "image", 3)
+    expect(part.locator(".qdvae-message")).to_contain_text("0 spins flipped")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-spin-board")
+
+
+def test_the_kernel_of_lesson_03(page, run_all):
+    run_all("03.ipynb")
+    part = widget(page, "kernel")
+    shown = picture(part)
+    type_number(part, "shift of y", 0)
+    shown = expect_new_picture(part, shown)
+    type_number(part, "log2 of bandwidth", -4)
+    expect(part.locator(".qdvae-message")).to_contain_text("bandwidth 0.0625")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-kernel")
+
+
+def test_the_qpu_subgraph_of_lesson_04(page, run_all):
+    run_all("04.ipynb")
+    part = widget(page, "qpu")
+    shown = picture(part)
+    type_number(part, "temperature", 0.5)
+    expect(part.locator(".qdvae-message")).to_contain_text("temperature 0.5, 20 sweeps")
+    shown = expect_new_picture(part, shown)
+    type_number(part, "its coupling J", -3)
+    shown = expect_new_picture(part, shown)
+    type_number(part, "sweeps", 0)
+    expect(part.locator(".qdvae-message")).to_contain_text("0 sweeps from random spins")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-qpu")
+
+
+def test_the_live_training_of_lesson_05(page, run_all):
+    run_all("05.ipynb")
+    part = page.locator(".jp-OutputArea .qdvae-live")
+    type_number(part, "latent spins", 16)
+    type_number(part, "weight of the KL", 20)
+    part.get_by_role("button", name="Train").click()
+    expect(part.locator("img")).to_have_count(2)
+    expect(part.locator(".qdvae-progress")).to_contain_text("Finished")
+    shown = part.locator("img").last.get_attribute("src")
+    type_number(part, "epochs", 20)
+    part.get_by_role("button", name="Train").click()
+    expect(part.locator("img").last).not_to_have_attribute("src", shown)
+    part.get_by_role("button", name="Cancel").click()
+    expect(part.locator(".qdvae-progress")).to_contain_text("Stopped")
+    assert not serious_violations(page, ".qdvae-live")
+
+
+def test_the_inpainting_of_lesson_06(page, run_all):
+    run_all("06.ipynb")
+    part = widget(page, "inpainting")
+    shown = picture(part)
+    part.get_by_role("button", name="Walk").click()
+    expect(part.locator(".qdvae-message")).to_contain_text(re.compile("^[1-9][0-9]* sweeps"))
+    shown = expect_new_picture(part, shown)
+    part.get_by_role("button", name="Stop").click()
+    expect(part.get_by_role("button", name="Walk")).to_be_enabled()
+    shown = picture(part)
+    part.get_by_label("d7", exact=True).check()
+    expect(part.locator(".qdvae-message")).to_contain_text("464 pixels known")
+    shown = expect_new_picture(part, shown)
+    part.get_by_role("button", name="nothing").click()
+    expect(part.locator(".qdvae-message")).to_contain_text("0 pixels known")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-inpainting")
+
+
+def test_the_studios_lesson_in_jupyterlab(page, run_all):
+    """Every cell runs, the dashboard works inside the notebook, in the dark theme, too."""
+    run_all("08_studio.ipynb")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
+    studio = page.locator(".jp-OutputArea .qdvae-studio")
+    studio.get_by_role("tab", name="Generate").click()
+    generate = studio.locator(".qdvae-generate")
+    type_number(generate, "pictures", 4)
+    generate.get_by_role("button", name="Generate").click()
+    expect(generate.get_by_text("4 digits of qdvae-256")).to_be_visible()
+    assert not serious_violations(page, ".qdvae-studio")
