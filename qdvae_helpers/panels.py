@@ -5,6 +5,7 @@ with a name beside it, because a slider's handle has none that a screen reader c
 """
 
 import html
+import math
 from collections.abc import Callable
 
 import ipywidgets as widgets
@@ -105,7 +106,11 @@ class Number:
         self.slider = slider(
             **limits, readout=False, continuous_update=live, layout={"width": "180px"}
         )
-        widgets.link((self.field, "value"), (self.slider, "value"))
+        # A slider counts its steps in binary fractions: 0.1 would be shown as 0.09999999.
+        digits = 0 if whole else max(0, -math.floor(math.log10(step)))
+        tidy = int if whole else lambda number: round(number, digits)
+        transform = (lambda number: number, tidy)
+        widgets.link((self.field, "value"), (self.slider, "value"), transform=transform)
         self.widget = widgets.HBox([self.field, self.slider])
 
     @property
