@@ -251,7 +251,7 @@ def journey_figure(model, image: torch.Tensor) -> Figure:
         decoded = model.decode(spins)
     fig, axes = new_figure(1, 4, figsize=(11, 3.4), gridspec_kw={"width_ratios": (1, 0.8, 1.5, 1)})
     for ax, shown, title in ((axes[0], image, "image"), (axes[3], decoded, "decoder: image again")):
-        ax.imshow(1 - shown[0, 0].cpu(), cmap="gray", vmin=0, vmax=1)
+        ax.imshow(1 - shown[0, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=1)
         ax.set(title=title, xticks=[], yticks=[])
     axes[1].hist(mean_spins.cpu().numpy(), bins=np.linspace(-1, 1, 21).tolist(), color=BLUE)
     axes[1].set(title="encoder: mean spins", xlabel="mean of a spin", ylabel="spins (count)")

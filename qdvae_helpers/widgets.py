@@ -174,9 +174,9 @@ class SpinBoard(Panel):
         fig, axes = new_figure(1, 3, figsize=(7.6, 2.7), layout=None)
         fig.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.9, wspace=0.04)
         for ax, shown, title in ((axes[0], before, "encoder's spins"), (axes[1], now, "yours")):
-            ax.imshow(1 - shown, cmap="gray", vmin=0, vmax=1)
+            ax.imshow((1 - shown).numpy(), cmap="gray", vmin=0, vmax=1)
             ax.set_title(title)
-        axes[2].imshow(now - before, cmap="PuOr", vmin=-0.6, vmax=0.6)
+        axes[2].imshow((now - before).numpy(), cmap="PuOr", vmin=-0.6, vmax=0.6)
         axes[2].set_title("change (purple: more ink)")
         for ax in axes:
             ax.set(xticks=[], yticks=[])
@@ -230,7 +230,7 @@ class KernelExplorer(Panel):
             left.plot(points, [height] * n, mark, color=colour, ms=5, alpha=0.7, label=label)
         left.set(title="Two samples", xlabel="value", ylabel="kernel value", xlim=(-7, 7))
         left.legend(frameon=False, fontsize=8, loc="upper left")
-        drawn = right.imshow(gram, cmap="viridis", vmin=0, vmax=1)
+        drawn = right.imshow(gram.numpy(), cmap="viridis", vmin=0, vmax=1)
         right.axhline(n - 0.5, color="white")
         right.axvline(n - 0.5, color="white")
         right.set(title="Gram matrix", xlabel="point (number)", ylabel="point (number)")
