@@ -42,7 +42,7 @@ lint: $(READY)
 	$(BIN)/python -m ruff format --check .
 
 test-helpers: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -rs tests
 
 test-notebooks: $(READY)
 	rm -rf build/test-models

@@ -20,7 +20,7 @@ from qdvae_helpers.judge import load_judge
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.plots import VERMILLION, history_figure, image_grid, image_tag, picture
 
-_WIDE = {"description_width": "130px"}
+_WIDE = {"description_width": "150px"}
 # The grey of inactive tabs is too pale to read in both themes; pictures must not leave the page.
 _STYLE = """<style>
 .qdvae-panel .lm-TabBar-tabLabel, .qdvae-panel .p-TabBar-tabLabel
@@ -102,7 +102,7 @@ class Number:
         limits = {"value": value, "min": low, "max": high, "step": step}
         field = widgets.BoundedIntText if whole else widgets.BoundedFloatText
         slider = widgets.IntSlider if whole else widgets.FloatSlider
-        self.field = field(**limits, description=label, style=_WIDE, layout={"width": "230px"})
+        self.field = field(**limits, description=label, style=_WIDE, layout={"width": "250px"})
         self.slider = slider(
             **limits, readout=False, continuous_update=live, layout={"width": "180px"}
         )
@@ -133,13 +133,13 @@ class Number:
 
 def choice(label: str, options: list, **more) -> widgets.Dropdown:
     """A drop-down list with a name."""
-    layout = {"width": "420px"}
+    layout = {"width": "440px"}
     return widgets.Dropdown(options=options, description=label, style=_WIDE, layout=layout, **more)
 
 
 def text_field(label: str, value: str = "") -> widgets.Text:
     """A field for a short text, with a name."""
-    layout = {"width": "420px"}
+    layout = {"width": "440px"}
     return widgets.Text(value=value, description=label, style=_WIDE, layout=layout)
 
 
@@ -218,7 +218,7 @@ class TrainingView:
         self._store, self._on_change = store, on_change
         self.run: TrainingRun | None = None
         self.cancel = button("Cancel", self._cancel, disabled=True)
-        self.bar = widgets.FloatProgress(min=0, max=1, layout={"width": "420px"})
+        self.bar = widgets.FloatProgress(min=0, max=1, layout={"width": "440px"})
         self.message = Message()
         self.message.widget.add_class("qdvae-progress")
         self.curves, self.samples = Picture(), Picture()
