@@ -34,7 +34,7 @@ from qdvae_helpers.placement import compare, place
 from qdvae_helpers.samplers import make_sampler
 from qdvae_helpers.training import TrainConfig, fit
 
-PATIENCE = {"backoff_s": 0.001, "ask_again_s": 0.2, "timeout_s": 5.0}
+PATIENCE = {"backoff_s": 0.001, "ask_again_s": 0.2, "timeout_s": 60.0}
 
 
 @pytest.fixture(scope="module")
@@ -365,7 +365,7 @@ def eventually(condition) -> None:
 
 def test_two_hundred_random_sequences_of_faults(leap, make, home):
     """No sample is lost or invented, nothing is sent without need, nothing hangs."""
-    sampler = make(num_samples=8, timeout_s=3.0)
+    sampler = make(num_samples=8)
     answered = 0
     for seed in range(200):
         rng = random.Random(seed)
