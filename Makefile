@@ -14,13 +14,15 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytes
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help run test test-helpers test-notebooks test-annealer lab lint notebooks pretrained clean
+.PHONY: help run test test-helpers test-notebooks test-annealer test-widgets7 lab studio lint
+.PHONY: notebooks pretrained clean
 
 help:
 	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
 	@echo "make test   set up, then run all tests"
 	@echo "make lab    set up, then open JupyterLab on the lessons"
-	@echo "more: test-helpers test-notebooks test-annealer lint notebooks pretrained clean"
+	@echo "make studio set up, then open the studio of lesson 08 as an app"
+	@echo "more: test-helpers test-notebooks test-annealer test-widgets7 lint notebooks pretrained clean"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -40,7 +42,7 @@ lint: $(READY)
 	$(BIN)/python -m ruff format --check .
 
 test-helpers: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -rs tests
 
 test-notebooks: $(READY)
 	rm -rf build/test-models
@@ -51,8 +53,24 @@ test-annealer: $(READY)
 	rm -rf build/test-models
 	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
 
+# The lessons once more with ipywidgets 7.7.1, which is what Colab has: an environment that sees the
+# packages of .venv and puts that one before them.
+WIDGETS7 := $(VENV)-widgets7
+test-widgets7: $(READY)
+	$(BIN)/python -m venv $(WIDGETS7)
+	$(BIN)/python -c "import site; print('\n'.join(site.getsitepackages()))" \
+	  > "$$($(WIDGETS7)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages-of-venv.pth"
+	$(WIDGETS7)/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-deps \
+	  ipywidgets==7.7.1 ipython_genutils==0.2.0
+	rm -rf build/test-models
+	QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(WIDGETS7)/bin/python -m pytest --nbval-lax \
+	  --nbval-current-env --nbval-cell-timeout=300 notebooks
+
 lab: $(READY)
 	$(BIN)/python -m jupyterlab notebooks
+
+studio: $(READY)
+	$(BIN)/python -m qdvae_helpers.app
 
 # Run all lessons in the lesson profile on real MNIST and store their outputs.
 notebooks: $(READY)
@@ -63,4 +81,4 @@ pretrained: $(READY)
 	$(BIN)/python -m qdvae_helpers.train --profile full --require-mnist --output data/pretrained/qdvae-256.safetensors
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(WIDGETS7) build *.egg-info .pytest_cache .ruff_cache
