@@ -1,6 +1,7 @@
 """The studio: train, generate, look inside, compare, with widgets (used in ``08_studio``)."""
 
 import html
+import re
 
 import ipywidgets as widgets
 import torch
@@ -60,8 +61,9 @@ def facts(header: dict) -> dict[str, str]:
         "sampler": info.get("sampler", {}).get("description", "unknown"),
         "seed": str(train.get("seed", "unknown")),
     }
-    if "epochs" in studio:
-        rows["epochs"] = str(studio["epochs"])
+    if counted := re.search(r"([\d,]+) images", info.get("data", "")):
+        seen = info.get("step", 0) * train.get("batch_size", 0)
+        rows["epochs"] = f"{seen / int(counted[1].replace(',', '')):.1f}"
     if studio.get("start_from"):
         rows["fine-tuned from"] = studio["start_from"]
     if history := info.get("history"):
