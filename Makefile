@@ -14,15 +14,16 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytes
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help run test test-helpers test-notebooks test-annealer test-widgets7 lab studio lint
-.PHONY: notebooks pretrained clean
+.PHONY: help run test test-helpers test-notebooks test-annealer test-recorded test-widgets7 lab
+.PHONY: studio lint notebooks pretrained recordings clean
 
 help:
 	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
 	@echo "make test   set up, then run all tests"
 	@echo "make lab    set up, then open JupyterLab on the lessons"
 	@echo "make studio set up, then open the studio of lesson 08 as an app"
-	@echo "more: test-helpers test-notebooks test-annealer test-widgets7 lint notebooks pretrained clean"
+	@echo "more: test-helpers test-notebooks test-annealer test-recorded test-widgets7 lint notebooks"
+	@echo "      pretrained recordings clean"
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -35,7 +36,7 @@ endif
 run: $(READY)
 	$(BIN)/python -m qdvae_helpers.run 05_training_the_qdvae 06_generating_digits
 
-test: lint test-helpers test-notebooks test-annealer
+test: lint test-helpers test-notebooks test-annealer test-recorded
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .
@@ -52,6 +53,11 @@ test-notebooks: $(READY)
 test-annealer: $(READY)
 	rm -rf build/test-models
 	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
+
+# The lesson that recorded samples serve.
+test-recorded: $(READY)
+	rm -rf build/test-models
+	QDVAE_SAMPLER=recorded $(NBVAL) notebooks/06_generating_digits.ipynb
 
 # The lessons once more with ipywidgets 7.7.1, which is what Colab has: an environment that sees the
 # packages of .venv and puts that one before them.
@@ -79,6 +85,10 @@ notebooks: $(READY)
 # Train the model that ships in data/pretrained again.
 pretrained: $(READY)
 	$(BIN)/python -m qdvae_helpers.train --profile full --require-mnist --output data/pretrained/qdvae-256.safetensors
+
+# Record samples of the shipped model on the simulated QPU again; needed after `make pretrained`.
+recordings: $(READY)
+	$(BIN)/python -m qdvae_helpers.record --output data/recordings/qdvae-256-simulated.safetensors
 
 clean:
 	rm -rf $(VENV) $(WIDGETS7) build *.egg-info .pytest_cache .ruff_cache
