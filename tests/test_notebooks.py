@@ -47,7 +47,9 @@ def test_the_file_is_valid_and_its_cells_have_unique_ids(path, raw):
 
 
 def test_outputs_are_those_of_one_run_of_the_present_code(path, raw, code):
-    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    # Colab's set-up cell may have been added after the run: it does nothing elsewhere.
+    counts = [c["execution_count"] for c in code if "launch" not in c["metadata"].get("tags", [])]
+    assert counts in ([*range(1, len(counts) + 1)], [*range(2, len(counts) + 2)])
     stored = raw["metadata"]["qdvae"]
     assert stored["profile"] == "lesson"
     now = source_hash(nbformat.read(path, as_version=4))
