@@ -6,7 +6,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # TORCH_INDEX=<address of a package index with CPU builds of torch> makes a much smaller installation.
 TORCH_INDEX ?=
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+# CONSTRAINTS= (empty) installs the newest versions of everything.
+CONSTRAINTS ?= -c constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(CONSTRAINTS)
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
 NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300
@@ -15,7 +17,7 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytes
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup run test test-helpers test-notebooks test-annealer lab lint notebooks pretrained docs slides answers badges colab-check bundle clean
+.PHONY: help setup run test test-helpers test-notebooks test-annealer test-qpu lab lint notebooks pretrained docs slides answers badges colab-check bundle clean
 
 help:
 	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
@@ -23,7 +25,7 @@ help:
 	@echo "make lab    set up, then open JupyterLab on the lessons"
 	@echo "make docs   set up, then build the site in build/docs"
 	@echo "to teach:   slides answers bundle"
-	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer notebooks pretrained badges colab-check clean"
+	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-qpu notebooks pretrained badges colab-check clean"
 
 setup: $(READY)
 
@@ -59,6 +61,12 @@ test-notebooks: $(READY)
 test-annealer: $(READY)
 	rm -rf build/test-models
 	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
+
+# Asks a real QPU: DWAVE_API_TOKEN must be set.  Takes well under a second of QPU time.
+test-qpu: $(READY)
+	@test -n "$$DWAVE_API_TOKEN" || (echo "Set DWAVE_API_TOKEN first."; exit 1)
+	rm -rf build/test-models
+	$(NBVAL) notebooks/04_grbm_on_a_qpu_subgraph.ipynb
 
 lab: $(READY)
 	$(BIN)/python -m jupyterlab notebooks

@@ -4,12 +4,14 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
+from packaging.specifiers import SpecifierSet
 
 from qdvae_helpers import colab
 from qdvae_helpers.errors import SettingError
@@ -188,3 +190,48 @@ def test_the_devcontainer_works_without_a_token():
     assert list(container["secrets"]) == ["DWAVE_API_TOKEN"]  # offered, not required
     settings = json.loads((ROOT / ".vscode" / "settings.json").read_text())
     assert settings["python.defaultInterpreterPath"].endswith(".venv/bin/python")
+
+
+@pytest.fixture(scope="module")
+def workflow() -> dict:
+    return yaml.safe_load((ROOT / ".github" / "workflows" / "tests.yml").read_text())
+
+
+def steps_of(job: dict) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+def test_the_public_workflow_runs_the_makefiles_targets_and_nothing_else(workflow):
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z][\w-]*):", makefile, re.MULTILINE))
+    used = set()
+    for job in workflow["jobs"].values():
+        for command in steps_of(job):
+            found = re.fullmatch(r"make ([\w-]+)( [A-Z0-9]+=\S*)*", command)
+            assert found, command
+            used.add(found[1])
+    assert used <= targets
+    parts = set(re.search(r"^test: (.+)$", makefile, re.MULTILINE)[1].split())
+    assert parts <= used  # what `make test` does, which the repository's own check runs
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_workflow_covers_every_python_that_the_package_claims(workflow):
+    tested = workflow["jobs"]["helpers"]["strategy"]["matrix"]["python"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    claimed = SpecifierSet(project["requires-python"])
+    assert tested == [f"3.{minor}" for minor in range(30) if claimed.contains(f"3.{minor}")]
+
+
+def test_only_the_run_that_is_started_by_hand_sees_the_token(workflow):
+    text = json.dumps({name: job for name, job in workflow["jobs"].items() if name != "qpu"})
+    assert "secrets." not in text
+    assert "workflow_dispatch" in workflow["jobs"]["qpu"]["if"]
+    assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_citation_names_the_same_version_and_repository():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    here = launch.home()
+    assert f"v{citation['version']}" == here.tag
+    assert citation["repository-code"] == here.url

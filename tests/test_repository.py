@@ -119,3 +119,27 @@ def test_every_term_names_its_lesson_and_the_code_it_names_exists(glossary):
         for name in re.findall(r"`([\w.]+)`", last[0]):
             found = pydoc.locate(f"qdvae_helpers.{name}") or pydoc.locate(name)
             assert found is not None, f"{term}: {name}"
+
+
+def messages_of_the_package() -> list[str]:
+    """Every piece of text in the helpers' code; strings in several lines come as one."""
+    import ast
+
+    found = []
+    for path in (ROOT / "qdvae_helpers").glob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        found += [
+            n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        ]
+    return found
+
+
+def test_the_errors_in_troubleshooting_are_the_programs_own():
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quotes = re.findall(r"^> (.+)$", text, re.MULTILINE)
+    assert len(quotes) >= 15
+    messages = messages_of_the_package()
+    for quote in quotes:
+        for piece in filter(None, re.split(r"\s*…\s*", quote)):
+            if len(piece) > 2:
+                assert any(piece in message for message in messages), piece
