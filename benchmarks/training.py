@@ -27,7 +27,10 @@ from qdvae_helpers.training import TrainConfig, _Trainer
 _IMPORTS = {
     "import torch": "import torch",
     "and the plugin": "import torch, dwave.plugins.torch.models, dwave.plugins.torch.samplers",
-    "and this package": "import torch, qdvae_helpers.training, qdvae_helpers.plots",
+    "and this package": (
+        "import torch, dwave.plugins.torch.models, dwave.plugins.torch.samplers, "
+        "qdvae_helpers.training, qdvae_helpers.plots"
+    ),
 }
 
 

@@ -12,12 +12,13 @@ from collections.abc import Callable
 import torch
 
 _EMPTY = "there is no answer yet: replace the `...` in the cell above, run it, then this one again."
+_NOTHING = "your function returns nothing: is there a `return` in front of the result?"
 
 
 def exercise(check: Callable[..., str | None]) -> Callable[..., None]:
     """Print ``Correct`` or ``Not yet`` and why, whatever the learner's code does.
 
-    An answer that is ``None`` or ``...``, and a function that returns one of these, count as empty.
+    An answer that is ``None`` or ``...``, and a function that returns ``...``, count as empty.
     """
 
     @functools.wraps(check)
@@ -25,8 +26,8 @@ def exercise(check: Callable[..., str | None]) -> Callable[..., None]:
         try:
             empty = any(answer is None or answer is ... for answer in answers)
             problem = _EMPTY if empty else check(*map(_watched, answers))
-        except _EmptyAnswerError:
-            problem = _EMPTY
+        except _EmptyAnswerError as empty_answer:
+            problem = str(empty_answer)
         except Exception as error:  # the learner's code may raise anything
             problem = f"your code stopped with {type(error).__name__}: {error}"
         print("Correct." if problem is None else f"Not yet: {problem}")
@@ -35,7 +36,7 @@ def exercise(check: Callable[..., str | None]) -> Callable[..., None]:
 
 
 class _EmptyAnswerError(Exception):
-    """The learner's function still is the stub."""
+    """The learner's function still is the stub, or forgets to return."""
 
 
 def _watched(answer):
@@ -45,8 +46,10 @@ def _watched(answer):
 
     @functools.wraps(answer)
     def call(*args, **kwargs):
-        if (result := answer(*args, **kwargs)) is None or result is ...:
-            raise _EmptyAnswerError
+        if (result := answer(*args, **kwargs)) is ...:
+            raise _EmptyAnswerError(_EMPTY)
+        if result is None:
+            raise _EmptyAnswerError(_NOTHING)
         return result
 
     return call
@@ -114,7 +117,7 @@ def couplers_of_each(function: Callable) -> str | None:
     """``function(nodes, edges)``: number of couplers of each qubit, in the order of ``nodes``."""
     nodes, edges = (7, 12, 30, 41), ((7, 12), (7, 30), (12, 30))
     answer = function(nodes, edges)
-    if isinstance(answer, dict):
+    if isinstance(answer, dict) or not hasattr(answer, "__iter__"):
         return "return a list, one number a qubit, in the order of `nodes`."
     answer = [int(count) for count in answer]
     if answer == [2, 2, 2, 0]:
@@ -156,7 +159,9 @@ def interpolate(function: Callable) -> str | None:
     """``function(a, b, n)``: n equally spaced points on the line from a to b, both included."""
     a, b, n = torch.tensor([0.0, 10.0]), torch.tensor([4.0, -10.0]), 5
     right = torch.tensor([[0.0, 10.0], [1.0, 5.0], [2.0, 0.0], [3.0, -5.0], [4.0, -10.0]])
-    given = torch.as_tensor(function(a, b, n))
+    given = function(a, b, n)
+    if isinstance(given, list | tuple):
+        return "return one tensor, not a list: torch.stack makes one of them."
     if given.shape != right.shape:
         return (
             f"from two codes of shape (2,) and n=5 must come the shape (5, 2), one point a row; "
@@ -185,6 +190,8 @@ def reparameterise(function: Callable) -> str | None:
         return "you multiply the noise by the variance: it must be its root, exp(log_variance / 2)."
     if torch.allclose(given, mean + log_variance * noise):
         return "log_variance is a logarithm: turn it into a standard deviation first."
+    if not torch.allclose(given, function(mean, log_variance, noise)):
+        return "it comes out differently each time: use the `noise` that is handed in."
     if not torch.allclose(given, right):
         return f"for mean 1, log-variance 0 and noise 0.5 the code is 1.5; yours is {given[0]:.3g}."
     if not given.requires_grad:
@@ -208,6 +215,9 @@ def gaussian_kl_by_hand(function: Callable[[float, float], float]) -> str | None
             return f"{said}. Twice too much: the half is missing."
         if math.isclose(given, -right, abs_tol=1e-4):
             return f"{said}. The sign is wrong: a divergence is never negative."
+        squared = (mean**2 + variance**2 - 1 - math.log(variance**2)) / 2
+        if math.isclose(given, squared, abs_tol=1e-4):
+            return f"{said}. You square the second argument, but it is the variance already."
         if math.isclose(given, right + 0.5, abs_tol=1e-4):
             return f"{said}. The -1 is missing: the prior itself must cost nothing."
         if math.isclose(given, (mean**2 + variance - 1 + math.log(variance)) / 2, abs_tol=1e-4):
@@ -240,7 +250,9 @@ def spins_from_uniform(function: Callable) -> str | None:
     if torch.equal(spins, torch.where(uniform < torch.sigmoid(-logits), 1.0, -1.0)):
         return "P(+1) is sigmoid(logit); you used sigmoid(-logit), which is P(-1)."
     if not torch.equal(spins, right):
-        return f"for {logits[0].tolist()} and {uniform[0].tolist()} expect {right[0].tolist()}."
+        if torch.equal(spins, torch.where(uniform < logits, 1.0, -1.0)):
+            return "you compare with the logit: compare the uniform number with sigmoid(logits)."
+        return "for logits 3, -3, 0.4 and uniform numbers 0.6, 0.6, 0.7 the spins are +1, -1, -1."
     return None
 
 
@@ -332,6 +344,10 @@ def biased_mmd(function) -> str | None:
     sums = [block.sum().item() for block in (gram[:3, :3], gram[3:, 3:], gram[:3, 3:])]
     if _close(value, sums[0] + sums[1] - 2 * sums[2]):
         return "take means of the blocks, not sums: the samples may have different sizes."
+    if _close(value, (sums[0] + sums[1] - 2 * sums[2]) / 9):
+        return "every block has a mean of its own: only the block xx has n * n entries."
+    if _close(value, max(xx + yy - 2 * xy, 0.0) ** 0.5):
+        return "this is the distance: the *squared* one is asked for, without the root."
     off = [(sums[0] - 3) / 6, (sums[1] - 5) / 20]
     if _close(value, sum(off) - 2 * xy):
         return "this is the unbiased estimate (exercise 2): here the diagonals stay in."
@@ -354,6 +370,8 @@ def unbiased_mmd(function) -> str | None:
         return "the diagonals are gone, but you still divide by n * n: n * (n - 1) pairs are left."
     if _close(value, xx / 6 + yy / 20 - 2 * xy):
         return "you divide by n * (n - 1), but the diagonals are still in the sums."
+    if _close(value, (xx - 3) / 6 + (yy - 5) / 6 - 2 * xy):
+        return "y has a number of points of its own, m: divide its block by m * (m - 1)."
     cut = (gram[:3, 3:].sum().item() - gram[:3, 3:].trace().item()) / 12
     if _close(value, (xx - 3) / 6 + (yy - 5) / 20 - 2 * cut):
         return "leave the block between x and y whole: no point meets itself there."
@@ -393,6 +411,8 @@ def spin_distance(function) -> str | None:
         return "this is the distance, not its square."
     if _close(value, 2 * 7 + 2 * dot):
         return "wrong sign of the dot product: equal strings (dot = n) have distance 0."
+    if _close(value, 4 * (7 - dot)):
+        return "the dot product is n - 2 x (places that differ), not n - (places that differ)."
     if _close(value, 7 - dot) or _close(value, 7 - 2 * dot):
         return "both strings contribute their squared length n, and the dot product counts twice."
     return f"7 spins of which 3 differ: it must give {truth:.0f}, yours gives {float(value):.3f}."
@@ -407,7 +427,9 @@ def ising_energy(energy) -> str | None:
     h, couplings, s = [0.5, -1.0, 0.25], {(0, 1): 1.5, (1, 2): -0.75}, [1, -1, -1]
     found = float(energy(h, couplings, s))
     if abs(found + 1.0) < 1e-6:
-        return None
+        if abs(float(energy([0.0] * 3, {(0, 2): 2.0}, [1, 1, -1])) + 2.0) < 1e-6:
+            return None
+        return "a coupler need not join neighbours in the list: take both ends, (i, j), from J."
     likely = {
         1.0: "the sign is reversed: in this series E is plus the sum of h s plus that of J s s.",
         1.25: "only the biases are counted: add J s s for every coupler.",
@@ -425,7 +447,11 @@ def probability_ratio(ratio) -> str | None:
     """``ratio(energy_a, energy_b)`` -> how many times likelier a is than b."""
     found = float(ratio(-1.0, 1.0))
     if abs(found - math.exp(2)) < 1e-3:
-        if abs(float(ratio(299.0, 300.0)) - math.e) < 1e-3:
+        try:
+            large = float(ratio(999.0, 1000.0))
+        except (OverflowError, ZeroDivisionError):
+            large = math.nan
+        if abs(large - math.e) < 1e-3:
             return None
         return "large energies break it: subtract the energies first, then take one exponential."
     if abs(found - math.exp(-2)) < 1e-3:

@@ -44,6 +44,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         default="rounded",
         help="learn black-and-white images (the default) or grey ones",
     )
+    parser.add_argument(
+        "--jitter", type=int, default=0, help="add this many gently bent copies of every image"
+    )
     parser.add_argument("--kl-weight", type=float, help="recipe elbo: weight of the divergence")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sampler", help="default: QDVAE_SAMPLER or gibbs")
@@ -115,6 +118,8 @@ def train(options: argparse.Namespace) -> bool:
     if options.require_mnist and not images.source.startswith("MNIST"):
         raise DataError("MNIST is required here: put it in place (data/README.md) and run again.")
     held_out = load_images("mnist", "test", limit=profile.test_images)
+    if options.jitter:
+        images = images.jittered(options.jitter, options.seed)
     if options.images == "rounded":
         images, held_out = images.rounded(), held_out.rounded()
     if options.graph:

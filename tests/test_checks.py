@@ -24,7 +24,7 @@ def double(function):
         (..., "Not yet: there is no answer yet"),
         (None, "Not yet: there is no answer yet"),
         (lambda x: ..., "Not yet: there is no answer yet"),
-        (lambda x: None, "Not yet: there is no answer yet"),
+        (lambda x: None, "Not yet: your function returns nothing: is there a `return`"),
         (lambda: 4, "Not yet: your code stopped with TypeError"),
         (lambda x: 1 / 0, "Not yet: your code stopped with ZeroDivisionError: division by zero"),
     ],
@@ -198,7 +198,7 @@ def test_exercises_of_lesson_01(check, answer, said, capsys):
         ("spins_from_uniform", lambda x, u: (u < x.sigmoid()).float(), "these are bits 0 and 1"),
         ("spins_from_uniform", lambda x, u: torch.where(u > x.sigmoid(), 1, -1), "the wrong way"),
         ("spins_from_uniform", lambda x, u: x.sign(), "the likelier value"),
-        ("spins_from_uniform", lambda x, u: torch.where(u < 0.5, 1, -1), "expect [1.0, -1.0"),
+        ("spins_from_uniform", lambda x, u: torch.where(u < 0.5, 1, -1), "spins are +1, -1, -1"),
         ("mean_spin", lambda x: 2 * x.sigmoid() - 1, "Correct."),
         ("mean_spin", torch.sigmoid, "that is P(+1)"),
         ("mean_spin", torch.tanh, "a logit is halved"),
@@ -481,3 +481,43 @@ def table(images, others):
 def test_checks_of_lesson_06_name_the_mistake(check, answer, verdict, capsys):
     check(answer)
     assert capsys.readouterr().out.startswith(verdict)
+
+
+def energy_of_neighbours(h, couplings, s):
+    pairs = zip(s, s[1:], couplings.values(), strict=False)
+    return sum(a * b for a, b in zip(h, s, strict=True)) + sum(a * b * j for a, b, j in pairs)
+
+
+def block_means_by_first_size(k, n):
+    return (k[:n, :n].sum() + k[n:, n:].sum() - 2 * k[:n, n:].sum()) / n**2
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        (checks.couplers_of_each, lambda nodes, edges: 3.0, "return a list"),
+        (checks.interpolate, lambda a, b, n: [a] * n, "torch.stack"),
+        (
+            checks.reparameterise,
+            lambda m, v, noise: m + (v / 2).exp() * torch.randn(2),
+            "use the `noise` that is handed in",
+        ),
+        (
+            checks.gaussian_kl_by_hand,
+            lambda m, s: (m**2 + s**2 - 1 - math.log(s**2)) / 2,
+            "it is the variance already",
+        ),
+        (
+            checks.spins_from_uniform,
+            lambda x, u: torch.where(u < x, 1.0, -1.0),
+            "with sigmoid(logits)",
+        ),
+        (checks.biased_mmd, block_means_by_first_size, "a mean of its own"),
+        (checks.spin_distance, lambda dot, n: 4 * (n - dot), "n - 2 x (places that differ)"),
+        (checks.ising_energy, energy_of_neighbours, "need not join neighbours"),
+        (checks.probability_ratio, lambda a, b: math.exp(-a) / math.exp(-b), "subtract the energ"),
+    ],
+)
+def test_mistakes_that_learners_made(check, answer, verdict, capsys):
+    check(answer)
+    assert verdict in capsys.readouterr().out

@@ -104,3 +104,19 @@ def test_unknown_names_are_refused_with_the_known_ones():
         load_images("digits", "valid")
     with pytest.raises(SettingError, match="at least one image"):
         load_images("digits", limit=0)
+
+
+def test_bent_copies_follow_the_originals_and_stay_digits():
+    images = load_images("mnist", "train", limit=50)
+    more = images.jittered(2, seed=3)
+    assert more.images.shape == (150, 1, 28, 28)
+    assert torch.equal(more.images[:50], images.images)
+    assert torch.equal(more.labels, images.labels.repeat(3))
+    assert torch.equal(more.images, images.jittered(2, seed=3).images)
+    assert "2 gently bent copies" in more.source
+    change = (more.images[50:100] - images.images).square().mean((1, 2, 3))
+    between = (images.images.roll(1, 0) - images.images).square().mean((1, 2, 3))
+    assert change.min() > 0
+    assert change.mean() < 0.35 * between.mean()
+    assert float(more.images.min()) >= 0
+    assert float(more.images.max()) <= 1
