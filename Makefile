@@ -108,4 +108,4 @@ bundle: $(READY)
 	$(BIN)/python tools/bundle.py --torch-index "$(TORCH_INDEX)"
 
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) build docs/generated *.egg-info .pytest_cache .ruff_cache

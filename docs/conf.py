@@ -5,6 +5,7 @@ same on the site, on a code host and in JupyterLab.  Notebooks are shown with th
 nothing is executed and nothing is fetched: fonts, search and formulas come from local files.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -47,7 +48,8 @@ exclude_patterns = ["**/.ipynb_checkpoints", "docs/_*"]
 
 nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # stored outputs hold no live widgets
-nb_number_source_lines = False
+nb_code_prompt_show = "Solution"
+nb_code_prompt_hide = "Fold the solution"
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_admonition"]
 myst_heading_anchors = 3
 suppress_warnings = [
@@ -88,8 +90,19 @@ def give_title(app, name: str, source: list[str]) -> None:
         source[0] = f"# Results: {name.rpartition('/')[2]}\n\n{source[0]}"
 
 
+def fold_solutions(app, name: str, source: list[str]) -> None:
+    """Solutions are folded in JupyterLab; fold them here, too."""
+    if name.startswith("notebooks/"):
+        notebook = json.loads(source[0])
+        for cell in notebook["cells"]:
+            if "solution" in (tags := cell["metadata"].get("tags", [])):
+                tags.append("hide-input")
+        source[0] = json.dumps(notebook)
+
+
 def setup(app) -> None:
     """Register the two directives that read the notebooks."""
     app.connect("source-read", give_title)
+    app.connect("source-read", fold_solutions)
     app.add_directive("lesson-cards", LessonCards)
     app.add_directive("lesson-figures", LessonFigures)
