@@ -17,15 +17,17 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytes
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup run test test-helpers test-notebooks test-annealer test-qpu lab lint notebooks pretrained docs slides answers badges colab-check bundle clean
+.PHONY: help setup run test test-helpers test-notebooks test-annealer test-widgets7 test-qpu lab studio lint
+.PHONY: notebooks pretrained docs slides answers badges colab-check bundle clean
 
 help:
 	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
 	@echo "make test   set up, then run all tests"
 	@echo "make lab    set up, then open JupyterLab on the lessons"
+	@echo "make studio set up, then open the studio of lesson 08 as an app"
 	@echo "make docs   set up, then build the site in build/docs"
 	@echo "to teach:   slides answers bundle"
-	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-qpu notebooks pretrained badges colab-check clean"
+	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-widgets7 test-qpu notebooks pretrained badges colab-check clean"
 
 setup: $(READY)
 
@@ -51,7 +53,7 @@ lint: $(READY)
 	$(BIN)/python -m ruff format --check .
 
 test-helpers: $(READY)
-	$(BIN)/python -m pytest tests
+	$(BIN)/python -m pytest -rs tests
 
 test-notebooks: $(READY)
 	rm -rf build/test-models
@@ -62,6 +64,19 @@ test-annealer: $(READY)
 	rm -rf build/test-models
 	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
 
+# The lessons once more with ipywidgets 7.7.1, which is what Colab has: an environment that sees the
+# packages of .venv and puts that one before them.
+WIDGETS7 := $(VENV)-widgets7
+test-widgets7: $(READY)
+	$(BIN)/python -m venv $(WIDGETS7)
+	$(BIN)/python -c "import site; print('\n'.join(site.getsitepackages()))" \
+	  > "$$($(WIDGETS7)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages-of-venv.pth"
+	$(WIDGETS7)/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-deps \
+	  ipywidgets==7.7.1 ipython_genutils==0.2.0
+	rm -rf build/test-models
+	QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(WIDGETS7)/bin/python -m pytest --nbval-lax \
+	  --nbval-current-env --nbval-cell-timeout=300 notebooks
+
 # Asks a real QPU: DWAVE_API_TOKEN must be set.  Takes well under a second of QPU time.
 test-qpu: $(READY)
 	@test -n "$$DWAVE_API_TOKEN" || (echo "Set DWAVE_API_TOKEN first."; exit 1)
@@ -70,6 +85,9 @@ test-qpu: $(READY)
 
 lab: $(READY)
 	$(BIN)/python -m jupyterlab notebooks
+
+studio: $(READY)
+	$(BIN)/python -m qdvae_helpers.app
 
 # Run all lessons in the lesson profile on real MNIST and store their outputs.
 notebooks: $(READY)
@@ -108,4 +126,4 @@ bundle: $(READY)
 	$(BIN)/python tools/bundle.py --torch-index "$(TORCH_INDEX)"
 
 clean:
-	rm -rf $(VENV) build docs/generated *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(WIDGETS7) build docs/generated *.egg-info .pytest_cache .ruff_cache

@@ -10,7 +10,9 @@ real test images, the value a perfect generator would get.  ``share`` is the dis
 floor relative to that of the best reference model in the same view.
 
 Controls for every checkpoint: its own reconstructions of test images (what a perfect prior would
-give), and its samples with every spin shuffled among them (what is left without couplings).
+give), and its samples with every spin shuffled among them (what is left without couplings).  Samples
+and shuffled samples are scored once more after three rounds through encoder and decoder
+(``QDVAE.refine``).
 """
 
 import argparse
@@ -35,6 +37,7 @@ VIEWS = {
     "32 grey": (32, False),
     "32 rounded": (32, True),
 }
+ROUNDS = 3  # of QDVAE.refine
 
 
 def view_of(images: torch.Tensor, view: str) -> torch.Tensor:
@@ -56,11 +59,16 @@ def reference_images() -> dict[str, torch.Tensor]:
 
 @torch.no_grad()
 def generated_images(model: QDVAE, n: int, seed: int) -> dict[str, torch.Tensor]:
-    """Samples, and samples without what the couplings do."""
+    """Samples, and samples without what the couplings do; both also after three rounds."""
     torch.manual_seed(seed)
     spins = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph).fresh()
     shuffled = torch.stack([column[torch.randperm(n)] for column in spins.T], 1)
-    return {"": model.decode(spins), ", spins shuffled": model.decode(shuffled)}
+    sets = {"": model.decode(spins), ", spins shuffled": model.decode(shuffled)}
+    later = {
+        f"{kind}, {ROUNDS} rounds": model.refine(images, ROUNDS, seed=seed)
+        for kind, images in sets.items()
+    }
+    return sets | later
 
 
 def average(scores: list[Quality]) -> tuple[Quality, float]:

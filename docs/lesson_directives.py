@@ -93,9 +93,11 @@ class LessonFigures(_FromNotebooks):
         lines = []
         for path in lessons():
             notebook = nbformat.read(path, as_version=4)
+            if not (figures := figures_of(notebook)):
+                continue
             lines += [f"## [{title_of(notebook)}](/notebooks/{path.name})", ""]
             lines += [":::::{grid} 1 1 2 2", ":gutter: 2", ""]
-            for k, (alt, png) in enumerate(figures_of(notebook)):
+            for k, (alt, png) in enumerate(figures):
                 file = FIGURES / f"{path.stem}-{k:02}.png"
                 (ROOT / file).write_bytes(png)
                 lines += ["::::{grid-item}", f":::{{image}} /{file.as_posix()}"]

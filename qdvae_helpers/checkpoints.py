@@ -23,7 +23,7 @@ from qdvae_helpers.models import QDVAE
 
 _FORMAT = "qdvae-checkpoint/1"
 _ROOT = Path(__file__).resolve().parent.parent
-_PRETRAINED = _ROOT / "data" / "pretrained"
+PRETRAINED_DIR = _ROOT / "data" / "pretrained"
 _RECORDED_VERSIONS = ("torch", "dwave-pytorch-plugin")
 
 
@@ -153,9 +153,9 @@ def load_pretrained(name: str = "qdvae-256") -> QDVAE:
     Raises:
         CheckpointError: there is none of that name; the message lists those there are.
     """
-    path = _PRETRAINED / f"{name}.safetensors"
+    path = PRETRAINED_DIR / f"{name}.safetensors"
     if not path.is_file():
-        names = sorted(file.stem for file in _PRETRAINED.glob("*.safetensors"))
+        names = sorted(file.stem for file in PRETRAINED_DIR.glob("*.safetensors"))
         raise CheckpointError(
             f"No model {name!r} ships here: choose one of {', '.join(names) or 'none'}."
         )

@@ -887,3 +887,70 @@ def effective_sample_size(function: Callable) -> str | None:
         if not abs(float(function(small + shift)) - right) < 0.01:  # also where it is NaN
             return f"log weights near {shift} break it: normalise them first, with torch.softmax."
     return None
+
+
+# 08_studio -----------------------------------------------------------------------------------
+
+
+@exercise
+def steps_of_a_run(function: Callable) -> str | None:
+    """``function(images, batch, epochs)``: gradient steps; a batch is never half full."""
+    for images, batch, epochs, right in (
+        (60_000, 256, 1, 234),
+        (1_000, 100, 3, 30),
+        (90, 32, 4, 8),
+    ):
+        given = function(images, batch, epochs)
+        if given == right:
+            continue
+        asked = f"for {images:,} images, batches of {batch} and {epochs} epochs"
+        if given == images * epochs // batch:
+            return f"{asked}: round down within each epoch, then multiply by the epochs."
+        if given == -(-images // batch) * epochs:
+            return f"{asked}: you round up, but a batch that is not full is left out."
+        if isinstance(given, float):
+            return f"{asked}: a number of steps is whole: use `//`."
+        return f"{asked} it is {right}, you return {given}."
+    return None
+
+
+@exercise
+def safe_name(function: Callable[[str], bool]) -> str | None:
+    """``function(name)``: whether a typed name may become a file in the folder of models."""
+    for name in ("first-try", "run_2", "A", "9lives"):
+        if not function(name):
+            return f"{name!r} is harmless, but you refuse it."
+    for name, why in (
+        ("../secret", "it leads out of the folder"),
+        ("models/a", "it leads into another folder"),
+        ("a\\b", "Windows reads the backslash as a way into another folder"),
+        (".hidden", "files that begin with a dot are hidden"),
+        ("-rf", "programs take a leading hyphen for an option"),
+        ("", "it is empty"),
+        ("a" * 65, "it has 65 characters; the studio allows 64"),
+        ("good\n", "it ends with a line break: `$` and `.match` let it pass, use `fullmatch`"),
+        ("naïve", "other machines may spell its letters differently: allow A-Z, a-z, 0-9, _ and -"),
+    ):
+        if function(name):
+            return f"{name[:20]!r} passes, but {why}."
+    return None
+
+
+@exercise
+def time_left(function: Callable) -> str | None:
+    """``function(done, total, first, seconds)``: seconds left, from this session's own steps."""
+    for done, total, first, seconds in ((50, 100, 0, 10.0), (300, 400, 200, 20.0)):
+        right = (total - done) * seconds / (done - first)
+        given = float(function(done, total, first, seconds))
+        if _close(given, right):
+            continue
+        if _close(given, (total - done) * seconds / done):
+            return (
+                "a resumed run is too quick: the first steps were done in another session, so "
+                "divide by done - first."
+            )
+        if _close(given, total * seconds / (done - first)):
+            return "that is the time of the whole run: only total - done steps are left."
+        asked = f"for step {done} of {total}, begun at step {first}, after {seconds:g} seconds"
+        return f"{asked} it is {right:.1f} seconds, you return {given:.1f}."
+    return None

@@ -162,7 +162,12 @@ class QDVAE(nn.Module):
 
     @torch.no_grad()
     def generate(
-        self, n: int, sampler: SpinSampler | None = None, seed: int | None = None
+        self,
+        n: int,
+        sampler: SpinSampler | None = None,
+        seed: int | None = None,
+        *,
+        rounds: int = 0,
     ) -> torch.Tensor:
         """New images: sample spins from the prior, decode them.
 
@@ -170,20 +175,53 @@ class QDVAE(nn.Module):
             n: how many.
             sampler: of this model's ``grbm``; asked for fresh spins as often as needed.  If left
                 out, ``n`` Gibbs chains are annealed and equilibrated.
-            seed: of those chains; a random one if left out.
+            seed: of those chains and of the rounds; a random one if left out.
+            rounds: of :meth:`refine` afterwards; 0 gives the samples of the model itself.
 
         Returns:
             Images ``(n, 1, 28, 28)`` in [0, 1].
         """
+        if seed is None and (sampler is None or rounds):
+            seed = int(torch.randint(2**31, ()))
         if sampler is None:
-            seed = int(torch.randint(2**31, ())) if seed is None else seed
             sampler = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph)
         sampler.require_model(self.grbm)
         draws = [sampler.fresh()]
         while sum(map(len, draws)) < n:
             draws.append(sampler.fresh())
         spins = torch.cat(draws)[:n]
-        return torch.cat([self.decode(part) for part in spins.split(1_000)])
+        images = torch.cat([self.decode(part) for part in spins.split(1_000)])
+        return self.refine(images, rounds, seed=seed) if rounds else images
+
+    @torch.no_grad()
+    def refine(self, images: torch.Tensor, rounds: int, seed: int = 0) -> torch.Tensor:
+        """Send images through encoder and decoder again, as pseudo-Gibbs sampling (lesson 06).
+
+        In each round every pixel is drawn black or white with its brightness as probability, the
+        picture is encoded, its spins are drawn and decoded.  Strokes that no training image has
+        mend within a few rounds.  The results are no longer samples of the prior: encoder and
+        decoder have a stationary distribution of their own, and long chains drift towards it.
+
+        Source: Rezende, Mohamed and Wierstra 2014 (arXiv:1401.4082, missing data), and Mattei and
+        Frellsen 2018 (arXiv:1802.04826), who call it pseudo-Gibbs sampling.
+
+        Args:
+            images: ``(N, 1, 28, 28)`` in [0, 1].
+            rounds: how often; 0 returns the images as they are.
+            seed: of pixels and spins.
+
+        Returns:
+            Images like the given ones.
+        """
+        generator = torch.Generator(images.device).manual_seed(seed)
+        for _ in range(rounds):
+            parts = []
+            for part in images.split(1_000):
+                logits = self.encode(torch.bernoulli(part, generator=generator))
+                up = torch.bernoulli(torch.sigmoid(logits), generator=generator)
+                parts.append(self.decode(2 * up - 1))
+            images = torch.cat(parts)
+        return images
 
 
 class GaussianVAE(nn.Module):

@@ -6,15 +6,20 @@ Colours are the colour-blind-safe palette of Okabe and Ito.
 """
 
 import base64
+import functools
 import html
 import io
 import math
 import textwrap
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
 from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -29,6 +34,7 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, GREY = (
     "#CC79A7",
     "#999999",
 )
+_SPINS = LinearSegmentedColormap.from_list("spins", [ORANGE, "white", BLUE])
 _DPI = 100
 _CAPTION_CHARACTERS_PER_INCH = 15
 
@@ -57,8 +63,87 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
         picture = picture.quantize(256)
     picture.save(small, format="png", optimize=True)
     png = base64.b64encode(small.getvalue()).decode()
-    tag = f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{png}"/>'
-    display({"text/html": tag, "image/png": png, "text/plain": alt}, raw=True)
+    display({"text/html": _tag(png, alt), "image/png": png, "text/plain": alt}, raw=True)
+
+
+def picture(fig: Figure, *, alt: str) -> str:
+    """A figure as an HTML tag with alternative text, made fast: what widgets show.
+
+    Args:
+        fig: a matplotlib figure.
+        alt: what a person who cannot see the figure has to know.
+    """
+    return _tag(base64.b64encode(png_bytes(fig)).decode(), alt)
+
+
+def image_tag(image: Image.Image, *, alt: str) -> str:
+    """An image as an HTML tag with alternative text."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", compress_level=1)
+    return _tag(base64.b64encode(buffer.getvalue()).decode(), alt)
+
+
+def png_bytes(fig: Figure) -> bytes:
+    """A figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    to_image(fig).save(buffer, format="png", compress_level=1)
+    return buffer.getvalue()
+
+
+def to_image(fig: Figure) -> Image.Image:
+    """A figure as an image; ``savefig`` would draw it twice."""
+    fig.dpi = _DPI
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+
+
+def _tag(png: str, alt: str) -> str:
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{png}"/>'
+
+
+def new_figure(
+    rows: int = 1, columns: int = 1, *, gridspec_kw: dict | None = None, **options
+) -> tuple[Figure, Axes | np.ndarray]:
+    """A figure and its axes, as ``plt.subplots`` makes them, but safe to use in any thread.
+
+    Pyplot keeps a list of open figures for the whole program; this figure is in no list.
+
+    Args:
+        rows, columns: of axes.
+        gridspec_kw: for example widths of the columns.
+        options: of the figure, for example ``figsize``.
+    """
+    fig = Figure(**{"layout": "constrained"} | options)
+    return fig, fig.subplots(rows, columns, gridspec_kw=gridspec_kw)
+
+
+def circuit_figure(
+    circuit: Callable, *arguments, title: str, width: float = 8.0, max_scale: float = 0.65
+) -> Figure:
+    """A PennyLane circuit as gates on wires, scaled to a width with its text.
+
+    Args:
+        circuit: a QNode or a function that queues gates.
+        *arguments: those of the circuit.
+        title: of the figure.
+        width: inches; a short circuit is drawn narrower.
+        max_scale: 1 is PennyLane's own size.
+    """
+    import pennylane as qml  # only the gate-model lessons need it
+
+    fig, ax = qml.draw_mpl(circuit)(*arguments)
+    natural = fig.get_size_inches()
+    scale = min(max_scale, width / natural[0])
+    height = natural[1] * scale + 0.5
+    fig.set_size_inches(max(natural[0] * scale, 3.8), height)
+    ax.set_position([0, 0.2 / height, 1, natural[1] * scale / height])
+    fig.suptitle(title)
+    for text in ax.texts:  # PennyLane fitted them to its own size
+        text.set_fontsize(text.get_fontsize() * scale)
+    for drawn in (*ax.lines, *ax.patches):
+        drawn.set_linewidth(1)
+    return fig
 
 
 def image_grid(images: torch.Tensor, columns: int = 10, *, title: str, size: float = 0.6) -> Figure:
@@ -76,7 +161,7 @@ def image_grid(images: torch.Tensor, columns: int = 10, *, title: str, size: flo
     for k, image in enumerate(images.detach().cpu().numpy()[:, 0]):
         y, x = (k // columns) * (height + 2) + 1, (k % columns) * (width + 2) + 1
         canvas[y : y + height, x : x + width] = 1 - image
-    fig, ax = plt.subplots(figsize=(columns * size, rows * size + 0.7), layout="constrained")
+    fig, ax = new_figure(figsize=(columns * size, rows * size + 0.7))
     ax.imshow(canvas, cmap="gray", vmin=0, vmax=1)
     ax.set_title(title)
     ax.set_axis_off()
@@ -86,7 +171,7 @@ def image_grid(images: torch.Tensor, columns: int = 10, *, title: str, size: flo
 def history_figure(history: list[dict]) -> Figure:
     """Training curves: reconstruction, entropy and dead spins, couplings and moment gap."""
     steps = [record["step"] for record in history]
-    fig, axes = plt.subplots(1, 3, figsize=(10, 3.1), layout="constrained")
+    fig, axes = new_figure(1, 3, figsize=(10, 3.1))
 
     def line(ax, key: str, label: str, colour: str, style: str = "-") -> None:
         if key in history[0]:
@@ -107,7 +192,13 @@ def history_figure(history: list[dict]) -> Figure:
     return fig
 
 
-def qpu_figure(graph: QPUGraph, couplings: torch.Tensor | None = None, *, title: str) -> Figure:
+def qpu_figure(
+    graph: QPUGraph,
+    couplings: torch.Tensor | None = None,
+    *,
+    title: str,
+    spins: torch.Tensor | None = None,
+) -> Figure:
     """The qubits and couplers of a Zephyr graph at their places on the chip.
 
     Args:
@@ -115,20 +206,37 @@ def qpu_figure(graph: QPUGraph, couplings: torch.Tensor | None = None, *, title:
         couplings: ``(number of edges,)`` values in the order of ``graph.edges``; lines are coloured
             by sign and shaded by size.
         title: of the figure.
+        spins: see :func:`draw_qpu`.
 
     Raises:
         GraphError: the graph is of another family.
     """
-    import dwave.graphs as dg
+    fig, ax = new_figure(figsize=(6, 5.4))
+    draw_qpu(ax, graph, couplings, title=title, spins=spins)
+    return fig
+
+
+def draw_qpu(
+    ax: Axes,
+    graph: QPUGraph,
+    couplings: torch.Tensor | None = None,
+    *,
+    title: str,
+    spins: torch.Tensor | None = None,
+) -> None:
+    """What :func:`qpu_figure` shows, as a part of a larger figure.
+
+    Args:
+        ax: where to draw.
+        graph, couplings, title: see :func:`qpu_figure`.
+        spins: ``(n,)`` spins or mean spins in [-1, 1], the filling of the qubits: orange for -1,
+            white for 0, blue for +1.
+    """
     from matplotlib.collections import LineCollection
 
-    if graph.topology != "zephyr":
-        raise GraphError(f"Only Zephyr graphs can be drawn here, this one is {graph.topology!r}.")
-
-    places = dg.zephyr_layout(dg.zephyr_graph(*graph.shape, node_list=graph.nodes))
+    places = _places(graph)
     points = np.array([places[q] for q in graph.nodes])
     lines = [(places[u], places[v]) for u, v in graph.edges]
-    fig, ax = plt.subplots(figsize=(6, 5.4), layout="constrained")
     if couplings is None:
         ax.add_collection(LineCollection(lines, colors=GREY, linewidths=0.4))
     else:
@@ -137,8 +245,47 @@ def qpu_figure(graph: QPUGraph, couplings: torch.Tensor | None = None, *, title:
         drawn = LineCollection(lines, array=values, cmap="PuOr", linewidths=0.9)
         drawn.set_clim(-limit, limit)
         ax.add_collection(drawn)
-        fig.colorbar(drawn, ax=ax, label="coupling J (dimensionless)", shrink=0.8)
-    ax.scatter(*points.T, s=12, color="black", zorder=2)
+        ax.figure.colorbar(drawn, ax=ax, label="coupling J (dimensionless)", shrink=0.8)
+    if spins is None:
+        ax.scatter(*points.T, s=12, color="black", zorder=2)
+    else:
+        style = {"cmap": _SPINS, "vmin": -1, "vmax": 1, "edgecolors": "black", "linewidths": 0.6}
+        size = 26 if len(points) > 60 else 130
+        ax.scatter(*points.T, s=size, c=spins.detach().cpu().numpy(), zorder=2, **style)
     ax.set(title=title, aspect="equal", xticks=[], yticks=[])
     ax.autoscale_view()
+
+
+@functools.lru_cache(maxsize=4)
+def _places(graph: QPUGraph) -> dict[int, np.ndarray]:
+    """Where each qubit lies on the chip."""
+    import dwave.graphs as dg
+
+    if graph.topology != "zephyr":
+        raise GraphError(f"Only Zephyr graphs can be drawn here, this one is {graph.topology!r}.")
+    return dg.zephyr_layout(dg.zephyr_graph(*graph.shape, node_list=graph.nodes))
+
+
+def journey_figure(model, image: torch.Tensor) -> Figure:
+    """The model as a diagram with one image on its way: encoder, spins on the QPU graph, decoder.
+
+    Args:
+        model: a :class:`~qdvae_helpers.models.QDVAE`.
+        image: ``(1, 1, 28, 28)`` in [0, 1].
+    """
+    with torch.no_grad():
+        logits = model.encode(image)
+        mean_spins = torch.tanh(logits / 2)[0]
+        spins = model.spins(logits)
+        decoded = model.decode(spins)
+    fig, axes = new_figure(1, 4, figsize=(11, 3.4), gridspec_kw={"width_ratios": (1, 0.8, 1.5, 1)})
+    for ax, shown, title in ((axes[0], image, "image"), (axes[3], decoded, "decoder: image again")):
+        ax.imshow(1 - shown[0, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+        ax.set(title=title, xticks=[], yticks=[])
+    axes[1].hist(mean_spins.cpu().numpy(), bins=np.linspace(-1, 1, 21).tolist(), color=BLUE)
+    axes[1].set(title="encoder: mean spins", xlabel="mean of a spin", ylabel="spins (count)")
+    axes[1].set_box_aspect(1)
+    plus = int((spins > 0).sum())
+    draw_qpu(axes[2], model.graph, title=f"spins: {plus} of {model.n_spins} are +1", spins=spins[0])
+    fig.suptitle("image → encoder → spins on the QPU graph → decoder → image")
     return fig

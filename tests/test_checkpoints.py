@@ -123,7 +123,7 @@ def test_loading_needs_no_network(saved, monkeypatch):
 def test_the_shipped_model_is_small_complete_and_works():
     from qdvae_helpers import checkpoints
 
-    path = checkpoints._PRETRAINED / "qdvae-256.safetensors"
+    path = checkpoints.PRETRAINED_DIR / "qdvae-256.safetensors"
     assert path.stat().st_size < 8_000_000
     with path.open("rb") as file:  # the header is plain JSON with an explicit length: no pickle
         (length,) = struct.unpack("<Q", file.read(8))

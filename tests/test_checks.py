@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import pytest
 import torch
@@ -521,3 +522,27 @@ def block_means_by_first_size(k, n):
 def test_mistakes_that_learners_made(check, answer, verdict, capsys):
     check(answer)
     assert verdict in capsys.readouterr().out
+
+
+def pattern_of(text):
+    return lambda name: re.match(text, name) is not None
+
+
+@pytest.mark.parametrize(
+    ("check", "answer", "verdict"),
+    [
+        (checks.steps_of_a_run, lambda n, b, e: n // b * e, "Correct."),
+        (checks.steps_of_a_run, lambda n, b, e: n * e // b, "Not yet: for 90 images"),
+        (checks.steps_of_a_run, lambda n, b, e: -(-n // b) * e, "Not yet: for 60,000 images"),
+        (checks.safe_name, pattern_of(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z"), "Correct."),
+        (checks.safe_name, pattern_of(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"), "Not yet: 'good"),
+        (checks.safe_name, lambda name: "/" not in name, "Not yet: 'a\\\\b' passes"),
+        (checks.safe_name, str.isalpha, "Not yet: 'first-try' is harmless"),
+        (checks.time_left, lambda d, t, f, s: (t - d) * s / (d - f), "Correct."),
+        (checks.time_left, lambda d, t, f, s: (t - d) * s / d, "Not yet: a resumed run is too"),
+        (checks.time_left, lambda d, t, f, s: t * s / (d - f), "Not yet: that is the time of the"),
+    ],
+)
+def test_checks_of_lesson_08_name_the_mistake(check, answer, verdict, capsys):
+    check(answer)
+    assert capsys.readouterr().out.startswith(verdict)

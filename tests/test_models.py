@@ -3,7 +3,11 @@
 import pytest
 import torch
 
+from qdvae_helpers.checkpoints import load_pretrained
+from qdvae_helpers.data import load_images
+from qdvae_helpers.evaluate import quality
 from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.judge import load_judge
 from qdvae_helpers.models import QDVAE, GaussianVAE, SpinDiscretiser
 from qdvae_helpers.samplers import make_sampler
 
@@ -90,3 +94,34 @@ def test_a_decoder_that_starts_from_the_mean_image_beats_one_that_does_not(model
     before = (model.decode(spins) - mean).abs().mean()
     model.start_from_mean(digits.images)
     assert (model.decode(spins) - mean).abs().mean() < before / 3
+
+
+def test_a_round_draws_pixels_encodes_and_decodes(model):
+    images = torch.rand(6, 1, 28, 28)
+    assert torch.equal(model.refine(images, 0), images)
+    once, twice = model.refine(images, 1, seed=3), model.refine(images, 2, seed=3)
+    assert once.shape == images.shape
+    assert torch.equal(model.refine(images, 1, seed=3), once)
+    assert not torch.equal(model.refine(images, 1, seed=4), once)
+    assert not torch.equal(twice, once)
+    # Black-and-white images and a certain encoder leave no room for chance: one reconstruction.
+    with torch.no_grad():
+        last = [m for m in model.dvae.encoder.modules() if isinstance(m, torch.nn.Linear)][-1]
+        last.weight.mul_(1e4)
+        expected = model.decode(model.encode(images.round()).sign())
+    torch.testing.assert_close(model.refine(images.round(), 1), expected)
+
+
+def test_generate_with_rounds_is_generate_and_refine(model):
+    plain = model.generate(4, seed=5)
+    assert torch.equal(model.generate(4, seed=5, rounds=2), model.refine(plain, 2, seed=5))
+
+
+def test_rounds_bring_samples_of_the_shipped_model_nearer_to_real_digits(real_mnist):
+    test = load_images("mnist", "test").rounded().images[:2_000]
+    model, judge = load_pretrained("qdvae-256"), load_judge()
+    samples = model.generate(1_000, seed=0)
+    later = model.refine(samples, 3)
+    before, after = (quality(images.round(), test, judge) for images in (samples, later))
+    assert after.frechet < 0.85 * before.frechet
+    assert after.coverage > before.coverage

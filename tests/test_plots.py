@@ -81,3 +81,20 @@ def test_a_graph_figure_draws_every_coupler_in_its_colour(graph12):
     assert torch.equal(torch.tensor(lines.get_array()), values)
     with pytest.raises(GraphError, match="Only Zephyr"):
         plots.qpu_figure(QPUGraph((1, 2), ((1, 2),), "unnamed", ()), title="x")
+
+
+def test_a_circuit_is_scaled_to_its_width_with_its_text():
+    import pennylane as qml
+
+    def long_circuit(angles):
+        for angle in angles:
+            qml.RX(angle, wires=0)
+            qml.CNOT([0, 1])
+
+    short = plots.circuit_figure(long_circuit, [0.1], title="short")
+    long = plots.circuit_figure(long_circuit, [0.1] * 12, title="long", width=6.0)
+    assert short.get_figwidth() < 6.0
+    assert long.get_figwidth() == pytest.approx(6.0)
+    sizes = [min(text.get_fontsize() for text in fig.axes[0].texts) for fig in (short, long)]
+    assert sizes[1] < sizes[0]
+    plt.close("all")

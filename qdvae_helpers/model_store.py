@@ -1,0 +1,140 @@
+"""The models that the studio may read and write (used in ``08_studio``).
+
+People type names, and a name must never become a path to somewhere else: names are letters, digits,
+hyphens and underscores, and every file lies directly in one folder.  Reading goes through the list
+of what is there, so a name that is not listed opens nothing.
+"""
+
+import re
+from pathlib import Path
+
+from qdvae_helpers.checkpoints import (
+    PRETRAINED_DIR,
+    load_checkpoint,
+    models_dir,
+    read_header,
+    save_checkpoint,
+)
+from qdvae_helpers.errors import CheckpointError, SettingError
+from qdvae_helpers.models import QDVAE
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# Windows opens a device instead of a file under these names.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
+_UNFINISHED = " (unfinished)"
+
+
+def valid_name(name: str) -> str:
+    """The name without spaces around it, if it may be used for a file.
+
+    Raises:
+        SettingError: it may not; the message says what a name looks like.
+    """
+    name = name.strip()
+    if not _NAME.fullmatch(name) or _DEVICES.fullmatch(name):
+        raise SettingError(
+            f"{name[:80]!r} is no name for a file here: use 1 to 64 letters, digits, hyphens and "
+            "underscores, beginning with a letter or digit, for example 'first-try'."
+        )
+    return name
+
+
+class ModelStore:
+    """Models that ship (read only), models saved here, and runs that were stopped half-way.
+
+    Args:
+        folder: where models are saved; ``QDVAE_MODELS`` or ``data/models`` if left out.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = (folder or models_dir()).resolve()
+
+    def names(self) -> list[str]:
+        """All that can be loaded, the shipped models first."""
+        return list(self._paths())
+
+    def unfinished(self) -> list[str]:
+        """Names of runs that can be resumed, without the remark."""
+        return [n.removesuffix(_UNFINISHED) for n in self.names() if n.endswith(_UNFINISHED)]
+
+    def header(self, name: str) -> dict:
+        """What a model's file says of itself, see :func:`checkpoints.read_header`."""
+        return read_header(self._path(name))
+
+    def load(self, name: str) -> QDVAE:
+        """The model of this name.
+
+        Raises:
+            CheckpointError: there is none, or its file is damaged.
+        """
+        return load_checkpoint(self._path(name))
+
+    def unfinished_path(self, name: str) -> Path:
+        """The file that holds a run of this name while it lasts."""
+        return self._inside(f"{valid_name(name)}.part.safetensors")
+
+    def unfinished_header(self, name: str) -> dict:
+        """The header of a run that can be resumed."""
+        return self.header(valid_name(name) + _UNFINISHED)
+
+    def require_free(self, name: str) -> str:
+        """The name, checked, if nothing is called so yet.
+
+        Raises:
+            SettingError: no valid name, or taken.
+        """
+        name = valid_name(name)
+        taken = {listed.removesuffix(_UNFINISHED).casefold() for listed in self.names()}
+        if name.casefold() in taken:
+            raise SettingError(f"There is a model {name!r} already: choose another name.")
+        return name
+
+    def finish(self, model: QDVAE, name: str) -> Path:
+        """Save a finished model, and remove the file of its run."""
+        path = save_checkpoint(model, self._inside(f"{valid_name(name)}.safetensors"))
+        self.unfinished_path(name).unlink(missing_ok=True)
+        return path
+
+    def save_picture(self, png: bytes, name: str) -> Path:
+        """Write a picture into the folder ``pictures`` beside the models; never over another one.
+
+        Raises:
+            SettingError: no valid name, or taken.
+        """
+        path = self._inside(f"pictures/{valid_name(name)}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with path.open("xb") as file:
+                file.write(png)
+        except FileExistsError:
+            raise SettingError(
+                f"There is a picture {path.name!r} already: choose another name."
+            ) from None
+        return path
+
+    def _paths(self) -> dict[str, Path]:
+        paths = {file.stem: file for file in sorted(PRETRAINED_DIR.glob("qdvae-*.safetensors"))}
+        for file in sorted(self.folder.glob("*.safetensors")):
+            name = file.name.removesuffix(".safetensors")
+            stem = name.removesuffix(".part")
+            # A link could lead out of the folder.
+            if _NAME.fullmatch(stem) and file.is_file() and not file.is_symlink():
+                paths.setdefault(stem + _UNFINISHED * (stem != name), file)
+        return paths
+
+    def _path(self, name: str) -> Path:
+        paths = self._paths()
+        if name not in paths:
+            raise CheckpointError(
+                f"There is no model {name[:80]!r} here: choose one of {', '.join(paths)}."
+            )
+        return paths[name]
+
+    def _inside(self, relative: str) -> Path:
+        """A path to write to; refuses to leave the folder, or to follow a link out of it."""
+        path = self.folder / relative
+        if path.is_symlink() or not path.parent.resolve().is_relative_to(self.folder):
+            raise SettingError(
+                f"{relative!r} is a link out of the folder of models: remove the link."
+            )
+        return path

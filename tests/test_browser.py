@@ -1,0 +1,441 @@
+"""Widgets as a person meets them: Debian's Chromium on a local JupyterLab and on Voila.
+
+What counts is what can be seen: texts, and the bytes of pictures.  An error in a widget's function
+reaches no cell, so that no cell failed proves little; every step waits for its visible effect.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+
+pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
+CHROMIUM = os.environ.get("QDVAE_CHROMIUM") or shutil.which("chromium")
+if not CHROMIUM:
+    pytest.skip("the browser tests need Chromium: apt install chromium", allow_module_level=True)
+
+from playwright.sync_api import Locator, Page, expect  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_MS = 120_000  # for a step on a busy machine; nothing is timed
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict:
+    """Debian's binary; nothing that talks to the network."""
+    quiet = ["gpu", "quic", "background-networking", "component-update", "sync"]
+    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    return {"executable_path": CHROMIUM, "args": arguments}
+
+
+@pytest.fixture(autouse=True)
+def patience(request) -> None:
+    """Busy machines are slow; a failure leaves its picture in ``build/browser``."""
+    request.getfixturevalue("page").set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+
+
+@contextlib.contextmanager
+def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
+    """The address of a server that runs while the block does."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k != "QDVAE_SAMPLER"} | {
+        "QDVAE_PROFILE": "fast",
+        "QDVAE_DOWNLOAD": "0",
+        "QDVAE_MODELS": str(folder / "models"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_DATA_DIR": str(folder / "data"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-m", *command, f"--port={port}", "--no-browser"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if ready in line:
+                break
+        else:
+            pytest.fail("the server did not start:\n" + "".join(said))
+        # A full pipe would stop the server.
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory) -> Iterator[tuple[str, Path]]:
+    """The studio as an app, and the folder in which it may write."""
+    folder = tmp_path_factory.mktemp("app")
+    pytest.importorskip("voila", reason="the app's test needs Voila (extra studio)")
+    with served(["qdvae_helpers.app"], folder, "is running at") as address:
+        yield address, folder
+
+
+def lesson_cells(stem: str, *openings: str) -> list[str]:
+    """Code cells of a lesson, by how they begin; the last one is its widget's."""
+    path = next((ROOT / "notebooks").glob(f"{stem}_*.ipynb"))
+    sources = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
+    openings = (*openings, "from qdvae_helpers.widgets import")
+    return [next(s for s in sources if s.startswith(opening)) for opening in openings]
+
+
+# What the widget's cell of a lesson needs, without the lesson's hours of training: the shipped
+# model in the place of the lesson's own, and the lesson's own functions.
+PREPARE = """import torch
+from qdvae_helpers.data import load_images
+from qdvae_helpers.graphs import densest_subgraph, working_graph
+from qdvae_helpers.checkpoints import load_pretrained
+from qdvae_helpers.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
+held_out = load_images("mnist", "test", limit=500).rounded()
+model = load_pretrained("qdvae-256")
+torch.manual_seed(0)"""
+ALMOST_THE_LESSON = {
+    "01": """from types import SimpleNamespace
+codes2 = 3 * torch.randn(500, 2)
+mean2 = torch.randn(500, 2)
+spread = torch.randn(2, 256)
+ae2 = vae2 = SimpleNamespace(decode=lambda codes: model.decode(torch.tanh(codes @ spread)))""",
+    "02": """from torch import nn
+from qdvae_helpers.models import Decoder, Encoder, SpinDiscretiser
+spin_autoencoder = nn.Sequential(Encoder(64, (32,)), SpinDiscretiser(0.5, True), Decoder(64, (32,)))
+models = {"hard, tau 0.5": [spin_autoencoder]}""",
+    "03": "",
+    "04": """from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+graph12 = densest_subgraph(working_graph("ideal"), 12)""",
+    "05": "",
+    "06": "",
+}
+BORROWED = {
+    "01": ["SKY, BLACK"],
+    "04": ["def random_machine"],
+    "06": ["def flip", "def metropolis"],
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Iterator[str]:
+    """JupyterLab on a folder with the studio's lesson and a short notebook for each widget."""
+    folder = tmp_path_factory.mktemp("lab")
+    for stem, preparation in ALMOST_THE_LESSON.items():
+        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+        sources = [PREPARE, preparation, *lesson_cells(stem, *BORROWED.get(stem, []))]
+        notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
+        nbformat.write(notebook, folder / f"{stem}.ipynb")
+    shutil.copy(ROOT / "notebooks" / "08_studio.ipynb", folder)
+    quiet = {
+        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        },
+    }
+    settings = folder / "overrides"
+    settings.mkdir()
+    (settings / "overrides.json").write_text(json.dumps(quiet))
+    command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
+    command += ["--expose-app-in-browser", f"--LabApp.app_settings_dir={settings}"]
+    with served(command, folder, "is running at") as address:
+        yield address
+
+
+@pytest.fixture
+def run_all(page, lab) -> Iterator[Callable[[str], None]]:
+    """Open a notebook, run its cells, and see that none failed; the kernel ends with the test."""
+    yield lambda notebook: open_and_run(page, lab, notebook)
+    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+
+
+def open_and_run(page: Page, lab: str, notebook: str) -> None:
+    stem = notebook.split(".")[0]  # a workspace of its own, or Lab opens the last test's notebook
+    page.goto(f"{lab}/lab/workspaces/{stem}/tree/{notebook}")
+    page.wait_for_function(
+        """() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status
+        === 'idle'"""
+    )
+    failed = page.evaluate(
+        """async () => {
+        await jupyterapp.commands.execute('notebook:run-all-cells');
+        const cells = jupyterapp.shell.currentWidget.content.model.sharedModel.cells;
+        return cells.flatMap(cell => (cell.outputs ?? []).filter(o => o.output_type === 'error'));
+        }"""
+    )
+    assert not failed
+
+
+def picture(part: Locator) -> str:
+    """The bytes of the picture in this part of the page, in base 64."""
+    return part.locator("img").get_attribute("src")
+
+
+def expect_new_picture(part: Locator, former: str) -> str:
+    """Wait for another picture, with alternative text worth the name."""
+    shown = part.locator("img")
+    expect(shown).not_to_have_attribute("src", former)
+    expect(shown).to_have_attribute("alt", re.compile(".{30,}"))
+    return shown.get_attribute("src")
+
+
+def type_number(part: Locator, label: str, value: float) -> None:
+    """Type into the numeric twin of a slider, as one does without a mouse."""
+    field = part.get_by_label(label, exact=True)
+    field.fill(str(value))
+    field.press("Tab")
+
+
+def serious_violations(page: Page, part: str) -> list[str]:
+    """What axe-core calls critical or serious in this part of the page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    results = axe.Axe().run(page, context={"include": [[part]]}).response
+    found = []
+    for violation in results["violations"]:
+        for node in violation["nodes"]:
+            # A handle of an ipywidgets slider cannot be named; beside each stands a named field.
+            if violation["id"] == "aria-input-field-name" and "noUi-handle" in node["html"]:
+                continue
+            if violation["impact"] in ("critical", "serious"):
+                found.append(f"{violation['id']}: {node['html'][:200]}")
+    return found
+
+
+def test_a_full_round_in_the_studio(page, app):
+    """Train, cancel, resume, generate, save, look inside, compare: all as a visitor of the app."""
+    address, folder = app
+    page.goto(address)
+    train = page.locator(".qdvae-train")
+    train.get_by_label("name to save under").fill("one-epoch")
+    type_number(train, "latent spins", 16)
+    type_number(train, "epochs", 1)
+    train.get_by_role("button", name="Train").click()
+    expect(train.get_by_text("Finished: saved as one-epoch.")).to_be_visible()
+    assert (folder / "models" / "one-epoch.safetensors").is_file()
+    expect(train.locator(".qdvae-picture img").first).to_have_attribute("alt", re.compile("nats"))
+    assert not serious_violations(page, ".qdvae-studio")
+
+    train.get_by_role("button", name="Train").click()
+    expect(train.get_by_role("alert")).to_contain_text("There is a model 'one-epoch' already")
+
+    train.get_by_label("name to save under").fill("long-run")
+    type_number(train, "epochs", 40)
+    train.get_by_role("button", name="Train").click()
+    expect(train.locator(".qdvae-progress")).to_contain_text(re.compile("epoch [2-9] of 40"))
+    # The page stays alive: look into another model while this one trains.
+    page.get_by_role("tab", name="Look inside").click()
+    views = page.locator(".qdvae-views")
+    shown = picture(views)
+    type_number(views, "held-out image", 17)
+    expect_new_picture(views, shown)
+    page.get_by_role("tab", name="Train").click()
+    expect(train.get_by_role("button", name="Cancel")).to_be_enabled()
+    train.get_by_role("button", name="Cancel").click()
+    expect(train.get_by_text("Stopped: long-run keeps its last step")).to_be_visible()
+    assert (folder / "models" / "long-run.part.safetensors").is_file()
+
+    train.get_by_label("stopped runs").select_option("long-run")
+    train.get_by_role("button", name="Resume").click()
+    expect(train.get_by_text("Finished: saved as long-run.")).to_be_visible()
+    assert not (folder / "models" / "long-run.part.safetensors").exists()
+
+    page.get_by_role("tab", name="Generate").click()
+    generate = page.locator(".qdvae-generate")
+    generate.get_by_label("model").select_option("long-run")
+    expect(generate.locator(".qdvae-facts")).to_contain_text("800 of 800")
+    type_number(generate, "pictures", 10)
+    generate.get_by_role("button", name="Generate").click()
+    expect(generate.get_by_text("10 digits of long-run, seed 1")).to_be_visible()
+    shown = picture(generate)
+    generate.get_by_label("sharpen to black and white").check()
+    expect_new_picture(generate, shown)
+    generate.get_by_label("picture's name").fill("../outside")
+    generate.get_by_role("button", name="Save PNG").click()
+    expect(generate.get_by_role("alert")).to_contain_text("is no name for a file here")
+    assert not list(folder.rglob("outside*"))
+    generate.get_by_label("picture's name").fill("inside")
+    generate.get_by_role("button", name="Save PNG").click()
+    expect(generate.get_by_text("Saved as pictures/inside.png")).to_be_visible()
+    assert (folder / "models" / "pictures" / "inside.png").read_bytes().startswith(b"\x89PNG")
+    assert not serious_violations(page, ".qdvae-studio")
+
+    page.get_by_role("tab", name="Look inside").click()
+    views.get_by_label("model", exact=True).select_option("long-run")
+    expect(views.get_by_text("reconstructions of long-run")).to_be_visible()
+    shown = picture(views)
+    for view in ("model diagram", "loss curves"):
+        views.get_by_label("view").select_option(view)
+        shown = expect_new_picture(views, shown)
+    assert not serious_violations(page, ".qdvae-studio")
+
+    page.get_by_role("tab", name="Compare").click()
+    compare = page.locator(".qdvae-compare")
+    compare.get_by_label("left model").select_option("one-epoch")
+    compare.get_by_label("right model").select_option("long-run")
+    compare.get_by_role("button", name="Compare").click()
+    expect(compare.get_by_role("columnheader", name="right: long-run")).to_be_visible()
+    expect(compare.locator("img")).to_have_count(2)
+    assert not serious_violations(page, ".qdvae-studio")
+
+
+def test_the_studio_works_from_the_keyboard(page, app):
+    """Reach the tabs and a button without a mouse, and change what is shown."""
+    page.goto(app[0])
+    page.get_by_role("tab", name="Train").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    generate = page.locator(".qdvae-generate")
+    count = generate.get_by_label("pictures")
+    count.focus()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("5")
+    page.keyboard.press("Enter")
+    button = generate.get_by_role("button", name="Generate")
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        if button.evaluate("b => b === document.activeElement"):
+            break
+    page.keyboard.press("Enter")
+    expect(generate.get_by_text("5 digits of qdvae-256")).to_be_visible()
+
+
+def widget(page: Page, name: str) -> Locator:
+    """A lesson's widget in the page, once it is drawn."""
+    part = page.locator(f".jp-OutputArea .qdvae-{name}")
+    expect(part.locator(".qdvae-picture img").first).to_be_visible()
+    return part
+
+
+def test_the_latent_map_of_lesson_01(page, run_all):
+    run_all("01.ipynb")
+    part = widget(page, "latent-map")
+    shown = picture(part)
+    type_number(part, "first number", 1.5)
+    expect(part.locator(".qdvae-message")).to_contain_text("(1.5, 0.0) on the map of the auto")
+    shown = expect_new_picture(part, shown)
+    part.get_by_label("map").select_option("VAE")
+    expect(part.locator(".qdvae-message")).to_contain_text("on the map of the VAE")
+    shown = expect_new_picture(part, shown)
+    # The slider is reachable by keyboard and moves the number.
+    part.locator(".noUi-handle").nth(1).focus()
+    page.keyboard.press("ArrowUp")
+    expect(part.get_by_label("second number")).to_have_value("0.1")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-latent-map")
+
+
+def test_the_spin_boxes_of_lesson_02(page, run_all):
+    run_all("02.ipynb")
+    part = widget(page, "spin-board")
+    shown = picture(part)
+    box = part.get_by_label("spin 17", exact=True)
+    box.focus()
+    page.keyboard.press("Space")
+    expect(part.locator(".qdvae-message")).to_contain_text("1 spins flipped")
+    shown = expect_new_picture(part, shown)
+    type_number(part, "image", 3)
+    expect(part.locator(".qdvae-message")).to_contain_text("0 spins flipped")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-spin-board")
+
+
+def test_the_kernel_of_lesson_03(page, run_all):
+    run_all("03.ipynb")
+    part = widget(page, "kernel")
+    shown = picture(part)
+    type_number(part, "shift of y", 0)
+    shown = expect_new_picture(part, shown)
+    type_number(part, "log2 of bandwidth", -4)
+    expect(part.locator(".qdvae-message")).to_contain_text("bandwidth 0.0625")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-kernel")
+
+
+def test_the_qpu_subgraph_of_lesson_04(page, run_all):
+    run_all("04.ipynb")
+    part = widget(page, "qpu")
+    shown = picture(part)
+    type_number(part, "temperature", 0.5)
+    expect(part.locator(".qdvae-message")).to_contain_text("temperature 0.5, 20 sweeps")
+    shown = expect_new_picture(part, shown)
+    type_number(part, "its coupling J", -3)
+    shown = expect_new_picture(part, shown)
+    type_number(part, "sweeps", 0)
+    expect(part.locator(".qdvae-message")).to_contain_text("0 sweeps from random spins")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-qpu")
+
+
+def test_the_live_training_of_lesson_05(page, run_all):
+    run_all("05.ipynb")
+    part = page.locator(".jp-OutputArea .qdvae-live")
+    type_number(part, "latent spins", 16)
+    type_number(part, "weight of the KL", 20)
+    part.get_by_role("button", name="Train").click()
+    expect(part.locator("img")).to_have_count(2)
+    expect(part.locator(".qdvae-progress")).to_contain_text("Finished")
+    shown = part.locator("img").last.get_attribute("src")
+    type_number(part, "epochs", 20)
+    part.get_by_role("button", name="Train").click()
+    expect(part.locator("img").last).not_to_have_attribute("src", shown)
+    part.get_by_role("button", name="Cancel").click()
+    expect(part.locator(".qdvae-progress")).to_contain_text("Stopped")
+    assert not serious_violations(page, ".qdvae-live")
+
+
+def test_the_inpainting_of_lesson_06(page, run_all):
+    run_all("06.ipynb")
+    part = widget(page, "inpainting")
+    shown = picture(part)
+    part.get_by_role("button", name="Walk").click()
+    expect(part.locator(".qdvae-message")).to_contain_text(re.compile("^[1-9][0-9]* sweeps"))
+    shown = expect_new_picture(part, shown)
+    part.get_by_role("button", name="Stop").click()
+    expect(part.get_by_role("button", name="Walk")).to_be_enabled()
+    shown = picture(part)
+    part.get_by_label("d7", exact=True).check()
+    expect(part.locator(".qdvae-message")).to_contain_text("464 pixels known")
+    shown = expect_new_picture(part, shown)
+    part.get_by_role("button", name="nothing").click()
+    expect(part.locator(".qdvae-message")).to_contain_text("0 pixels known")
+    expect_new_picture(part, shown)
+    assert not serious_violations(page, ".qdvae-inpainting")
+
+
+def test_the_studios_lesson_in_jupyterlab(page, run_all):
+    """Every cell runs, the dashboard works inside the notebook, in the dark theme, too."""
+    run_all("08_studio.ipynb")
+    page.evaluate(
+        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
+    )
+    studio = page.locator(".jp-OutputArea .qdvae-studio")
+    studio.get_by_role("tab", name="Generate").click()
+    generate = studio.locator(".qdvae-generate")
+    type_number(generate, "pictures", 4)
+    generate.get_by_role("button", name="Generate").click()
+    expect(generate.get_by_text("4 digits of qdvae-256")).to_be_visible()
+    assert not serious_violations(page, ".qdvae-studio")
