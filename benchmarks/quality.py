@@ -10,8 +10,8 @@ real test images, the value a perfect generator would get.  ``share`` is the dis
 floor relative to that of the best reference model in the same view.
 
 Controls for every checkpoint: its own reconstructions of test images (what a perfect prior would
-give), and its samples with every spin shuffled among them (what is left without couplings).  Samples
-and shuffled samples are scored once more after three rounds through encoder and decoder
+give), and its samples with every spin shuffled among them (what is left without couplings).  Both
+kinds of samples are scored once more after three rounds through encoder and decoder
 (``QDVAE.refine``).
 """
 
