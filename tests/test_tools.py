@@ -53,8 +53,9 @@ def test_a_deck_asks_before_it_answers_and_shows_every_figure(lesson, monkeypatc
     ]
     assert len(shown) == len(stored)
     assert all((tmp_path / "figures" / name).is_file() for name, _ in shown)
-    questions = sum(cell.source.count("**Predict") for cell in notebook.cells)
-    assert text.count("**Predict") >= min(3, questions)
+    if stored:  # a question without a stored answer gets no slide
+        questions = sum(cell.source.count("**Predict") for cell in notebook.cells)
+        assert text.count("**Predict") >= min(3, questions)
     assert "](../" not in text
     assert "google.colab" not in text
 
