@@ -17,8 +17,9 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytes
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup run test test-helpers test-notebooks test-annealer test-widgets7 test-qpu lab studio lint
-.PHONY: notebooks pretrained docs slides answers badges colab-check bundle clean
+.PHONY: help setup run test test-helpers test-notebooks test-annealer test-recorded test-widgets7
+.PHONY: test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
+.PHONY: colab-check bundle clean
 
 help:
 	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
@@ -27,7 +28,7 @@ help:
 	@echo "make studio set up, then open the studio of lesson 08 as an app"
 	@echo "make docs   set up, then build the site in build/docs"
 	@echo "to teach:   slides answers bundle"
-	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-widgets7 test-qpu notebooks pretrained badges colab-check clean"
+	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-recorded test-widgets7 test-qpu notebooks pretrained recordings badges colab-check clean"
 
 setup: $(READY)
 
@@ -46,7 +47,7 @@ $(READY_DOCS): $(READY)
 run: $(READY)
 	$(BIN)/python -m qdvae_helpers.run 05_training_the_qdvae 06_generating_digits
 
-test: lint test-helpers test-notebooks test-annealer
+test: lint test-helpers test-notebooks test-annealer test-recorded
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .
@@ -63,6 +64,11 @@ test-notebooks: $(READY)
 test-annealer: $(READY)
 	rm -rf build/test-models
 	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
+
+# The lesson that recorded samples serve.
+test-recorded: $(READY)
+	rm -rf build/test-models
+	QDVAE_SAMPLER=recorded $(NBVAL) notebooks/06_generating_digits.ipynb
 
 # The lessons once more with ipywidgets 7.7.1, which is what Colab has: an environment that sees the
 # packages of .venv and puts that one before them.
@@ -96,6 +102,10 @@ notebooks: $(READY)
 # Train the model that ships in data/pretrained again.
 pretrained: $(READY)
 	$(BIN)/python -m qdvae_helpers.train --profile full --require-mnist --output data/pretrained/qdvae-256.safetensors
+
+# Record samples of the shipped model on the simulated QPU again; needed after `make pretrained`.
+recordings: $(READY)
+	$(BIN)/python -m qdvae_helpers.record --output data/recordings/qdvae-256-simulated.safetensors
 
 # The site, from stored outputs; any warning is an error.
 docs: $(READY_DOCS)

@@ -21,6 +21,18 @@ class SamplerError(QdvaeError, ValueError):
     """A sampler cannot do what was asked: wrong shapes, values out of range, graph too large."""
 
 
+class QPUError(SamplerError):
+    """A real QPU cannot be reached or did not answer; the message has the cause and a remedy."""
+
+
+class BudgetError(QPUError):
+    """The next submission would pass the budget of QPU time."""
+
+
+class RecordingError(SamplerError):
+    """A recording is missing, damaged, too large, or belongs to another model."""
+
+
 class TrainingError(QdvaeError, ArithmeticError):
     """Training has gone wrong in a way that more steps cannot mend."""
 

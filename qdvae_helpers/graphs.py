@@ -17,7 +17,7 @@ from pathlib import Path
 
 import networkx as nx
 
-from qdvae_helpers.errors import GraphError, SettingError
+from qdvae_helpers.errors import GraphError, QPUError, SettingError
 
 _FORMAT = "qdvae-graph/1"
 
@@ -147,7 +147,7 @@ def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
         except GraphError as error:
             if source == "live":
                 raise
-            print(f"{error} Continuing with the ideal graph.", flush=True)
+            print(f"{error}\nContinuing with the ideal graph.", flush=True)
 
     import dwave.graphs as dg
 
@@ -162,23 +162,16 @@ def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
 
 
 def _live_graph() -> QPUGraph:
-    from dwave.system import DWaveSampler
+    from qdvae_helpers.leap import capture, close, connect
 
     try:
-        with DWaveSampler() as qpu:
-            topology = qpu.properties["topology"]
-            return QPUGraph(
-                tuple(qpu.nodelist),
-                tuple(qpu.edgelist),
-                topology["type"],
-                tuple(topology["shape"]),
-                f"live graph of {qpu.solver.name}",
-            )
-    except Exception as error:  # the client raises many kinds; none may carry a token outside
-        raise GraphError(
-            f"No live QPU could be reached ({type(error).__name__}). Set DWAVE_API_TOKEN to a "
-            "valid Leap token and check the network, or use working_graph('ideal')."
-        ) from None
+        qpu = connect("zephyr")  # as all models here, unless D-Wave's own settings name a solver
+    except QPUError as error:
+        raise GraphError(str(error)) from None
+    try:
+        return capture(qpu)
+    finally:
+        close(qpu)
 
 
 def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:

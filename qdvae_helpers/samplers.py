@@ -11,7 +11,8 @@ kind       how                                                                  
 gibbs      block Gibbs, colour by colour, as matrix products                           CPU or GPU
 annealer   D-Wave's client on a simulated device with an unknown temperature           CPU
 exact      tree decomposition: independent, exact samples of small or sparse graphs    CPU
-qpu        the default QPU of your Leap account; needs a token and costs QPU time      D-Wave
+recorded   samples of this very model that were saved earlier, see ``recordings``      nothing
+qpu        a QPU of your Leap account; needs a token and a budget, see ``qpu``         D-Wave
 =========  ==========================================================================  ==========
 
 All but the last are classical.  The lessons choose with ``QDVAE_SAMPLER``.
@@ -25,6 +26,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import dimod
 import networkx as nx
@@ -33,10 +35,14 @@ import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from dwave.plugins.torch.samplers import DimodSampler, TorchSampler
 from dwave.samplers import SimulatedAnnealingSampler, TreeDecompositionSampler
+from dwave.system.temperatures import effective_field, maximum_pseudolikelihood_temperature
 from dwave.system.testing import MockDWaveSampler
 
 from qdvae_helpers.errors import SamplerError, SettingError
 from qdvae_helpers.graphs import QPUGraph, colouring
+
+if TYPE_CHECKING:
+    from qdvae_helpers.budget import Plan
 
 _SWEEPS_A_LEVEL = 5  # of Gibbs sampling at each temperature of an annealing run
 _MAX_TREEWIDTH = 25  # the limit of dwave-samplers' tree decomposition
@@ -98,6 +104,15 @@ class SpinSampler(TorchSampler):
         """Spins ``(reads, n)`` that owe nothing to earlier calls."""
         return self.sample()
 
+    def plan(self, calls: int) -> "Plan | None":
+        """What so many calls cost; ``None`` where they cost nothing."""
+        return None
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether another call is not affordable; only a QPU with a budget ever says so."""
+        return False
+
     def require_model(self, grbm: GraphRestrictedBoltzmannMachine) -> None:
         """Refuse to serve a model that this sampler does not draw from.
 
@@ -109,6 +124,16 @@ class SpinSampler(TorchSampler):
                 "This sampler draws from another model: make a new one with "
                 "make_sampler(model.grbm, ...) after building the model."
             )
+
+    @property
+    def grbm(self) -> GraphRestrictedBoltzmannMachine:
+        """The model that is sampled."""
+        return self._grbm
+
+    @property
+    def graph(self) -> QPUGraph:
+        """The graph that the model lives on."""
+        return self._graph
 
     @property
     def provenance(self) -> Provenance:
@@ -556,6 +581,39 @@ def check_ranges(linear, quadratic, properties: dict) -> None:
             )
 
 
+@dataclass(frozen=True)
+class BetaEstimate:
+    """An inverse temperature with its standard error."""
+
+    beta: float
+    error: float
+
+
+def estimate_beta(
+    grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor
+) -> tuple[float, float]:
+    """The inverse temperature at which spins follow a model, and its standard error.
+
+    The fit is maximum pseudo-likelihood (dwave-system): every spin, given its neighbours, is a coin
+    whose odds depend on beta.  The error comes from the curvature of that likelihood; it counts the
+    coins as independent, so take it as a lower bound.
+
+    Args:
+        grbm: the model.
+        spins: ``(reads, n)``.
+    """
+    bqm = dimod.BinaryQuadraticModel.from_ising(*grbm.to_ising(1.0))
+    samples = (spins.detach().cpu().numpy(), list(grbm.nodes))
+    gains = effective_field(bqm, samples, current_state_energy=True)[0]
+    temperature, _ = maximum_pseudolikelihood_temperature(en1=gains)
+    if not temperature > 0:
+        return math.inf, math.inf
+    beta = 1 / float(temperature)
+    flipped = 1 / (1 + np.exp(-beta * gains))
+    information = float((gains**2 * flipped * (1 - flipped)).sum())
+    return beta, math.inf if information == 0 else information**-0.5
+
+
 class DeviceSampler(SpinSampler):
     """A QPU, simulated or real, behind the same call.
 
@@ -569,9 +627,16 @@ class DeviceSampler(SpinSampler):
         prefactor: scale of the biases; measured by :meth:`calibrate` if left out.
         seed: seed of the calibration problem.
         graph: see :class:`SpinSampler`.
+        track_every: follow the device's temperature on the samples of every so many calls, see
+            :meth:`track`; 0 for never.
+
+    Attributes:
+        temperatures: one :class:`BetaEstimate` of the device for each time it was tracked.
     """
 
     kind = "annealer"
+    calibration_reads = 1000
+    _calibrates_with_fields = True
 
     def __init__(
         self,
@@ -582,24 +647,50 @@ class DeviceSampler(SpinSampler):
         prefactor: float | None = None,
         seed: int = 0,
         graph: QPUGraph | None = None,
+        track_every: int = 0,
     ) -> None:
         super().__init__(grbm, graph, seed)
         self.device = device
         self.num_reads = num_reads
+        self.track_every = track_every
+        self.temperatures: list[BetaEstimate] = []
         self.prefactor = 1 / 6 if prefactor is None else prefactor
         if prefactor is None:
             self.calibrate()
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
         """Spins ``(num_reads, n)``; with clamped spins ``x``, one problem and one read a row."""
-        h, J = self._grbm.to_ising(self.prefactor)
-        check_ranges(h, J, self.device.properties)
-        if x is None:
-            return self._on_device(self._grbm, self.num_reads).sample()
-        return self._on_device(self._grbm, 1).sample(x)[:, 0]
+        ranges = self._ranges()
+        check_ranges(*self._grbm.to_ising(self.prefactor, **ranges), self.device.properties)
+        if x is not None:
+            return self._on_device(self._grbm, 1, **ranges).sample(x)[:, 0]
+        spins = self._on_device(self._grbm, self.num_reads, **ranges).sample()
+        self._calls += 1
+        if self.track_every and self._calls % self.track_every == 0:
+            self.track(spins)
+        return spins
+
+    def track(self, spins: torch.Tensor, *, gain: float = 0.3, max_error: float = 0.05) -> None:
+        """Follow the device's temperature on samples of the model itself, at no further cost.
+
+        The effective temperature depends somewhat on the problem and on the day, so it drifts while
+        couplings grow in training.  Where the samples say enough (weak couplings say nothing), the
+        prefactor moves by the fraction ``gain`` of the way that would make the estimate 1.
+
+        Args:
+            spins: ``(reads, n)``, drawn by this sampler with the present prefactor.
+            gain: below 1, so that the noise of single estimates averages out.
+            max_error: largest relative standard error of an estimate that is still used.
+        """
+        beta, error = estimate_beta(self._grbm, spins)
+        if not (math.isfinite(error) and error <= max_error * beta):
+            return
+        used = self.prefactor
+        self.temperatures.append(BetaEstimate(beta / used, error / used))
+        self.prefactor *= beta**-gain
 
     def calibrate(
-        self, *, num_reads: int = 1000, tolerance: float = 0.05, max_rounds: int = 8
+        self, *, num_reads: int | None = None, tolerance: float = 0.05, max_rounds: int = 8
     ) -> float:
         """Measure the device's inverse temperature on a known problem and set the prefactor.
 
@@ -614,13 +705,15 @@ class DeviceSampler(SpinSampler):
         Raises:
             SamplerError: no stable value was found.
         """
+        num_reads = num_reads or self.calibration_reads
         generator = torch.Generator().manual_seed(self._seed)
         known = GraphRestrictedBoltzmannMachine(self._grbm.nodes, self._grbm.edges)
         known.quadratic.data = 0.2 * torch.randn(known.n_edges, generator=generator)
-        known.linear.data = 0.2 * torch.randn(known.n_nodes, generator=generator)
+        fields = 0.2 if self._calibrates_with_fields else 0.0
+        known.linear.data = fields * torch.randn(known.n_nodes, generator=generator)
         for _ in range(max_rounds):
             estimate = known.estimate_beta(self._on_device(known, num_reads).sample())
-            self.prefactor /= estimate
+            self.prefactor /= float(estimate)
             if abs(estimate - 1) < tolerance:
                 return 1 / self.prefactor
         raise SamplerError(
@@ -641,25 +734,21 @@ class DeviceSampler(SpinSampler):
         if hasattr(self.device, "calls"):
             self.device.calls = int(state["device_calls"])
 
-    def _on_device(self, grbm: GraphRestrictedBoltzmannMachine, num_reads: int) -> DimodSampler:
+    def _ranges(self) -> dict:
+        return {}
+
+    def _on_device(
+        self, grbm: GraphRestrictedBoltzmannMachine, num_reads: int, **ranges
+    ) -> DimodSampler:
         # By default a QPU rescales biases to fill its ranges, which would change the temperature.
         options = {"num_reads": num_reads, "answer_mode": "raw", "auto_scale": False}
-        return DimodSampler(grbm, self.device, self.prefactor, sample_kwargs=options)
+        return DimodSampler(grbm, self.device, self.prefactor, sample_kwargs=options, **ranges)
 
     def _describe(self) -> str:
         return f"simulated QPU (classical annealing), {self.num_reads:,} reads"
 
     def _describe_parameters(self) -> dict:
         return {"seed": self._seed, "num_reads": self.num_reads, "prefactor": self.prefactor}
-
-
-class QPUSampler(DeviceSampler):
-    """A real QPU; the same as its simulated stand-in, but for what it says of itself."""
-
-    kind = "qpu"
-
-    def _describe(self) -> str:
-        return f"QPU {self.device.solver.name}, {self.num_reads:,} reads"
 
 
 def _make_gibbs(grbm, num_samples, seed, graph, **options) -> SpinSampler:
@@ -678,31 +767,23 @@ def _make_annealer(grbm, num_samples, seed, graph, **options) -> SpinSampler:
     return DeviceSampler(grbm, device, num_samples, seed=seed, graph=graph, **options)
 
 
-def _make_qpu(grbm, num_samples, seed, graph, **options) -> SpinSampler:
-    from dwave.system import DWaveSampler
+def _make_recorded(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    from qdvae_helpers.recordings import make_recorded_sampler
 
-    try:
-        device = DWaveSampler()
-    except Exception as error:  # the client raises many kinds; none may carry a token outside
-        raise SamplerError(
-            f"No live QPU could be reached ({type(error).__name__}): set DWAVE_API_TOKEN to a "
-            "valid Leap token and check the network, or use the sampler 'annealer'."
-        ) from None
-    qubits = set(grbm.nodes) - set(device.nodelist)
-    couplers = {frozenset(edge) for edge in grbm.edges} - {frozenset(e) for e in device.edgelist}
-    if qubits or couplers:
-        raise SamplerError(
-            f"The QPU {device.solver.name} lacks {len(qubits)} qubits and {len(couplers)} couplers "
-            "of this model's graph: train a model on the QPU's present graph, which lesson 05 does "
-            "where a token is set, or use the sampler 'annealer'."
-        )
-    return QPUSampler(grbm, device, num_samples, seed=seed, graph=graph, **options)
+    return make_recorded_sampler(grbm, num_samples, seed, graph, **options)
+
+
+def _make_qpu(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    from qdvae_helpers.qpu import make_qpu_sampler
+
+    return make_qpu_sampler(grbm, num_samples, seed, graph, **options)
 
 
 _MAKERS: dict[str, Callable[..., SpinSampler]] = {
     "gibbs": _make_gibbs,
     "annealer": _make_annealer,
     "exact": _make_exact,
+    "recorded": _make_recorded,
     "qpu": _make_qpu,
 }
 
@@ -729,21 +810,34 @@ def make_sampler(
     num_samples: int = 256,
     seed: int = 0,
     graph: QPUGraph | None = None,
+    or_else: str | None = None,
     **options,
 ) -> SpinSampler:
     """Build the sampler of this name: the one place where lessons choose.
 
     Args:
         grbm: the model to draw from.
-        kind: ``gibbs``, ``annealer``, ``exact`` or ``qpu``; if left out, ``QDVAE_SAMPLER``, else
-            ``gibbs``.
+        kind: ``gibbs``, ``annealer``, ``exact``, ``recorded`` or ``qpu``; if left out,
+            ``QDVAE_SAMPLER``, else ``gibbs``.
         num_samples: spin strings that each ``sample()`` returns.
         seed: the same seed gives the same samples.
         graph: the QPU graph of the model (names it in captions, colours it for Gibbs sampling).
+        or_else: the sampler to take, with a printed line, where the wanted one cannot serve this
+            model (no token, no budget, no recording ...).  If left out that is an error where
+            ``kind`` is given, and ``gibbs`` takes the place of one that ``QDVAE_SAMPLER`` names.
         options: passed on, for example ``sweeps=20`` (gibbs) or ``noise=0.02`` (annealer).
 
     Raises:
         SettingError: there is no sampler of that name.
         SamplerError: the sampler cannot serve this model.
     """
-    return _MAKERS[sampler_kind(kind)](grbm, num_samples, seed, graph, **options)
+    make = _MAKERS[sampler_kind(kind)]
+    if kind is None and or_else is None:
+        or_else = "gibbs"
+    try:
+        return make(grbm, num_samples, seed, graph, **options)
+    except SamplerError as reason:
+        if or_else is None:
+            raise
+        print(f"{reason}\nContinuing with the sampler {or_else!r}.", flush=True)
+        return _MAKERS[sampler_kind(or_else)](grbm, num_samples, seed, graph)

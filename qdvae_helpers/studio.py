@@ -1,6 +1,7 @@
 """The studio: train, generate, look inside, compare, with widgets (used in ``08_studio``)."""
 
 import html
+import re
 
 import ipywidgets as widgets
 import torch
@@ -60,8 +61,9 @@ def facts(header: dict) -> dict[str, str]:
         "sampler": info.get("sampler", {}).get("description", "unknown"),
         "seed": str(train.get("seed", "unknown")),
     }
-    if "epochs" in studio:
-        rows["epochs"] = str(studio["epochs"])
+    if counted := re.search(r"([\d,]+) images", info.get("data", "")):
+        seen = info.get("step", 0) * train.get("batch_size", 0)
+        rows["epochs"] = f"{seen / int(counted[1].replace(',', '')):.1f}"
     if studio.get("start_from"):
         rows["fine-tuned from"] = studio["start_from"]
     if history := info.get("history"):
@@ -115,6 +117,11 @@ def table(columns: dict[str, dict[str, str]], caption: str) -> str:
         f'<table><caption style="text-align: left">{html.escape(caption)}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _short(name: str) -> str:
+    """A name that fits over a picture."""
+    return name if len(name) <= 30 else f"{name[:29]}…"
 
 
 class Studio(Panel):
@@ -331,7 +338,7 @@ class _GenerateTab(_Tab):
         name, images, provenance = self._made
         images = images.round() if self.sharpen.value else images
         sharp = ", sharpened" if self.sharpen.value else ""
-        return images, image_grid(images, title=f"{name}{sharp}; {provenance.kind}")
+        return images, image_grid(images, title=f"{_short(name)}{sharp}; {provenance.kind}")
 
     def _draw(self) -> None:
         if self._made is None:
@@ -391,7 +398,7 @@ class _ViewsTab(_Tab):
             model = self.store.load(name)
             originals = held_out.images[first : first + 10]
             copies = model.reconstruct(originals)
-            title = f"Held-out images from {first} on (top), through the spins of {name} (bottom)"
+            title = f"Held-out images from {first} on (top), through {_short(name)} (bottom)"
             alt = (
                 f"Ten digits, {' '.join(str(int(d)) for d in held_out.labels[first : first + 10])}"
                 f", and their reconstructions, which a classifier reads as {read_aloud(copies)}."
@@ -443,14 +450,15 @@ class _CompareTab(_Tab):
                 }
                 images = torch.cat([held_out.images[:10], model.reconstruct(held_out.images[:10])])
                 images = torch.cat([images, model.generate(30, seed=1)])
-                title = f"{name}: held-out images, through the spins, 30 generated"
                 alt = (
                     f"Of {name}: ten held-out digits, their reconstructions, and thirty generated "
                     f"digits, which a classifier reads as {read_aloud(images[20:])}."
                 )
-                place.show(image_grid(images, title=title, size=0.5), alt=alt)
+                place.show(image_grid(images, title=_short(name), size=0.5), alt=alt)
             self.result.value = table(
-                columns, "Measured now on the same held-out images; then what the files say"
+                columns,
+                "Measured now on the same held-out images; then what the files say. Pictures: ten "
+                "held-out images, the same through the spins, thirty generated ones.",
             )
             self.message.say("compared")
 

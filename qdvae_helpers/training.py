@@ -29,7 +29,7 @@ from qdvae_helpers.checkpoints import (
     save_checkpoint,
 )
 from qdvae_helpers.data import ImageSet
-from qdvae_helpers.errors import CheckpointError, SettingError, TrainingError
+from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, moment_gap
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.likelihood import binarise
@@ -47,6 +47,8 @@ from qdvae_helpers.samplers import SpinSampler, make_sampler
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+    from qdvae_helpers.budget import Plan
 
 RECIPES = ("elbo", "mmd")
 _PROBE = 1_000  # images that a report looks at
@@ -119,6 +121,8 @@ def fit(
 ) -> TrainResult:
     """Train a model, from where its checkpoint ended if there is one.
 
+    A QPU's cost is printed first; training ends, as with Ctrl-C, when its budget is used up.
+
     Ctrl-C (or the kernel's stop button) ends training after the step in progress, saves, and
     returns; calling ``fit`` again with the same checkpoint continues with the very next step, and
     ends with the same result as an uninterrupted run (a real QPU excepted: it has no seed).
@@ -140,7 +144,8 @@ def fit(
     Raises:
         CheckpointError: the checkpoint belongs to another graph, model or setting.
         SettingError: there are fewer images than one batch needs.
-        SamplerError: the sampler draws from another model.
+        SamplerError: the sampler draws from another model; or a device failed, and the last whole
+            step was saved.
         TrainingError: the loss is no longer a number; the last good checkpoint is left as it is.
     """
     if len(train.images) < config.batch_size:
@@ -154,14 +159,23 @@ def fit(
         trainer.restore(checkpoint)
         if progress and trainer.step < config.steps:
             print(f"Continuing at step {trainer.step:,} from {Path(checkpoint).name}.", flush=True)
+    if progress and (plan := trainer.plan()) is not None:
+        print(f"{plan}.", flush=True)
     bar = tqdm(
         total=config.steps, initial=trainer.step, disable=not progress, leave=False, unit="step"
     )
     with bar, _deferred_interrupt() as interrupted:
         while trainer.step < config.steps:
-            trainer.advance()
+            try:
+                trainer.advance()
+            except SamplerError:  # raised before anything of the step was changed
+                if checkpoint is not None and fabric is None and trainer.step > 0:
+                    trainer.save(checkpoint)
+                raise
             bar.update()
             stop = interrupted.is_set() or (should_stop is not None and should_stop())
+            spent = trainer.sampler.exhausted
+            stop = stop or spent
             stop = trainer.any_process(stop)
             last = trainer.step == config.steps
             reporting = trainer.step % config.report_every == 0 or last
@@ -180,9 +194,10 @@ def fit(
             if stop and not last:
                 where = f"; saved to {Path(checkpoint).name}" if checkpoint is not None else ""
                 if trainer.rank == 0:
+                    why = " because the budget of QPU time is used up" if spent else ""
                     print(
-                        f"Stopped at step {trainer.step:,} of {config.steps:,}{where}. Call fit "
-                        "again with the same checkpoint to go on.",
+                        f"Stopped at step {trainer.step:,} of {config.steps:,}{why}{where}. "
+                        "Call fit again with the same checkpoint to go on.",
                         flush=True,
                     )
                 break
@@ -325,11 +340,12 @@ class _Trainer:
         began = time.perf_counter()
         config, model = self.config, self.model
         model.train()
+        if self._prior_spins is None or self.step % config.sample_every == 0:
+            # First of all: where the sampler fails, the step can be taken again later.
+            self._previous_spins, self._prior_spins = self._prior_spins, self.sampler.sample()
         batch = self.images[self._batch_indices()]
         if config.binarise:
             batch = torch.bernoulli(batch, generator=self.generator)
-        if self._prior_spins is None or self.step % config.sample_every == 0:
-            self._previous_spins, self._prior_spins = self._prior_spins, self.sampler.sample()
 
         loss = self.objective(batch, self._prior_spins, self._kl_weight())
 
@@ -344,6 +360,11 @@ class _Trainer:
         self.step += 1
         self._loss = loss.detach()
         self.seconds += time.perf_counter() - began
+
+    def plan(self) -> "Plan | None":
+        """What the remaining steps cost on a QPU; ``None`` for samplers that cost nothing."""
+        every = self.config.sample_every
+        return self.sampler.plan(math.ceil(self.config.steps / every) - self.step // every)
 
     def any_process(self, flag: bool) -> bool:
         """Whether the flag is set in any process, so that all stop after the same step."""
@@ -400,6 +421,8 @@ class _Trainer:
         record["energy_decorrelation"] = energy_decorrelation(
             model.grbm, previous, self._prior_spins
         )
+        if temperatures := getattr(self.sampler, "temperatures", None):
+            record["device_beta"] = temperatures[-1].beta
         self.history.append(record)
         return record
 
@@ -448,7 +471,8 @@ class _Trainer:
     def _what_must_agree(self, info: dict, settings: dict) -> dict:
         """Everything whose change would make a continued run another run."""
         sampler = dict(info["sampler"]["parameters"], kind=info["sampler"]["kind"])
-        sampler.pop("prefactor", None)  # measured, not chosen
+        for measured in ("prefactor", "timing_us", "solver_graph_id"):  # not chosen
+            sampler.pop(measured, None)
         if self.rank:
             sampler.pop("seed")  # the file has the first process's
         return info["train"] | {

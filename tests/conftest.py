@@ -1,9 +1,12 @@
 """Fixtures shared by the tests.  Nothing here needs a network, an account or MNIST."""
 
+import os
+
 import pytest
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
+from qdvae_helpers.budget import Tally
 from qdvae_helpers.data import ImageSet
 from qdvae_helpers.graphs import QPUGraph, densest_subgraph, working_graph
 
@@ -11,10 +14,15 @@ from qdvae_helpers.graphs import QPUGraph, densest_subgraph, working_graph
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch, tmp_path):
     """No test sees the caller's choices, tokens or saved models."""
-    for name in ("QDVAE_PROFILE", "QDVAE_SAMPLER", "DWAVE_API_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name.startswith("DWAVE_"):
+            monkeypatch.delenv(name)
+    for name in ("PROFILE", "SAMPLER", "QPU_BUDGET_S", "RECORDINGS"):
+        monkeypatch.delenv(f"QDVAE_{name}", raising=False)
     monkeypatch.setenv("QDVAE_MODELS", str(tmp_path / "models"))
-    monkeypatch.setenv("DWAVE_CONFIG_FILE", str(tmp_path / "none.conf"))
+    monkeypatch.setenv("DWAVE_CONFIG_FILE", "")  # "": look for no file
+    monkeypatch.setenv("DWAVE_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("qdvae_helpers.budget._TALLY", Tally())
     torch.manual_seed(0)
 
 

@@ -5,8 +5,6 @@ each comparison is a z-score.  The limits are far enough out that a right sample
 seed in practice, and one test shows that a sampler which is 10 % too cold does not.
 """
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from conftest import random_grbm
@@ -268,33 +266,3 @@ def test_the_simulated_qpu_enforces_its_ranges(grbm12, graph12):
     device = SimulatedQPU(graph12)
     with pytest.raises(SamplerError, match="h = -7 is outside"):
         device.sample_ising({graph12.nodes[0]: -7.0}, {}, num_reads=1)
-
-
-@pytest.fixture
-def live_qpu(monkeypatch, graph12):
-    """A simulated QPU where the client would give a real one, told apart by its solver's name."""
-    device = SimulatedQPU(graph12)
-    device.solver = SimpleNamespace(name="Advantage2_test")
-    monkeypatch.setattr("dwave.system.DWaveSampler", lambda: device)
-    return device
-
-
-def test_a_live_qpu_is_calibrated_sampled_and_named(live_qpu, grbm12, graph12):
-    sampler = make_sampler(grbm12, "qpu", num_samples=4_000, graph=graph12)
-    assert sampler.sample().shape == (4_000, 12)
-    assert 1 / sampler.prefactor == pytest.approx(live_qpu._hidden_beta, rel=0.1)
-    assert str(sampler.provenance).startswith("QPU Advantage2_test, 4,000 reads")
-    assert sampler.provenance.kind == "qpu"
-
-
-def test_a_live_qpu_without_the_models_qubits_is_refused(live_qpu, qpu):
-    other = densest_subgraph(qpu, 16)
-    lost = len(set(other.nodes) - set(live_qpu.nodelist))
-    with pytest.raises(SamplerError, match=rf"Advantage2_test lacks {lost} qubits"):
-        make_sampler(random_grbm(other, 0), "qpu", graph=other)
-
-
-def test_no_token_is_said_without_a_trace_of_the_client(grbm12, graph12):
-    with pytest.raises(SamplerError, match="No live QPU could be reached") as caught:
-        make_sampler(grbm12, "qpu", graph=graph12)
-    assert caught.value.__cause__ is None

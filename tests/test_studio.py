@@ -199,7 +199,9 @@ def test_fine_tuning_starts_from_the_saved_weights_and_keeps_the_graph(store):
     told = follow(store, TrainRequest("second", epochs=1, n_spins=64, start_from="first"))
     assert told.end[0] == "finished"
     assert store.load("second").graph == store.load("first").graph
-    assert facts(store.header("second"))["fine-tuned from"] == "first"
+    told = facts(store.header("second"))
+    assert told["fine-tuned from"] == "first"
+    assert told["epochs"] == "1.0"
     assert (store.folder / "first.safetensors").read_bytes() == before
 
 

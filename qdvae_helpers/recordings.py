@@ -1,0 +1,311 @@
+"""Samples that were saved, and a sampler that replays them (docs/qpu.md has the commands).
+
+A recording is one safetensors file: the spins as packed bits, the biases they were drawn for, and
+in the header a JSON text with the graph and where the samples came from.  Reading it executes no
+code and contacts no solver.  It serves exactly the model it was made of: spins of another model
+would be wrong samples, so they are refused, and a prior that is being trained cannot be served.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from qdvae_helpers.errors import GraphError, RecordingError
+from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.samplers import Provenance, SpinSampler
+
+_FORMAT = "qdvae-recording/1"
+_ROOT = Path(__file__).resolve().parent.parent
+MAX_BYTES = 5_000_000  # of a file; 100,000 strings of 256 spins take 3.2 MB
+_RECORDED_VERSIONS = ("dwave-system", "dwave-cloud-client")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Spins with all that is known about them.
+
+    Attributes:
+        spins: ``(reads, n)``, -1 and +1, in the order of ``graph.nodes``.
+        linear: biases ``(n,)`` of the model they were drawn for.
+        quadratic: couplings ``(edges,)`` of it.
+        graph: its graph.
+        provenance: of the sampler that drew them: kind, device, parameters, time.
+        simulated: false only for samples of a real QPU.
+    """
+
+    spins: torch.Tensor
+    linear: torch.Tensor
+    quadratic: torch.Tensor
+    graph: QPUGraph
+    provenance: Provenance
+    simulated: bool
+
+    @property
+    def model_hash(self) -> str:
+        """Identifies graph and biases together; see :func:`model_hash`."""
+        return _hash(self.graph, self.linear, self.quadratic)
+
+
+def model_hash(grbm: GraphRestrictedBoltzmannMachine, graph: QPUGraph) -> str:
+    """16 hexadecimal digits that change with any qubit, coupler, bias or coupling."""
+    return _hash(graph, grbm.linear, grbm.quadratic)
+
+
+def _hash(graph: QPUGraph, linear: torch.Tensor, quadratic: torch.Tensor) -> str:
+    digest = hashlib.sha256(graph.hash.encode())
+    for values in (linear, quadratic):
+        digest.update(values.detach().cpu().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def record(sampler: SpinSampler, reads: int) -> Recording:
+    """Draw fresh spins and keep them with their provenance; costs what the sampler costs.
+
+    Args:
+        sampler: any but a recorded one.
+        reads: how many strings at least; whole calls are kept.
+
+    Raises:
+        RecordingError: the sampler itself replays a recording.
+    """
+    if sampler.kind == "recorded":
+        raise RecordingError("These samples are a recording already: copy its file instead.")
+    draws = [sampler.fresh()]
+    while sum(map(len, draws)) < reads:
+        draws.append(sampler.fresh())
+    grbm = sampler.grbm
+    return Recording(
+        torch.cat(draws).detach().cpu(),
+        grbm.linear.detach().cpu().clone(),
+        grbm.quadratic.detach().cpu().clone(),
+        sampler.graph,
+        sampler.provenance,
+        sampler.kind != "qpu",
+    )
+
+
+def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
+    """Write a recording.
+
+    Raises:
+        RecordingError: the file would be larger than ``max_bytes``.
+    """
+    path = Path(path)
+    bits = np.packbits(recording.spins.numpy() > 0, axis=1)
+    size = bits.nbytes + 4 * (recording.linear.numel() + recording.quadratic.numel())
+    if size > max_bytes:
+        raise RecordingError(
+            f"{path.name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
+            "record fewer reads."
+        )
+    header = {
+        "format": _FORMAT,
+        "simulated": recording.simulated,
+        "provenance": recording.provenance.to_dict(),
+        "graph": json.loads(recording.graph.to_json()),
+        "model_hash": recording.model_hash,
+        "reads": len(recording.spins),
+        "versions": {name: version(name) for name in _RECORDED_VERSIONS},
+    }
+    tensors = {
+        "bits": torch.from_numpy(bits),
+        "linear": recording.linear.contiguous(),
+        "quadratic": recording.quadratic.contiguous(),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata={"qdvae": json.dumps(header)})
+    path.chmod(0o644)  # safetensors lets only the owner read
+    return path
+
+
+def read_recording_header(path: str | Path) -> dict:
+    """What a recording says of itself, without its spins.
+
+    Raises:
+        RecordingError: no such file, damaged, or something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise RecordingError(f"There is no recording {path.name}: check its name and folder.")
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["qdvae"])
+        if header["format"] != _FORMAT:
+            raise RecordingError(
+                f"{path.name} has format {header['format']!r}, this version reads {_FORMAT!r}: use "
+                "the version of the package that wrote it."
+            )
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        if isinstance(error, RecordingError):
+            raise
+        raise RecordingError(
+            f"{path.name} is damaged or no recording ({type(error).__name__}): make it again with "
+            "'python -m qdvae_helpers.record'."
+        ) from error
+    return header
+
+
+def load_recording(path: str | Path) -> Recording:
+    """Read what :func:`save_recording` wrote.
+
+    Raises:
+        RecordingError: missing, damaged or altered file.
+    """
+    path = Path(path)
+    header = read_recording_header(path)
+    try:
+        graph = QPUGraph.from_json(json.dumps(header["graph"]))
+        with safe_open(path, "pt") as file:
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        shape = (header["reads"], len(graph.nodes))
+        if tensors["bits"].shape != (shape[0], -(-shape[1] // 8)):
+            raise ValueError("shape of the spins")
+        bits = np.unpackbits(tensors["bits"].numpy(), axis=1, count=shape[1])
+        recording = Recording(
+            torch.from_numpy(bits.astype(np.float32) * 2 - 1),
+            tensors["linear"],
+            tensors["quadratic"],
+            graph,
+            Provenance(**header["provenance"]),
+            bool(header["simulated"]),
+        )
+    except (SafetensorError, GraphError, KeyError, TypeError, ValueError) as error:
+        raise RecordingError(
+            f"{path.name} does not hold what its header says ({type(error).__name__}): make it "
+            "again with 'python -m qdvae_helpers.record'."
+        ) from error
+    if recording.model_hash != header["model_hash"]:
+        raise RecordingError(f"{path.name} was altered since it was recorded: fetch it again.")
+    return recording
+
+
+def recording_folders() -> list[Path]:
+    """Where recordings are looked for: ``QDVAE_RECORDINGS`` if set, then ``data/recordings``."""
+    shipped = _ROOT / "data" / "recordings"
+    if configured := os.environ.get("QDVAE_RECORDINGS"):
+        return [_ROOT / Path(configured).expanduser(), shipped]
+    return [shipped]
+
+
+def find_recordings(wanted: str) -> list[Path]:
+    """Recordings of the model with this hash; those of a real QPU and the newest first."""
+    found = []
+    for folder in recording_folders():
+        for path in sorted(folder.glob("*.safetensors")):
+            header = read_recording_header(path)
+            if header["model_hash"] == wanted:
+                found.append((header["simulated"], path))
+    return [path for _, path in sorted(found, key=lambda pair: pair[0])]
+
+
+class RecordedSampler(SpinSampler):
+    """Replays a recording: every string once, in an order that depends on the seed.
+
+    Args:
+        grbm: the model; must be the recorded one, bias by bias, at every call.
+        recording: see :func:`load_recording`.
+        num_reads: samples at each call.
+        seed: of the order.
+        graph: see :class:`~qdvae_helpers.samplers.SpinSampler`.
+
+    Raises:
+        RecordingError: it is a recording of another model.
+    """
+
+    kind = "recorded"
+
+    def __init__(
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        recording: Recording,
+        num_reads: int = 256,
+        *,
+        seed: int = 0,
+        graph: QPUGraph | None = None,
+    ) -> None:
+        super().__init__(grbm, graph or recording.graph, seed)
+        self.recording = recording
+        self.num_reads = num_reads
+        generator = torch.Generator().manual_seed(seed)
+        self._order = torch.randperm(len(recording.spins), generator=generator)
+        self._require_recorded_model()
+
+    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
+        """The next ``num_reads`` strings ``(num_reads, n)``.
+
+        Raises:
+            RecordingError: the model has changed, all strings are used up, or spins are clamped.
+        """
+        if x is not None:
+            raise RecordingError("A recording cannot clamp spins: use the sampler 'gibbs'.")
+        self._require_recorded_model()
+        start = self._calls * self.num_reads
+        if start + self.num_reads > len(self._order):
+            raise RecordingError(
+                f"The recording holds {len(self._order):,} strings, and {start:,} of them are used "
+                f"up, so {self.num_reads:,} more cannot be had: ask for fewer, or record more with "
+                "'python -m qdvae_helpers.record'."
+            )
+        self._calls += 1
+        rows = self.recording.spins[self._order[start : start + self.num_reads]]
+        return rows.to(self._grbm.linear.device)
+
+    @property
+    def prefactor(self) -> float:
+        """What the biases were multiplied by when the device was programmed."""
+        return float(self.recording.provenance.parameters.get("prefactor", 1.0))
+
+    def _require_recorded_model(self) -> None:
+        if model_hash(self._grbm, self._graph) != self.recording.model_hash:
+            raise RecordingError(_OTHER_MODEL)
+
+    def _describe(self) -> str:
+        made = self.recording.provenance
+        return f"recorded on {made.time[:10]}: {made.description}"
+
+    def _describe_parameters(self) -> dict:
+        return {
+            "seed": self._seed,
+            "num_reads": self.num_reads,
+            "simulated": self.recording.simulated,
+            "recorded": self.recording.provenance.to_dict(),
+        }
+
+
+_OTHER_MODEL = (
+    "No recording belongs to this model: recorded spins serve only the very biases they were drawn "
+    "for, so a prior in training cannot use them. Use the sampler 'gibbs', or record this model "
+    "with 'python -m qdvae_helpers.record'."
+)
+
+
+def make_recorded_sampler(
+    grbm: GraphRestrictedBoltzmannMachine,
+    num_samples: int,
+    seed: int,
+    graph: QPUGraph | None,
+    *,
+    path: str | Path | None = None,
+) -> RecordedSampler:
+    """Find the recording of this model, or take the file ``path``.
+
+    Raises:
+        RecordingError: there is none, or it belongs to another model.
+    """
+    if path is None:
+        if graph is None:
+            raise RecordingError("The sampler 'recorded' needs graph=..., the model's QPU graph.")
+        found = find_recordings(model_hash(grbm, graph))
+        if not found:
+            raise RecordingError(_OTHER_MODEL)
+        path = found[0]
+    return RecordedSampler(grbm, load_recording(path), num_samples, seed=seed, graph=graph)
