@@ -144,9 +144,8 @@ def _model() -> tuple[str, str]:
 
 
 def _sampler() -> tuple[str, str]:
-    from qdvae_helpers.samplers import sampler_kind
-
     from qdvae_helpers.budget import VARIABLE, budget_s
+    from qdvae_helpers.samplers import sampler_kind
 
     kind = sampler_kind()
     nature = "a real QPU" if kind == "qpu" else "classical"
