@@ -6,24 +6,31 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # TORCH_INDEX=<address of a package index with CPU builds of torch> makes a much smaller installation.
 TORCH_INDEX ?=
-PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off -c constraints.txt
+# CONSTRAINTS= (empty) installs the newest versions of everything.
+CONSTRAINTS ?= -c constraints.txt
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(CONSTRAINTS)
 READY := $(VENV)/.ready
+READY_DOCS := $(VENV)/.ready-docs
 NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 # Two kernels on a small machine must not spin against each other; set before torch is imported.
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help run test test-helpers test-notebooks test-annealer test-recorded test-widgets7 lab
-.PHONY: studio lint notebooks pretrained recordings clean
+.PHONY: help setup run test test-helpers test-notebooks test-annealer test-recorded test-widgets7
+.PHONY: test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
+.PHONY: colab-check bundle clean
 
 help:
 	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
 	@echo "make test   set up, then run all tests"
 	@echo "make lab    set up, then open JupyterLab on the lessons"
 	@echo "make studio set up, then open the studio of lesson 08 as an app"
-	@echo "more: test-helpers test-notebooks test-annealer test-recorded test-widgets7 lint notebooks"
-	@echo "      pretrained recordings clean"
+	@echo "make docs   set up, then build the site in build/docs"
+	@echo "to teach:   slides answers bundle"
+	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-recorded test-widgets7 test-qpu notebooks pretrained recordings badges colab-check clean"
+
+setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +39,10 @@ ifneq ($(TORCH_INDEX),)
 endif
 	$(PIP) -e ".[dev]"
 	@touch $(READY)
+
+$(READY_DOCS): $(READY)
+	$(PIP) -e ".[docs]"
+	@touch $(READY_DOCS)
 
 run: $(READY)
 	$(BIN)/python -m qdvae_helpers.run 05_training_the_qdvae 06_generating_digits
@@ -72,6 +83,12 @@ test-widgets7: $(READY)
 	QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(WIDGETS7)/bin/python -m pytest --nbval-lax \
 	  --nbval-current-env --nbval-cell-timeout=300 notebooks
 
+# Asks a real QPU, for two seconds of its time at most: DWAVE_API_TOKEN must be set.
+test-qpu: $(READY)
+	@test -n "$$DWAVE_API_TOKEN" || (echo "Set DWAVE_API_TOKEN first."; exit 1)
+	rm -rf build/test-models
+	QDVAE_QPU_BUDGET_S=2 $(NBVAL) notebooks/04_grbm_on_a_qpu_subgraph.ipynb
+
 lab: $(READY)
 	$(BIN)/python -m jupyterlab notebooks
 
@@ -90,5 +107,33 @@ pretrained: $(READY)
 recordings: $(READY)
 	$(BIN)/python -m qdvae_helpers.record --output data/recordings/qdvae-256-simulated.safetensors
 
+# The site, from stored outputs; any warning is an error.
+docs: $(READY_DOCS)
+	rm -rf docs/generated build/docs
+	$(BIN)/python -m sphinx -E -q -W --keep-going -b html -c docs . build/docs
+	@echo "Open build/docs/index.html"
+
+# A deck for each lesson, from its stored figures.
+slides: $(READY_DOCS)
+	$(BIN)/python tools/slides.py
+	@echo "Open build/slides/index.html"
+
+# For instructors: every exercise with its hint and its answer.
+answers: $(READY)
+	$(BIN)/python tools/answers.py
+
+# Launch badges and Colab's first cell in every notebook, badges in the README: after a release or a new lesson.
+badges: $(READY)
+	$(BIN)/python tools/launch.py
+
+# Do our dependencies fit Colab's versions?  Needs Python 3.13 (PYTHON313) and a package index.
+PYTHON313 ?= python3.13
+colab-check: $(READY)
+	$(BIN)/python tools/colab_check.py --python $(PYTHON313)
+
+# Everything that a room without a network needs, in one file in build/.
+bundle: $(READY)
+	$(BIN)/python tools/bundle.py --torch-index "$(TORCH_INDEX)"
+
 clean:
-	rm -rf $(VENV) $(WIDGETS7) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(WIDGETS7) build docs/generated *.egg-info .pytest_cache .ruff_cache

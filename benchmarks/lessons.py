@@ -1,10 +1,11 @@
 """Time and peak memory of every lesson, and the table of lessons in the README.
 
-    python benchmarks/lessons.py [--write]
+    python benchmarks/lessons.py [--write] [--store]
 
 Runs each notebook in the profile that ``QDVAE_PROFILE`` names, one after the other, from a fresh
 kernel.  Memory is the largest resident set of the notebook's kernel.  ``--write`` puts the table
-between the two ``lessons`` marks in README.md.  Run it on an idle machine.
+between the two ``lessons`` marks in README.md; ``--store`` keeps the outputs in the notebooks, as
+``make notebooks`` does.  Run it on an idle machine.
 """
 
 import argparse
@@ -23,14 +24,14 @@ _ROOT = Path(__file__).resolve().parent.parent
 _README = _ROOT / "README.md"
 
 
-def measure(path: Path) -> tuple[float, float]:
-    """Seconds and peak megabytes of one notebook.
+def measure(path: Path, store: bool = False) -> tuple[float, float]:
+    """Seconds and peak megabytes of one notebook; its outputs are kept in it where asked.
 
     Raises:
         CalledProcessError: a cell failed.
     """
     began = time.perf_counter()
-    command = [sys.executable, "-m", "qdvae_helpers.run", path.stem]
+    command = [sys.executable, "-m", "qdvae_helpers.run", *["--store"] * store, path.stem]
     process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)  # counts the kernel, which the process waits for
     if status:
@@ -48,10 +49,11 @@ def main() -> int:
     """Print the table, and put it into the README where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true")
+    parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
     lines = ["| lesson | computing | memory |", "|---|---|---|"]
     for path in sorted((_ROOT / "notebooks").glob("*.ipynb")):
-        seconds, megabytes = measure(path)
+        seconds, megabytes = measure(path, options.store)
         duration = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
         link = f"[{path.stem[:2]} · {title_of(path)}](notebooks/{path.name})"
         lines.append(f"| {link} | {duration} | {megabytes / 1000:.1f} GB |")

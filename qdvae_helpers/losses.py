@@ -98,7 +98,7 @@ def nll_loss(
 
 
 def spin_kernel(n_spins: int, n_kernels: int = 7) -> GaussianKernel:
-    """A mixture of Gaussian kernels with bandwidths ``2n * 2^w``, ``w = -3 .. 3``.
+    """A mixture of Gaussian kernels with bandwidths ``2n * 2^w``, ``w`` from -3 to 3.
 
     Two unrelated spin strings differ in half of their places, at a squared distance of ``2n``.  A
     fixed bandwidth keeps the loss finite where all strings are equal, which makes the plugin's

@@ -45,10 +45,6 @@ class Picture:
         """Put this image in place of the last one."""
         self.widget.value = image_tag(image, alt=alt)
 
-    def clear(self) -> None:
-        """Show nothing."""
-        self.widget.value = ""
-
 
 class Message:
     """A line for the person: what happens, or what went wrong and how to mend it."""
@@ -85,27 +81,15 @@ class Number:
         value: to begin with.
         low, high: both allowed.
         step: an ``int`` makes it a whole number.
-        live: whether moving the slider tells every value on the way, or the last one alone.
     """
 
-    def __init__(
-        self,
-        label: str,
-        value: float,
-        low: float,
-        high: float,
-        step: float = 1,
-        *,
-        live: bool = True,
-    ) -> None:
+    def __init__(self, label: str, value: float, low: float, high: float, step: float = 1) -> None:
         whole = isinstance(step, int)
         limits = {"value": value, "min": low, "max": high, "step": step}
         field = widgets.BoundedIntText if whole else widgets.BoundedFloatText
         slider = widgets.IntSlider if whole else widgets.FloatSlider
         self.field = field(**limits, description=label, style=_WIDE, layout={"width": "250px"})
-        self.slider = slider(
-            **limits, readout=False, continuous_update=live, layout={"width": "180px"}
-        )
+        self.slider = slider(**limits, readout=False, layout={"width": "180px"})
         # A slider counts its steps in binary fractions: 0.1 would be shown as 0.09999999.
         digits = 0 if whole else max(0, -math.floor(math.log10(step)))
         tidy = int if whole else lambda number: round(number, digits)

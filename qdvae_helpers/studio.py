@@ -1,11 +1,12 @@
 """The studio: train, generate, look inside, compare, with widgets (used in ``08_studio``)."""
 
 import html
+import re
 
 import ipywidgets as widgets
 import torch
 
-from qdvae_helpers.background import LARGEST, SMALLEST, LatestOnly, TrainRequest
+from qdvae_helpers.background import LARGEST, SMALLEST, LatestOnly, TrainRequest, let_go
 from qdvae_helpers.data import ImageSet, load_images
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.evaluate import dead_spins, quality
@@ -33,8 +34,9 @@ _SAMPLERS = [
     ("Gibbs sampling (classical)", "gibbs"),
     ("simulated QPU (classical annealing)", "annealer"),
     ("exact (classical, up to about 56 latents)", "exact"),
-    ("QPU, live (needs a Leap token)", "qpu"),
+    ("QPU, live (Leap token and budget)", "qpu"),
 ]
+_RECORDED = [("recorded earlier", "recorded")]
 _LOSSES = [("ELBO: one objective for all parts", "elbo"), ("MMD and likelihood", "mmd")]
 _NEW = "a new model"
 _HELD_OUT = 1_000  # images to look at and to measure on
@@ -60,8 +62,9 @@ def facts(header: dict) -> dict[str, str]:
         "sampler": info.get("sampler", {}).get("description", "unknown"),
         "seed": str(train.get("seed", "unknown")),
     }
-    if "epochs" in studio:
-        rows["epochs"] = str(studio["epochs"])
+    if counted := re.search(r"([\d,]+) images", info.get("data", "")):
+        seen = info.get("step", 0) * train.get("batch_size", 0)
+        rows["epochs"] = f"{seen / int(counted[1].replace(',', '')):.1f}"
     if studio.get("start_from"):
         rows["fine-tuned from"] = studio["start_from"]
     if history := info.get("history"):
@@ -115,6 +118,11 @@ def table(columns: dict[str, dict[str, str]], caption: str) -> str:
         f'<table><caption style="text-align: left">{html.escape(caption)}</caption>'
         f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def _short(name: str) -> str:
+    """A name that fits over a picture."""
+    return name if len(name) <= 30 else f"{name[:29]}…"
 
 
 class Studio(Panel):
@@ -275,7 +283,7 @@ class _GenerateTab(_Tab):
         self.model = choice("model", [])
         self.count = Number("pictures", 40, 1, 200)
         self.seed = Number("seed", 1, 0, 9_999)
-        self.sampler = choice("sampler", _SAMPLERS)
+        self.sampler = choice("sampler", _SAMPLERS + _RECORDED)
         self.go = button("Generate", self.guarded(self._generate), button_style="primary")
         self.sharpen = widgets.Checkbox(description="sharpen to black and white", indent=False)
         self.file_name = text_field("picture's name", "digits-1")
@@ -319,7 +327,10 @@ class _GenerateTab(_Tab):
         def work() -> None:
             model = self.store.load(name)
             sampler = make_sampler(model.grbm, kind, num_samples=n, seed=seed, graph=model.graph)
-            images = model.generate(n, sampler=sampler)
+            try:
+                images = model.generate(n, sampler=sampler)
+            finally:
+                let_go(sampler)
             self._made = (name, images, sampler.provenance)
             self._draw()
             self.save.disabled = False
@@ -331,7 +342,7 @@ class _GenerateTab(_Tab):
         name, images, provenance = self._made
         images = images.round() if self.sharpen.value else images
         sharp = ", sharpened" if self.sharpen.value else ""
-        return images, image_grid(images, title=f"{name}{sharp}; {provenance.kind}")
+        return images, image_grid(images, title=f"{_short(name)}{sharp}; {provenance.kind}")
 
     def _draw(self) -> None:
         if self._made is None:
@@ -391,7 +402,7 @@ class _ViewsTab(_Tab):
             model = self.store.load(name)
             originals = held_out.images[first : first + 10]
             copies = model.reconstruct(originals)
-            title = f"Held-out images from {first} on (top), through the spins of {name} (bottom)"
+            title = f"Held-out images from {first} on (top), through {_short(name)} (bottom)"
             alt = (
                 f"Ten digits, {' '.join(str(int(d)) for d in held_out.labels[first : first + 10])}"
                 f", and their reconstructions, which a classifier reads as {read_aloud(copies)}."
@@ -443,14 +454,15 @@ class _CompareTab(_Tab):
                 }
                 images = torch.cat([held_out.images[:10], model.reconstruct(held_out.images[:10])])
                 images = torch.cat([images, model.generate(30, seed=1)])
-                title = f"{name}: held-out images, through the spins, 30 generated"
                 alt = (
                     f"Of {name}: ten held-out digits, their reconstructions, and thirty generated "
                     f"digits, which a classifier reads as {read_aloud(images[20:])}."
                 )
-                place.show(image_grid(images, title=title, size=0.5), alt=alt)
+                place.show(image_grid(images, title=_short(name), size=0.5), alt=alt)
             self.result.value = table(
-                columns, "Measured now on the same held-out images; then what the files say"
+                columns,
+                "Measured now on the same held-out images; then what the files say. Pictures: ten "
+                "held-out images, the same through the spins, thirty generated ones.",
             )
             self.message.say("compared")
 

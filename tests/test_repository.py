@@ -1,5 +1,6 @@
 """The files around the code agree with each other."""
 
+import json
 import pydoc
 import re
 import subprocess
@@ -119,3 +120,64 @@ def test_every_term_names_its_lesson_and_the_code_it_names_exists(glossary):
         for name in re.findall(r"`([\w.]+)`", last[0]):
             found = pydoc.locate(f"qdvae_helpers.{name}") or pydoc.locate(name)
             assert found is not None, f"{term}: {name}"
+
+
+def messages_of_the_package() -> list[str]:
+    """Every piece of text in the helpers' code; strings in several lines come as one."""
+    import ast
+
+    found = []
+    for path in (ROOT / "qdvae_helpers").glob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text()))
+        found += [
+            n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)
+        ]
+    return found
+
+
+def test_the_errors_in_troubleshooting_are_the_programs_own():
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    quotes = re.findall(r"^> (.+)$", text, re.MULTILINE)
+    assert len(quotes) >= 15
+    messages = messages_of_the_package()
+    for quote in quotes:
+        for piece in filter(None, re.split(r"\s*…\s*", quote)):
+            if len(piece) > 2:
+                assert any(piece in message for message in messages), piece
+
+
+def test_the_readmes_map_has_every_lesson_with_its_minutes():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| \[.+?\]\(notebooks/(\w+\.ipynb)\) \|.*\| (\d+) \|$", text, re.M))
+    assert list(rows) == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
+    for name, minutes in rows.items():
+        first = json.loads((ROOT / "notebooks" / name).read_text("utf-8"))["cells"][0]["source"]
+        time = re.search(r"^\*\*Time:\*\*.*$", "".join(first), re.MULTILINE)[0]
+        total = sum(map(int, re.findall(r"(\d+) minutes?", time)))
+        assert abs(total - int(minutes)) <= 10, f"{name}: {total} minutes"
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/instructor-guide.md"]
+)
+def test_links_of_the_documents_lead_somewhere(page):
+    path = ROOT / page
+    targets = re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
+    for target in targets:
+        if "://" not in target:
+            assert (path.parent / target).exists(), target
+
+
+def test_the_instructor_guide_names_sections_that_exist():
+    """Every lesson and section of the plans; a renamed heading must not strand an instructor."""
+    guide = (ROOT / "docs" / "instructor-guide.md").read_text(encoding="utf-8")
+    headings = {}
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+        headings[path.name[:2]] = re.findall(r"^##+ (.+)$", prose, re.MULTILINE)
+    rows = re.findall(r"^\| [\d:–]+ \| (\d\d), (.+?) \|", guide, re.MULTILINE)
+    assert len(rows) > 25
+    for lesson, named in rows:
+        for section in re.findall(r"\*(.+?)\*", named):
+            assert any(h.startswith(section) for h in headings[lesson]), f"{lesson}: {section}"

@@ -1,0 +1,84 @@
+"""The commands that make teaching material and the offline bundle."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import answers  # noqa: E402
+import bundle  # noqa: E402
+import slides  # noqa: E402
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def lesson(request) -> tuple[str, nbformat.NotebookNode]:
+    return request.param.stem, nbformat.read(request.param, as_version=4)
+
+
+def test_every_exercise_gets_its_own_task_hint_and_answer(lesson):
+    _, notebook = lesson
+    found = answers.exercises(notebook)
+    stubs = [c for c in notebook.cells if "exercise" in c.metadata.get("tags", [])]
+    assert len(found) == len(stubs)
+    assert [e["title"].split()[1] for e in found] == [str(k + 1) for k in range(len(found))]
+    for exercise in found:
+        assert "..." in exercise["stub"]
+        assert "..." not in exercise["solution"]
+        assert "<" not in exercise["hint"].split("$")[0]
+        assert len(exercise["task"]) > 40
+        assert "Exercise" not in exercise["task"]
+
+
+def test_a_deck_asks_before_it_answers_and_shows_every_figure(lesson, monkeypatch, tmp_path):
+    stem, notebook = lesson
+    monkeypatch.setattr(slides, "SOURCE", tmp_path)
+    text = slides.deck(notebook, stem)
+    assert text.startswith(notebook.cells[0].source.splitlines()[0])
+    for heading in ("## What this is about", "## After it you can", "## What to take away"):
+        assert heading in text
+    shown = re.findall(r"\{image\} figures/(\S+)\n:alt: (.+)", text)
+    stored = [
+        output
+        for cell in notebook.cells
+        for output in cell.get("outputs", [])
+        if "image/png" in output.get("data", {})
+    ]
+    assert len(shown) == len(stored)
+    assert all((tmp_path / "figures" / name).is_file() for name, _ in shown)
+    if stored:  # a question without a stored answer gets no slide
+        questions = sum(cell.source.count("**Predict") for cell in notebook.cells)
+        assert text.count("**Predict") >= min(3, questions)
+    assert "](../" not in text
+    assert "google.colab" not in text
+
+
+def test_the_bundle_has_the_tracked_files_and_scripts_that_need_no_index(tmp_path):
+    bundle.copy_repository(tmp_path)
+    copied = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
+    assert {"pyproject.toml", "constraints.txt", "binder/environment.yml"} <= copied
+    assert not any(name.startswith((".git/", "build/", ".venv/")) for name in copied)
+    script = tmp_path / "setup.sh"
+    script.write_text(bundle._SH.format(dotted="3.9"))
+    subprocess.run(["sh", "-n", script], check=True)
+    assert "--no-index --find-links wheels" in script.read_text()
+    assert "PIP_NO_INDEX=1" in bundle._BAT
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
+def test_the_bundles_script_refuses_another_python(tmp_path):
+    script = tmp_path / "setup.sh"
+    script.write_text(bundle._SH.format(dotted="3.9"))
+    done = subprocess.run(
+        ["sh", script], env={"PYTHON": sys.executable}, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "These wheels are for Python 3.9" in done.stderr
+    assert not (tmp_path / ".venv").exists()
