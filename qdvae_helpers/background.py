@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
+import dimod
 import torch
 
 from qdvae_helpers.checkpoints import load_checkpoint
@@ -24,6 +25,13 @@ from qdvae_helpers.training import RECIPES, TrainConfig, fit
 
 _N_SAMPLES = 20  # shown at every report
 SMALLEST, LARGEST = 16, 512  #: latent spins that a person may choose
+
+
+def let_go(sampler: SpinSampler) -> None:
+    """Close the connection to a device, where the sampler has one."""
+    device = getattr(sampler, "device", None)
+    if isinstance(device, dimod.Sampler) and hasattr(device, "close"):
+        device.close()
 
 
 def explain(error: Exception) -> str:
@@ -189,16 +197,20 @@ class TrainingRun:
     def _work(self) -> None:
         try:
             resume = isinstance(self.request, str)
-            finished = self._train(*(self._resumed() if resume else self._new()))
+            model, config, sampler, *images = self._resumed() if resume else self._new()
+            try:
+                finished = self._train(model, config, sampler, *images)
+            finally:
+                let_go(sampler)
         except Exception as error:
             self._on_end("failed", explain(error))
             return
         if finished:
             self._on_end("finished", f"Finished: saved as {self.name}.")
         else:
-            self._on_end(
-                "cancelled", f"Stopped: {self.name} keeps its last step and can be resumed."
-            )
+            why = "" if self._cancel.is_set() else " because the budget of QPU time is spent"
+            sentence = f"Stopped{why}: {self.name} keeps its last step and can be resumed."
+            self._on_end("cancelled", sentence)
 
     def _new(self) -> tuple[QDVAE, TrainConfig, SpinSampler, ImageSet, ImageSet]:
         request, profile = self.request, current_profile()
@@ -242,9 +254,16 @@ class TrainingRun:
     def _resumed(self) -> tuple[QDVAE, TrainConfig, SpinSampler, ImageSet, ImageSet]:
         info = self.store.unfinished_header(self.name)["info"]
         model = load_checkpoint(self.store.unfinished_path(self.name))
-        saved = dict(info["sampler"]["parameters"])
-        saved["num_samples"] = saved.pop("num_chains", None) or saved.pop("num_reads")
-        sampler = make_sampler(model.grbm, info["sampler"]["kind"], graph=model.graph, **saved)
+        saved = info["sampler"]["parameters"]
+        # What a run of this module chooses, and a temperature that was measured already.
+        names = ("seed", "sweeps", "beta", "prefactor")
+        sampler = make_sampler(
+            model.grbm,
+            info["sampler"]["kind"],
+            num_samples=saved.get("num_chains") or saved["num_reads"],
+            graph=model.graph,
+            **{name: saved[name] for name in names if name in saved},
+        )
         train, held_out = _images(*info["studio"]["limits"])
         return model, TrainConfig(**info["train"]), sampler, train, held_out
 

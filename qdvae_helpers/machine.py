@@ -144,11 +144,20 @@ def _model() -> tuple[str, str]:
 
 
 def _sampler() -> tuple[str, str]:
+    from qdvae_helpers.budget import VARIABLE, budget_s
     from qdvae_helpers.samplers import sampler_kind
 
     kind = sampler_kind()
-    remedy = "it serves up to about 56 qubits: unset QDVAE_SAMPLER for lessons 05 and 06"
-    return f"{kind} ({_origin('QDVAE_SAMPLER')}), classical", remedy if kind == "exact" else ""
+    nature = "a real QPU" if kind == "qpu" else "classical"
+    remedy = ""
+    if kind == "exact":
+        remedy = "it serves up to about 56 qubits: unset QDVAE_SAMPLER for lessons 05 and 06"
+    if kind == "qpu" and budget_s() == 0:
+        remedy = f"nothing is submitted without a budget: set {VARIABLE}, see docs/qpu.md"
+    if kind == "recorded":
+        nature = "saved samples, as a rule of a classical simulation"
+        remedy = "they serve the shipped model alone: unset QDVAE_SAMPLER for lesson 05"
+    return f"{kind} ({_origin('QDVAE_SAMPLER')}), {nature}", remedy
 
 
 def _profile() -> tuple[str, str]:

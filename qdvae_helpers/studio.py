@@ -6,7 +6,7 @@ import re
 import ipywidgets as widgets
 import torch
 
-from qdvae_helpers.background import LARGEST, SMALLEST, LatestOnly, TrainRequest
+from qdvae_helpers.background import LARGEST, SMALLEST, LatestOnly, TrainRequest, let_go
 from qdvae_helpers.data import ImageSet, load_images
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.evaluate import dead_spins, quality
@@ -34,8 +34,9 @@ _SAMPLERS = [
     ("Gibbs sampling (classical)", "gibbs"),
     ("simulated QPU (classical annealing)", "annealer"),
     ("exact (classical, up to about 56 latents)", "exact"),
-    ("QPU, live (needs a Leap token)", "qpu"),
+    ("QPU, live (Leap token and budget)", "qpu"),
 ]
+_RECORDED = [("recorded earlier", "recorded")]
 _LOSSES = [("ELBO: one objective for all parts", "elbo"), ("MMD and likelihood", "mmd")]
 _NEW = "a new model"
 _HELD_OUT = 1_000  # images to look at and to measure on
@@ -282,7 +283,7 @@ class _GenerateTab(_Tab):
         self.model = choice("model", [])
         self.count = Number("pictures", 40, 1, 200)
         self.seed = Number("seed", 1, 0, 9_999)
-        self.sampler = choice("sampler", _SAMPLERS)
+        self.sampler = choice("sampler", _SAMPLERS + _RECORDED)
         self.go = button("Generate", self.guarded(self._generate), button_style="primary")
         self.sharpen = widgets.Checkbox(description="sharpen to black and white", indent=False)
         self.file_name = text_field("picture's name", "digits-1")
@@ -326,7 +327,10 @@ class _GenerateTab(_Tab):
         def work() -> None:
             model = self.store.load(name)
             sampler = make_sampler(model.grbm, kind, num_samples=n, seed=seed, graph=model.graph)
-            images = model.generate(n, sampler=sampler)
+            try:
+                images = model.generate(n, sampler=sampler)
+            finally:
+                let_go(sampler)
             self._made = (name, images, sampler.provenance)
             self._draw()
             self.save.disabled = False

@@ -29,6 +29,8 @@ def test_a_healthy_machine_needs_nothing(real_mnist):
         ("QDVAE_PROFILE", "quick", "profile", "choose one of fast, lesson, full"),
         ("QDVAE_SAMPLER", "qbit", "sampler", "choose one of gibbs, annealer, exact"),
         ("QDVAE_SAMPLER", "exact", "sampler", "about 56 qubits"),
+        ("QDVAE_SAMPLER", "recorded", "sampler", "serve the shipped model alone"),
+        ("QDVAE_SAMPLER", "qpu", "sampler", "set QDVAE_QPU_BUDGET_S, see docs/qpu.md"),
         ("QDVAE_DATA", "no-such-folder", "images", "unset QDVAE_DOWNLOAD, or copy"),
     ],
 )

@@ -1,6 +1,7 @@
 """The studio without a browser: what it may read and write, its background work, its widgets."""
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -173,9 +174,11 @@ def follow(store, request, cancel_at=None) -> SimpleNamespace:
     return told
 
 
-def test_a_cancelled_and_resumed_run_ends_like_an_uninterrupted_one(store):
-    assert follow(store, TrainRequest("whole", epochs=2, n_spins=16)).end[0] == "finished"
-    told = follow(store, TrainRequest("parts", epochs=2, n_spins=16), cancel_at=1)
+@pytest.mark.parametrize("sampler", ["gibbs", "annealer", "exact"])
+def test_a_cancelled_and_resumed_run_ends_like_an_uninterrupted_one(sampler, store):
+    request = TrainRequest("whole", epochs=2, n_spins=16, sampler=sampler)
+    assert follow(store, request).end[0] == "finished"
+    told = follow(store, replace(request, name="parts"), cancel_at=1)
     assert told.end == (
         "cancelled",
         "Stopped: parts keeps its last step and can be resumed.",
