@@ -6,6 +6,7 @@ nothing is executed and nothing is fetched: fonts, search and formulas come from
 """
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -90,6 +91,14 @@ def give_title(app, name: str, source: list[str]) -> None:
         source[0] = f"# Results: {name.rpartition('/')[2]}\n\n{source[0]}"
 
 
+def mark_unmeasured(app, name: str, source: list[str]) -> None:
+    """Results that no benchmark has written yet are no dead links, but said to be missing."""
+    if name == "benchmarks/README":
+        for text, target in re.findall(r"\[([^]]+)\]\((results/[^)]+)\)", source[0]):
+            if not (ROOT / "benchmarks" / target).exists():
+                source[0] = source[0].replace(f"[{text}]({target})", f"{text} (not measured yet)")
+
+
 def fold_solutions(app, name: str, source: list[str]) -> None:
     """Solutions are folded in JupyterLab; fold them here, too."""
     if name.startswith("notebooks/"):
@@ -103,6 +112,7 @@ def fold_solutions(app, name: str, source: list[str]) -> None:
 def setup(app) -> None:
     """Register the two directives that read the notebooks."""
     app.connect("source-read", give_title)
+    app.connect("source-read", mark_unmeasured)
     app.connect("source-read", fold_solutions)
     app.add_directive("lesson-cards", LessonCards)
     app.add_directive("lesson-figures", LessonFigures)
