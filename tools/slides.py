@@ -52,10 +52,10 @@ class Slide:
 
     def text(self) -> str:
         """The slide as a section of the deck."""
-        # Links to other files of the repository lead nowhere from a deck.
-        body = re.sub(r"\[([^]]*)\]\(\.\./[^)]*\)", r"\1", self.body)
         notes = f"\n\n```{{revealjs-notes}}\n{self.notes}\n```" if self.notes else ""
-        return f"## {self.heading}\n\n{body}{notes}\n"
+        # Links to other files of the repository lead nowhere from a deck.
+        text = re.sub(r"\[([^]]*)\]\(\.\./[^)]*\)", r"\1", f"{self.body}{notes}")
+        return f"## {self.heading}\n\n{text}\n"
 
 
 def first_cell_slides(source: str) -> list[Slide]:
