@@ -41,7 +41,6 @@ def save_checkpoint(
         info: plain values on how it was made (data source, sampler, seed, metrics ...).
         extra: further tensors, for example an optimiser's state.
     """
-    path = Path(path)
     header = {
         "format": _FORMAT,
         "settings": model.settings,
@@ -54,6 +53,18 @@ def save_checkpoint(
     tensors |= {f"extra.{name}": t.detach().cpu() for name, t in (extra or {}).items()}
     # Tensors that share memory are refused by safetensors; clones never do.
     tensors = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
+    return write_tensors(path, tensors, header)
+
+
+def write_tensors(path: str | Path, tensors: dict[str, torch.Tensor], header: dict) -> Path:
+    """Write a safetensors file with a JSON header; atomic: an old file is kept or replaced.
+
+    Args:
+        path: file to write; its folder is created.
+        tensors: on the CPU, contiguous, none sharing memory with another.
+        header: plain values.
+    """
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as temporary:
         written = Path(temporary) / path.name

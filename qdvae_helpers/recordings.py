@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
+from qdvae_helpers.checkpoints import write_tensors
 from qdvae_helpers.errors import GraphError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.samplers import Provenance, SpinSampler
@@ -94,7 +94,7 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
 
 
 def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
-    """Write a recording.
+    """Write a recording; atomic.
 
     Raises:
         RecordingError: the file would be larger than ``max_bytes``.
@@ -121,10 +121,7 @@ def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = M
         "linear": recording.linear.contiguous(),
         "quadratic": recording.quadratic.contiguous(),
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"qdvae": json.dumps(header)})
-    path.chmod(0o644)  # safetensors lets only the owner read
-    return path
+    return write_tensors(path, tensors, header)
 
 
 def read_recording_header(path: str | Path) -> dict:

@@ -190,3 +190,16 @@ def test_a_recording_of_a_real_qpu_comes_first(qpu, tmp_path, monkeypatch):
     monkeypatch.setenv("QDVAE_RECORDINGS", str(tmp_path))
     names = [path.name for path in find_recordings(model_hash(grbm, graph))]
     assert names == ["b.safetensors", "a.safetensors"]
+
+
+def test_an_interrupted_write_keeps_the_old_recording(path, monkeypatch):
+    before = load_recording(path)
+
+    def interrupted(*arguments) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qdvae_helpers.checkpoints.os.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        save_recording(before, path)
+    assert torch.equal(load_recording(path).spins, before.spins)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
