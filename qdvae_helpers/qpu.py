@@ -78,7 +78,7 @@ class CarefulQPU(dimod.Sampler, dimod.Structured):
         retries: how often a passing fault is tried again.
         backoff_s: pause before the first retry; each further one is twice as long.
         ask_again_s: seconds after which an accepted problem's status is asked anew, should the
-            client have lost sight of it.
+            client have lost sight of it, and after which one that was not accepted is given up.
     """
 
     nodelist = edgelist = properties = parameters = None  # declared abstract by dimod

@@ -370,7 +370,7 @@ def eventually(condition) -> None:
 def test_two_hundred_random_sequences_of_faults(leap, make, home):
     """No sample is lost or invented, nothing is sent without need, nothing hangs."""
     sampler = make(num_samples=8)
-    answered = 0
+    answered = allowed = 0
     for seed in range(200):
         rng = random.Random(seed)
         for stage, kinds in {
@@ -380,8 +380,8 @@ def test_two_hundred_random_sequences_of_faults(leap, make, home):
         }.items():
             leap.faults[stage].clear()
             leap.faults[stage].extend(rng.choices(kinds, k=rng.choice([0, 0, 1, 1, 2])))
-        before, sent = set(leap.drawn), leap.requests.count("submit")
-        submit_faults = len(leap.faults["submit"])
+        before = set(leap.drawn)
+        allowed += 1 + len(leap.faults["submit"])
         spins = None
         with contextlib.suppress(QPUError):
             spins = sampler.sample()
@@ -389,7 +389,8 @@ def test_two_hundred_random_sequences_of_faults(leap, make, home):
         if spins is not None:
             answered += 1
             assert any(torch.equal(spins, true_spins(leap, name, home)) for name in new)
-        assert leap.requests.count("submit") - sent <= 1 + submit_faults
+        # A sum, because a submission that was given up may still arrive during the next round.
+        assert leap.requests.count("submit") <= allowed
         assert qpu_tally().spent_s > leap.charged_s - 1e-9
     assert answered >= 180
 
