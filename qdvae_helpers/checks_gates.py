@@ -18,22 +18,25 @@ def _is(value, truth: float, tolerance: float = 1e-5) -> bool:
 @exercise
 def ceiling(function: Callable) -> str | None:
     """``function(patterns, labels)``: accuracy of the best classifier that sees patterns alone."""
-    patterns = ["a", "a", "a", "b", "b", "c", "d", "d"]
-    labels = [True, True, False, False, False, True, True, False]
+    patterns = [*"aaabbbcdd"]
+    labels = [False, True, True, False, False, True, True, True, False]
     value = float(function(patterns, labels))
-    if _is(value, 6 / 8):
+    if _is(value, 6 / 9):
         return None
     if _is(value, 6):
         return "this is the number of images it gets right: divide by the number of images."
-    if _is(value, 3 / 8):
+    if _is(value, 1 / 9):
         return "a contradictory pattern is not lost: answer with the label most of its images have."
-    if _is(value, 4 / 8) or _is(value, 5 / 8):
-        return "choose the better label for each pattern on its own, not one label for all."
+    if _is(value, 4 / 9) or _is(value, 5 / 9):
+        return (
+            "take the more frequent label of each pattern: not its first, not its last, "
+            "not one label for all."
+        )
     if _is(value, 1):
         return "two images with one pattern must get the same answer, so not all can be right."
-    if _is(value, (2 / 3 + 1 + 1 + 1 / 2) / 4):
+    if _is(value, (2 / 3 + 2 / 3 + 1 + 1 / 2) / 4):
         return "weigh every pattern by its number of images, not all patterns equally."
-    return f"of the 8 images in the test 6 can be right, 0.75; yours gives {value:.3f}."
+    return f"of the 9 images in the test 6 can be right, 0.667; yours gives {value:.3f}."
 
 
 @exercise
@@ -42,7 +45,7 @@ def closed_form(function: Callable) -> str | None:
     z = torch.tensor([1.0, -1.0, -1.0])
     t, s = torch.tensor([0.3, 0.8, 0.15]), torch.tensor([0.6, 0.25, 0.9])
     value = function(z, t, s)
-    if torch.is_tensor(value) and value.is_complex():
+    if isinstance(value, complex) or (torch.is_tensor(value) and value.is_complex()):
         return "the product is complex: take its real part."
     if torch.is_tensor(value) and value.numel() > 1:
         return "one number is asked for: multiply all the factors."
