@@ -5,14 +5,14 @@ import signal
 import pytest
 import torch
 
-from qdvae_helpers.checkpoints import read_header
+from qdvae_helpers.checkpoints import load_checkpoint, read_header
 from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.losses import mmd_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import make_sampler
-from qdvae_helpers.training import TrainConfig, fit
+from qdvae_helpers.training import TrainConfig, _Trainer, fit
 
 
 @pytest.fixture(scope="module")
@@ -142,16 +142,47 @@ def test_a_checkpoint_from_another_number_of_chains_is_refused(graph, digits, tm
         run(model, digits, short(), checkpoint=path, sampler=sampler)
 
 
-def test_a_diverged_run_stops_and_spares_its_last_good_checkpoint(graph, digits, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "broken_after", "noticed_at"),
+    [
+        ("gibbs", 12, 20),
+        ("gibbs", 20, 20),  # by the last step before a report, whose loss was still a number
+        ("annealer", 12, 12),  # a device refuses such weights: a SamplerError, which saves else
+    ],
+)
+def test_a_diverged_run_stops_and_spares_its_last_good_checkpoint(
+    kind, broken_after, noticed_at, graph, digits, tmp_path
+):
     path = tmp_path / "run.safetensors"
     model = new_model(graph)
+    options = {"num_sweeps": 20, "prefactor": 0.15} if kind == "annealer" else {}
+    sampler = make_sampler(model.grbm, kind, num_samples=8, graph=graph, **options)
+    steps = iter(range(1, 1000))
 
-    def break_it(record):
-        model.grbm.linear.data.fill_(float("nan"))
+    def break_it():
+        if next(steps) == broken_after:
+            model.grbm.linear.data.fill_(float("nan"))
+        return False
 
-    with pytest.raises(TrainingError, match=r"loss is nan at step 20: lower learning_rate"):
-        run(model, digits, short(), checkpoint=path, on_report=break_it)
+    message = f"loss is nan at step {noticed_at}: lower learning_rate"
+    with pytest.raises(TrainingError, match=message):
+        run(model, digits, short(), checkpoint=path, sampler=sampler, should_stop=break_it)
     assert read_header(path)["info"]["step"] == 10
+    assert all(weights.isfinite().all() for weights in load_checkpoint(path).parameters())
+    assert not model.training
+    assert model.dvae.latent_to_discrete.generator is None
+
+
+def test_the_plan_counts_the_calls_that_are_left(graph, digits):
+    model = new_model(graph)
+    sampler = make_sampler(model.grbm, graph=graph)
+    sampler.plan = lambda calls: calls
+    trainer = _Trainer(model, digits, short(steps=10, sample_every=3), None, sampler, None)
+    calls = []
+    for step in range(11):
+        trainer.step = step
+        calls.append(trainer.plan())
+    assert calls == [4, 3, 3, 3, 2, 2, 2, 1, 1, 1, 0]  # at steps 0, 3, 6 and 9
 
 
 def test_a_sampler_of_another_model_is_refused(graph, digits):
