@@ -215,6 +215,14 @@ def test_a_run_that_cannot_be_done_says_why(store):
     assert store.names() == ["qdvae-256"]
 
 
+def test_a_run_that_was_begun_elsewhere_is_not_resumed(store, model12):
+    save_checkpoint(model12, store.unfinished_path("elsewhere"))
+    told = follow(store, "elsewhere")
+    assert told.end[0] == "failed"
+    assert "elsewhere was not begun here" in told.end[1]
+    assert store.unfinished() == ["elsewhere"]
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
