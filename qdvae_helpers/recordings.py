@@ -93,6 +93,27 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
     )
 
 
+def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BYTES) -> None:
+    """Refuse a recording that would be too large: before its samples are drawn, and paid for.
+
+    Args:
+        graph: of the model.
+        reads: strings to record.
+        name: of the file, for the message.
+        max_bytes: how large it may be.
+
+    Raises:
+        RecordingError: the file would be larger than ``max_bytes``.
+    """
+    biases = len(graph.nodes) + len(graph.edges)
+    size = reads * -(-len(graph.nodes) // 8) + 4 * biases
+    if size > max_bytes:
+        raise RecordingError(
+            f"{name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
+            "record fewer reads."
+        )
+
+
 def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
     """Write a recording; atomic.
 
@@ -100,13 +121,8 @@ def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = M
         RecordingError: the file would be larger than ``max_bytes``.
     """
     path = Path(path)
+    require_room(recording.graph, len(recording.spins), path.name, max_bytes)
     bits = np.packbits(recording.spins.numpy() > 0, axis=1)
-    size = bits.nbytes + 4 * (recording.linear.numel() + recording.quadratic.numel())
-    if size > max_bytes:
-        raise RecordingError(
-            f"{path.name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
-            "record fewer reads."
-        )
     header = {
         "format": _FORMAT,
         "simulated": recording.simulated,
@@ -200,8 +216,8 @@ def find_recordings(wanted: str) -> list[Path]:
         for path in sorted(folder.glob("*.safetensors")):
             header = read_recording_header(path)
             if header["model_hash"] == wanted:
-                found.append((header["simulated"], path))
-    return [path for _, path in sorted(found, key=lambda pair: pair[0])]
+                found.append((not header["simulated"], header["provenance"]["time"], path))
+    return [path for *_, path in sorted(found, key=lambda one: one[:2], reverse=True)]
 
 
 class RecordedSampler(SpinSampler):

@@ -1,6 +1,7 @@
 """Recorded samples: what was drawn is what is replayed, for the very model it was drawn for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,23 @@ def test_a_recording_of_a_real_qpu_comes_first(qpu, tmp_path, monkeypatch):
     monkeypatch.setenv("QDVAE_RECORDINGS", str(tmp_path))
     names = [path.name for path in find_recordings(model_hash(grbm, graph))]
     assert names == ["b.safetensors", "a.safetensors"]
+
+
+def test_the_newest_recording_comes_first(path, grbm12, graph12):
+    made = load_recording(path)
+    for name, time in (("older", "2024-05-01"), ("newest", "2125-01-01"), ("oldest", "2023-12-31")):
+        provenance = replace(made.provenance, time=f"{time}T00:00:00+00:00")
+        save_recording(replace(made, provenance=provenance), path.with_stem(name))
+    names = [found.stem for found in find_recordings(model_hash(grbm12, graph12))]
+    assert names == ["newest", "twelve", "older", "oldest"]
+
+
+def test_too_large_a_recording_is_refused_before_it_is_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "make_sampler", None)  # calling it would raise
+    output = tmp_path / "large.safetensors"
+    assert command.main(["--reads", "1000000", "--output", str(output)]) == 1
+    assert "large.safetensors would hold 32.0 MB" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_an_interrupted_write_keeps_the_old_recording(path, monkeypatch):
