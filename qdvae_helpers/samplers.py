@@ -23,7 +23,7 @@ import math
 import os
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -146,6 +146,15 @@ class SpinSampler(TorchSampler):
 
     def _describe_parameters(self) -> dict:
         return {"seed": self._seed}
+
+    def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dim() != 2 or x.shape[1] != self._grbm.n_nodes:
+            raise SamplerError(
+                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self._grbm.n_nodes})."
+            )
+        if not (x.isnan() | (x.abs() == 1)).all():
+            raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")
+        return x
 
     def _fresh_seed(self) -> int:
         """A new seed for each call, reproducible from the sampler's own seed."""
@@ -374,15 +383,6 @@ class GibbsSampler(SpinSampler):
     def _to_spins(self, bits: torch.Tensor) -> torch.Tensor:
         return (bits[self._position] * 2 - 1).T.contiguous().to(self._grbm.linear.device)
 
-    def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dim() != 2 or x.shape[1] != self._grbm.n_nodes:
-            raise SamplerError(
-                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self._grbm.n_nodes})."
-            )
-        if not (x.isnan() | (x.abs() == 1)).all():
-            raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")
-        return x
-
     def _describe(self) -> str:
         at = "" if self.beta == 1 else f" at inverse temperature {self.beta:g}"
         return f"Gibbs sampling on a classical computer, {self.num_chains:,} chains{at}"
@@ -562,8 +562,17 @@ class SimulatedQPU(MockDWaveSampler):
         return super().sample(bqm, **kwargs)
 
 
-def check_ranges(linear, quadratic, properties: dict) -> None:
+def check_ranges(
+    linear: Mapping[Hashable, float],
+    quadratic: Mapping[tuple[Hashable, Hashable], float],
+    properties: dict,
+) -> None:
     """Refuse biases that a device with these properties would refuse.
+
+    Args:
+        linear: h of every variable.
+        quadratic: J of every pair.
+        properties: of the device, with ``h_range`` and ``extended_j_range``.
 
     Raises:
         SamplerError: names the worst value, its range, and what to do.
@@ -663,6 +672,7 @@ class DeviceSampler(SpinSampler):
         ranges = self._ranges()
         check_ranges(*self._grbm.to_ising(self.prefactor, **ranges), self.device.properties)
         if x is not None:
+            x = self._check_clamps(x).to(self._grbm.linear.device)
             return self._on_device(self._grbm, 1, **ranges).sample(x)[:, 0]
         spins = self._on_device(self._grbm, self.num_reads, **ranges).sample()
         self._calls += 1
@@ -829,8 +839,12 @@ def make_sampler(
 
     Raises:
         SettingError: there is no sampler of that name.
-        SamplerError: the sampler cannot serve this model.
+        SamplerError: the sampler cannot serve this model, or a number is out of range.
     """
+    if num_samples < 1 or seed < 0:
+        raise SamplerError(
+            f"num_samples={num_samples} must be 1 or more, and seed={seed} must be 0 or more."
+        )
     make = _MAKERS[sampler_kind(kind)]
     if kind is None and or_else is None:
         or_else = "gibbs"
