@@ -127,6 +127,7 @@ def test_the_source_hash_sees_code_and_not_outputs(tmp_path):
     assert source_hash(first) != source_hash(second)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
 def test_two_processes_train_together_and_survive_the_loss_of_one(tmp_path):
     """``torchrun`` starts all anew when one dies, and they continue from the last checkpoint."""
     pytest.importorskip("lightning_fabric")
