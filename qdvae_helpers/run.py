@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from qdvae_helpers.data import load_images
 from qdvae_helpers.errors import QdvaeError
@@ -147,6 +147,10 @@ def main(arguments: list[str] | None = None) -> int:
             execute(lessons[name], options.build, store=options.store)
         except CellExecutionError as error:
             print(f"{error}\nFailed: see {options.build / f'{name}.ipynb'}", file=sys.stderr)
+            return 1
+        except (CellTimeoutError, DeadKernelError):
+            remedy = "close other programs, or set QDVAE_PROFILE=fast"
+            print(f"The kernel died or hung, often for want of memory: {remedy}.", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print(f"\nStopped in {name}; what it reached is in {options.build}.", file=sys.stderr)
