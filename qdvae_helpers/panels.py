@@ -98,12 +98,12 @@ class Number:
         self.widget = widgets.HBox([self.field, self.slider])
 
     @property
-    def value(self):
+    def value(self) -> float:
         """The number."""
         return self.field.value
 
     @value.setter
-    def value(self, value) -> None:
+    def value(self, value: float) -> None:
         self.field.value = value
 
     def on_change(self, answer: Callable[[], None]) -> None:
