@@ -135,12 +135,16 @@ def main(arguments: list[str] | None = None) -> int:
     if options.store and (profile.name != "lesson" or not source.startswith("MNIST")):
         parser.error("stored outputs must come from the lesson profile on real MNIST")
 
+    models = None
     if not os.environ.get("QDVAE_MODELS"):
         # Lessons save their models beside the results, and start without those of an earlier run.
         models = options.build.resolve() / "run-models"
         shutil.rmtree(models, ignore_errors=True)
         os.environ["QDVAE_MODELS"] = str(models)
     for name in chosen:
+        if options.store and models is not None:
+            # What is stored must not depend on the lessons that ran before.
+            shutil.rmtree(models, ignore_errors=True)
         print(f"--- {name} (profile {profile.name})", flush=True)
         began = time.perf_counter()
         try:
