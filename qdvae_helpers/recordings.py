@@ -6,9 +6,11 @@ code and contacts no solver.  It serves exactly the model it was made of: spins 
 would be wrong samples, so they are refused, and a prior that is being trained cannot be served.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from qdvae_helpers.checkpoints import write_tensors
 from qdvae_helpers.errors import GraphError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.samplers import Provenance, SpinSampler
+from qdvae_helpers.samplers import DeviceSampler, Provenance, SpinSampler
 
 _FORMAT = "qdvae-recording/1"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -79,9 +81,10 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
     """
     if sampler.kind == "recorded":
         raise RecordingError("These samples are a recording already: copy its file instead.")
-    draws = [sampler.fresh()]
-    while sum(map(len, draws)) < reads:
-        draws.append(sampler.fresh())
+    with _fixed_prefactor(sampler):
+        draws = [sampler.fresh()]
+        while sum(map(len, draws)) < reads:
+            draws.append(sampler.fresh())
     grbm = sampler.grbm
     return Recording(
         torch.cat(draws).detach().cpu(),
@@ -91,6 +94,19 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
         sampler.provenance,
         sampler.kind != "qpu",
     )
+
+
+@contextlib.contextmanager
+def _fixed_prefactor(sampler: SpinSampler) -> Iterator[None]:
+    """Let a device's sampler draw everything with the prefactor that is written down afterwards."""
+    if not isinstance(sampler, DeviceSampler):
+        yield
+        return
+    tracked, sampler.track_every = sampler.track_every, 0
+    try:
+        yield
+    finally:
+        sampler.track_every = tracked
 
 
 def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BYTES) -> None:

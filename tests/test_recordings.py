@@ -55,6 +55,15 @@ def test_a_recording_holds_what_was_drawn_and_where_from(grbm12, graph12, tmp_pa
     assert header["graph"]["hash"] == graph12.hash
 
 
+def test_a_recording_names_the_prefactor_that_its_strings_were_drawn_with(grbm12, graph12):
+    options = {"num_samples": 1_000, "graph": graph12, "prefactor": 0.25, "track_every": 1}
+    sampler = make_sampler(grbm12, "annealer", **options)
+    recording = record(sampler, 2_000)
+    assert recording.provenance.parameters["prefactor"] == sampler.prefactor == 0.25
+    sampler.sample()
+    assert sampler.prefactor != 0.25  # from here on the temperature is followed again
+
+
 def test_every_string_is_replayed_once_in_the_seeds_order(path, grbm12, graph12):
     def build(seed):
         return make_sampler(grbm12, "recorded", num_samples=50, seed=seed, graph=graph12)
