@@ -479,16 +479,16 @@ class ExactSampler(SpinSampler):
         """Independent spins ``(num_reads, n)``; clamping is left to the ``gibbs`` sampler."""
         if x is not None:
             raise SamplerError("The exact sampler cannot clamp spins: use the sampler 'gibbs'.")
-        samples = self._solve(self.num_reads)
+        samples = self._solve(self.num_reads, self._fresh_seed())
         columns = [samples.variables.index(node) for node in self._grbm.nodes]
         spins = samples.record.sample[:, columns].astype(np.float32)
         return torch.from_numpy(spins).to(self._grbm.linear.device)
 
     def log_partition_function(self) -> float:
-        """``log Z = log sum_s exp(-beta E(s))``, exactly."""
-        return float(self._solve(1).info["log_partition_function"])
+        """``log Z = log sum_s exp(-beta E(s))``, exactly; leaves the sequence of samples alone."""
+        return float(self._solve(1, seed=0).info["log_partition_function"])
 
-    def _solve(self, num_reads: int) -> dimod.SampleSet:
+    def _solve(self, num_reads: int, seed: int) -> dimod.SampleSet:
         bqm = dimod.BinaryQuadraticModel.from_ising(*self._grbm.to_ising(1.0))
         return TreeDecompositionSampler().sample(
             bqm,
@@ -496,7 +496,7 @@ class ExactSampler(SpinSampler):
             elimination_order=self._elimination_order,
             beta=self.beta,
             marginals=False,
-            seed=self._fresh_seed(),
+            seed=seed,
         )
 
     def _describe(self) -> str:

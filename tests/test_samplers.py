@@ -117,7 +117,9 @@ def test_exact_sampler_agrees_with_enumeration(grbm12, graph12):
     sampler = make_sampler(grbm12, "exact", num_samples=10_000, graph=graph12)
     assert z_scores(grbm12, sampler.sample()).abs().max() < 4.5
     truth = enumerate_states(grbm12).log_partition_function
+    before = sampler.state_dict()
     assert sampler.log_partition_function() == pytest.approx(truth, abs=1e-4)
+    assert sampler.state_dict() == before
 
 
 def test_simulated_qpu_agrees_with_enumeration_at_the_right_prefactor(grbm12, graph12):
