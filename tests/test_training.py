@@ -55,6 +55,14 @@ def test_training_improves_reconstruction_and_moves_the_prior(recipe, graph, dig
     assert "scikit-learn" in model.info["data"]
 
 
+def test_the_coupling_penalty_keeps_couplings_small(graph, digits):
+    plain, held = (
+        run(new_model(graph), digits, short(steps=150, coupling_penalty=penalty))
+        for penalty in (0.0, 100.0)
+    )
+    assert held.history[-1]["coupling_rms"] < 0.5 * plain.history[-1]["coupling_rms"]
+
+
 def test_the_same_seed_gives_the_same_model(graph, digits):
     models = [new_model(graph) for _ in range(2)]
     for model in models:
@@ -62,17 +70,23 @@ def test_the_same_seed_gives_the_same_model(graph, digits):
     assert same_parameters(*models)
 
 
-@pytest.mark.parametrize("stop_at", [10, 17])
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(stop_at, graph, digits, tmp_path, capsys):
+EVERYTHING_RANDOM = {"recipe": "mmd", "binarise": True, "spin_draws": 2, "sample_every": 3}
+
+
+@pytest.mark.parametrize(("stop_at", "changes"), [(10, {}), (17, {}), (17, EVERYTHING_RANDOM)])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    stop_at, changes, graph, digits, tmp_path, capsys
+):
+    config = short(**changes)
     reference = new_model(graph)
-    expected = run(reference, digits, short())
+    expected = run(reference, digits, config)
 
     path = tmp_path / "run.safetensors"
     steps = iter(range(1, 1000))
     stopped = run(
         new_model(graph),
         digits,
-        short(),
+        config,
         checkpoint=path,
         should_stop=lambda: next(steps) == stop_at,
     )
@@ -81,7 +95,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(stop_at, graph, digits,
 
     # another model, another sampler, other random numbers: everything comes from the file
     resumed = new_model(graph, seed=99)
-    result = run(resumed, digits, short(), checkpoint=path)
+    result = run(resumed, digits, config, checkpoint=path)
     assert result.finished
     assert same_parameters(resumed, reference)
     comparable = [
