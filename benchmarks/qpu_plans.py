@@ -32,7 +32,7 @@ def times(record: dict) -> list[str]:
         "measuring the temperature, as a rule": (256, 2, 1_000),
         "training, profile fast": (fast.n_spins, fast.steps, fast.num_chains),
         "training, profile lesson": (lesson.n_spins, lesson.steps, lesson.num_chains),
-        "the same, new spins every 10 steps": (lesson.n_spins, lesson.steps // 10, 512),
+        "the same, new spins every 20 steps": (lesson.n_spins, lesson.steps // 20, 512),
         "clamped spins, a row": (256, 1, 1),
     }
     rows = [

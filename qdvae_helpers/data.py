@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -109,22 +110,24 @@ def load_images(
     if limit is not None and limit < 1:
         raise SettingError(f"limit={limit}: ask for at least one image, or leave it out.")
 
-    if name == "mnist" and _find_or_download(split, download):
-        images, labels = _read_mnist(split)
+    if name == "mnist" and _find_or_download(download):
+        images, labels = _read_mnist(split, limit)
         title = "MNIST"
     else:
-        images, labels = _read_digits(split)
+        images, labels = _read_digits(split, limit)
         title = "scikit-learn digits (8x8, enlarged)"
-    images, labels = images[:limit], labels[:limit]
     return ImageSet(images, labels, f"{title} {split}, {len(images):,} images")
 
 
-def _find_or_download(split: str, download: bool) -> bool:
-    """True when MNIST is in place and this split unaltered; says why where it is not."""
+def _raw_files(split: str) -> list[Path]:
     raw = data_dir() / "MNIST" / "raw"
-    # All four files for either split: torchvision refuses to read a part of them, and a model must
-    # not train on MNIST and be judged on other digits.
-    if not all((raw / name).exists() for name in MNIST_SHA256):
+    return [raw / file for file in MNIST_SHA256 if file.startswith(_SPLIT_PREFIX[split])]
+
+
+def _find_or_download(download: bool) -> bool:
+    """True when MNIST is in place; says why where it is not."""
+    # All four files for either split: no model shall train on MNIST and be judged on other digits.
+    if not all(file.exists() for split in _SPLIT_PREFIX for file in _raw_files(split)):
         reason = "downloads are switched off"
         if download and os.environ.get("QDVAE_DOWNLOAD", "1") != "0":
             reason = _download_mnist(data_dir())
@@ -134,9 +137,6 @@ def _find_or_download(split: str, download: bool) -> bool:
                 "instead. Results will look coarser. See data/README.md."
             )
             return False
-    for name in MNIST_SHA256:
-        if name.startswith(_SPLIT_PREFIX[split]):
-            _verify(raw / name)
     return True
 
 
@@ -146,13 +146,15 @@ def _announce(line: str) -> None:
     print(line, flush=True)
 
 
-def _verify(file: Path) -> None:
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    if digest != MNIST_SHA256[file.name]:
+def _verified(file: Path) -> np.ndarray:
+    """The bytes of one of the four files."""
+    content = np.fromfile(file, dtype=np.uint8)
+    if hashlib.sha256(content).hexdigest() != MNIST_SHA256[file.name]:
         raise DataError(
-            f"{file} is truncated or altered ({file.stat().st_size:,} bytes, wrong checksum). "
+            f"{file} is truncated or altered ({len(content):,} bytes, wrong checksum). "
             "Delete it and run again: it will be downloaded anew; or copy the original file there."
         )
+    return content
 
 
 @functools.cache
@@ -173,7 +175,7 @@ def _download_mnist(root: Path) -> str:
             MNIST(temporary, download=True)
             for file in MNIST_SHA256:
                 arrived = Path(temporary) / "MNIST" / "raw" / file
-                _verify(arrived)
+                _verified(arrived)
                 shutil.move(arrived, target / file)
     except PermissionError:
         return f"the data folder {root.name!r} is read-only; point QDVAE_DATA at one you can write"
@@ -184,21 +186,28 @@ def _download_mnist(root: Path) -> str:
     return ""
 
 
-def _read_mnist(split: str) -> tuple[torch.Tensor, torch.Tensor]:
-    from torchvision.datasets import MNIST
+def _read_mnist(split: str, limit: int | None) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first images and labels of a split.
 
-    dataset = MNIST(data_dir(), train=split == "train", download=False)
-    return dataset.data.unsqueeze(1).float().div_(255), dataset.targets
+    Not with torchvision, whose import takes 150 MB.  The format: three bytes, the number of axes,
+    the length of each in four bytes, the values (LeCun, Cortes and Burges, "IDX").
+    """
+    images, labels = map(_verified, _raw_files(split))
+    n, height, width = images[4:16].view(">i4").tolist()
+    pixels = torch.from_numpy(images[16:]).view(n, 1, height, width)
+    # Cut first: a slice of the floats would keep all of them in memory, four times the bytes.
+    return pixels[:limit].float().div_(255), torch.from_numpy(labels[8:])[:limit].long()
 
 
-def _read_digits(split: str) -> tuple[torch.Tensor, torch.Tensor]:
+def _read_digits(split: str, limit: int | None) -> tuple[torch.Tensor, torch.Tensor]:
     """The digits of scikit-learn, enlarged to 20x20 in a 28x28 frame, as MNIST's digits are."""
     from sklearn.datasets import load_digits
 
     digits = load_digits()
     part = slice(None, _DIGITS_TRAIN) if split == "train" else slice(_DIGITS_TRAIN, None)
-    small = torch.tensor(digits.images[part], dtype=torch.float32).div(16).unsqueeze(1)
+    pixels, targets = digits.images[part][:limit], digits.target[part][:limit]
+    small = torch.tensor(pixels, dtype=torch.float32).div(16).unsqueeze(1)
     large = torch.nn.functional.interpolate(
         small, size=(20, 20), mode="bilinear", align_corners=False
     )
-    return torch.nn.functional.pad(large, (4, 4, 4, 4)), torch.tensor(digits.target[part])
+    return torch.nn.functional.pad(large, (4, 4, 4, 4)), torch.tensor(targets)

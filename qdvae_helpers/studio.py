@@ -30,7 +30,7 @@ from qdvae_helpers.panels import (
 )
 from qdvae_helpers.plots import history_figure, image_grid, journey_figure, png_bytes
 from qdvae_helpers.profiles import current_profile
-from qdvae_helpers.samplers import Provenance, make_sampler
+from qdvae_helpers.samplers import make_sampler
 
 _SAMPLERS = [
     ("Gibbs sampling (classical)", "gibbs"),
@@ -285,6 +285,7 @@ class _GenerateTab(_Tab):
         self.model = choice("model", [])
         self.count = Number("pictures", 40, 1, 200)
         self.seed = Number("seed", 1, 0, 9_999)
+        self.rounds = Number("rounds through the autoencoder", 0, 0, 10)
         self.sampler = choice("sampler", _SAMPLERS + _RECORDED)
         self.go = button("Generate", self.guarded(self._generate), button_style="primary")
         self.sharpen = widgets.Checkbox(description="sharpen to black and white", indent=False)
@@ -295,13 +296,14 @@ class _GenerateTab(_Tab):
         self.result = Picture()
         self.model.observe(lambda change: self.guarded(self._tell)(), "value")
         self.sharpen.observe(lambda change: self.guarded(self._draw)(), "value")
-        self._made: tuple[str, torch.Tensor, Provenance] | None = None
+        self._made: tuple[str, torch.Tensor, str] | None = None  # model, images, how made
         self.widget = widgets.VBox(
             [
                 self.model,
                 self.about,
                 self.count.widget,
                 self.seed.widget,
+                self.rounds.widget,
                 self.sampler,
                 beside(self.go, self.sharpen),
                 self.message.widget,
@@ -322,7 +324,7 @@ class _GenerateTab(_Tab):
 
     def _generate(self) -> None:
         name, n, seed = self.model.value, self.count.value, self.seed.value
-        kind = self.sampler.value
+        kind, rounds = self.sampler.value, self.rounds.value
         self.message.say(f"sampling {n} spin strings of {name}")
 
         @torch.no_grad()
@@ -330,21 +332,22 @@ class _GenerateTab(_Tab):
             model = self.store.load(name)
             sampler = make_sampler(model.grbm, kind, num_samples=n, seed=seed, graph=model.graph)
             try:
-                images = model.generate(n, sampler=sampler)
+                images = model.generate(n, sampler=sampler, seed=seed, rounds=rounds)
             finally:
                 let_go(sampler)
-            self._made = (name, images, sampler.provenance)
+            later = f", then {rounds}× through encoder and decoder" if rounds else ""
+            self._made = (name, images, f"{sampler.provenance.kind}{later}")
             self._draw()
             self.save.disabled = False
-            self.message.say(f"{n} digits of {name}, seed {seed}; {sampler.provenance}")
+            self.message.say(f"{n} digits of {name}, seed {seed}; {sampler.provenance}{later}")
 
         self.worker.submit(work)
 
     def _figure(self) -> tuple[torch.Tensor, Figure]:
-        name, images, provenance = self._made
+        name, images, made_by = self._made
         images = images.round() if self.sharpen.value else images
         sharp = ", sharpened" if self.sharpen.value else ""
-        return images, image_grid(images, title=f"{_short(name)}{sharp}; {provenance.kind}")
+        return images, image_grid(images, title=f"{_short(name)}{sharp}; {made_by}")
 
     def _draw(self) -> None:
         if self._made is None:

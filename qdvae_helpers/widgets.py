@@ -529,8 +529,9 @@ class Inpainting(Panel):
         shown = torch.cat([image.unsqueeze(0), torch.where(known, image, 0.25)[None], decoded])
         title = "True, known, and eight completions"
         self.message.say(
-            f"{self._sweeps} sweeps; {int(known.sum())} pixels known, of which the completions "
-            f"miss {float(wrong):.1f} on average; mean energy {self.model.grbm(spins).mean():.1f}"
+            f"{self._sweeps} sweeps at inverse temperature {self.beta.value:g}; {int(known.sum())} "
+            f"pixels known, of which the completions miss {float(wrong):.1f} on average; mean "
+            f"energy {self.model.grbm(spins).mean():.1f}"
         )
         alt = f"A digit, its known part, and completions of it. {self.message.text}."
         self.result.show(image_grid(shown, title=title, size=0.8), alt=alt)

@@ -265,14 +265,30 @@ def test_a_full_round_in_the_studio(page, app):
     expect(train.get_by_text("Finished: saved as long-run.")).to_be_visible()
     assert not (folder / "models" / "long-run.part.safetensors").exists()
 
+    train.get_by_label("name to save under").fill("tuned")
+    train.get_by_label("start from").select_option("long-run")
+    expect(train.get_by_label("latent spins", exact=True)).to_be_disabled()
+    train.get_by_label("loss").select_option("MMD and likelihood")
+    expect(train.get_by_label("weight of the KL", exact=True)).to_be_disabled()
+    type_number(train, "epochs", 1)
+    train.get_by_role("button", name="Train").click()
+    expect(train.get_by_text("Finished: saved as tuned.")).to_be_visible()
+
     page.get_by_role("tab", name="Generate").click()
     generate = page.locator(".qdvae-generate")
+    generate.get_by_label("model").select_option("tuned")
+    expect(generate.locator(".qdvae-facts")).to_contain_text("fine-tuned from")
+    expect(generate.locator(".qdvae-facts")).to_contain_text("mmd")
     generate.get_by_label("model").select_option("long-run")
     expect(generate.locator(".qdvae-facts")).to_contain_text("800 of 800")
     type_number(generate, "pictures", 10)
     generate.get_by_role("button", name="Generate").click()
     expect(generate.get_by_text("10 digits of long-run, seed 1")).to_be_visible()
     shown = picture(generate)
+    type_number(generate, "rounds through the autoencoder", 2)
+    generate.get_by_role("button", name="Generate").click()
+    expect(generate.get_by_text("then 2× through encoder and decoder")).to_be_visible()
+    shown = expect_new_picture(generate, shown)
     generate.get_by_label("sharpen to black and white").check()
     expect_new_picture(generate, shown)
     generate.get_by_label("picture's name").fill("../outside")
@@ -317,7 +333,7 @@ def test_the_studio_works_from_the_keyboard(page, app):
     page.keyboard.type("5")
     page.keyboard.press("Enter")
     button = generate.get_by_role("button", name="Generate")
-    for _ in range(8):
+    for _ in range(10):
         page.keyboard.press("Tab")
         if button.evaluate("b => b === document.activeElement"):
             break
@@ -416,6 +432,8 @@ def test_the_inpainting_of_lesson_06(page, run_all):
     part.get_by_role("button", name="Walk").click()
     expect(part.locator(".qdvae-message")).to_contain_text(re.compile("^[1-9][0-9]* sweeps"))
     shown = expect_new_picture(part, shown)
+    type_number(part, "inverse temperature", 0.5)
+    expect(part.locator(".qdvae-message")).to_contain_text("inverse temperature 0.5")
     part.get_by_role("button", name="Stop").click()
     expect(part.get_by_role("button", name="Walk")).to_be_enabled()
     shown = picture(part)

@@ -133,3 +133,13 @@ def test_bent_copies_follow_the_originals_and_stay_digits():
     assert change.mean() < 0.35 * between.mean()
     assert float(more.images.min()) >= 0
     assert float(more.images.max()) <= 1
+
+
+def test_the_reader_agrees_with_torchvision(real_mnist):
+    from torchvision.datasets import MNIST
+
+    theirs = MNIST(data.data_dir(), train=False, download=False)
+    ours = load_images("mnist", "test", limit=300)
+    assert torch.equal(ours.images, theirs.data[:300].unsqueeze(1) / 255)
+    assert torch.equal(ours.labels, theirs.targets[:300])
+    assert ours.images.untyped_storage().nbytes() == 300 * 28 * 28 * 4  # keeps no more than asked

@@ -392,8 +392,10 @@ def test_a_round_in_the_studio(store):
     generate = dashboard.generate
     generate.model.value, generate.count.value = "mine", 6
     assert "16 qubits" in generate.about.value
+    generate.rounds.value = 2
     generate.go.click()
     generate.worker.close()  # waits for the job in progress
+    assert "then 2× through encoder and decoder" in generate.message.text
     assert [type(tab.widget) for tab in (train, generate)] == [ipywidgets.VBox] * 2
     dashboard.close()
     assert not train.view.run.running
