@@ -188,6 +188,9 @@ class GibbsSampler(SpinSampler):
         seed: seed of the chains' start and of every update.
         graph: see :class:`SpinSampler`.
         device: where the chains live; the GRBM's device if left out.
+
+    Raises:
+        SamplerError: no chains or no sweeps, or a graph that is not the GRBM's.
     """
 
     kind = "gibbs"
