@@ -75,6 +75,8 @@ def main() -> int:
     parser.add_argument("--images", type=int, default=1_000, help="test images for the likelihood")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    if options.output:  # not after an hour
+        options.output.parent.mkdir(parents=True, exist_ok=True)
     profile = PROFILES["lesson"]
     train, test = load_images("mnist", "train"), load_images("mnist", "test")
     held_out = binarise(test.images[: options.images])

@@ -63,6 +63,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    if options.output:
+        options.output.mkdir(parents=True, exist_ok=True)
     lines = [
         f"Milliseconds a sweep of {_CHAINS} chains; torch {torch.__version__}, "
         f"{torch.get_num_threads()} threads.",

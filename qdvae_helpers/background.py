@@ -15,7 +15,7 @@ import torch
 
 from qdvae_helpers.checkpoints import load_checkpoint
 from qdvae_helpers.data import ImageSet, load_images
-from qdvae_helpers.errors import QdvaeError, SettingError
+from qdvae_helpers.errors import CheckpointError, QdvaeError, SettingError
 from qdvae_helpers.graphs import densest_subgraph, working_graph
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.models import QDVAE
@@ -253,6 +253,11 @@ class TrainingRun:
 
     def _resumed(self) -> tuple[QDVAE, TrainConfig, SpinSampler, ImageSet, ImageSet]:
         info = self.store.unfinished_header(self.name)["info"]
+        if "studio" not in info:  # the command "train" leaves its files under such names, too
+            raise CheckpointError(
+                f"{self.name} was not begun here, so it cannot be resumed here: give the command "
+                "that began it again."
+            )
         model = load_checkpoint(self.store.unfinished_path(self.name))
         saved = info["sampler"]["parameters"]
         # What a run of this module chooses, and a temperature that was measured already.

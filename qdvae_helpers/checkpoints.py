@@ -166,7 +166,7 @@ def load_pretrained(name: str = "qdvae-256") -> QDVAE:
     """
     path = PRETRAINED_DIR / f"{name}.safetensors"
     if not path.is_file():
-        names = sorted(file.stem for file in PRETRAINED_DIR.glob("*.safetensors"))
+        names = sorted(file.stem for file in PRETRAINED_DIR.glob("qdvae-*.safetensors"))
         raise CheckpointError(
             f"No model {name!r} ships here: choose one of {', '.join(names) or 'none'}."
         )

@@ -8,6 +8,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable
+from typing import Any, SupportsFloat
 
 import torch
 
@@ -39,7 +40,7 @@ class _EmptyAnswerError(Exception):
     """The learner's function still is the stub, or forgets to return."""
 
 
-def _watched(answer):
+def _watched(answer: Any) -> Any:
     """A function that says so when the learner's function returns nothing; values as they are."""
     if not callable(answer):
         return answer
@@ -325,12 +326,12 @@ def _example_gram() -> torch.Tensor:
     return torch.exp(-((points[:, None] - points[None, :]) ** 2))
 
 
-def _close(value, truth: float) -> bool:
+def _close(value: SupportsFloat, truth: float) -> bool:
     return abs(float(value) - truth) < 1e-4
 
 
 @exercise
-def biased_mmd(function) -> str | None:
+def biased_mmd(function: Callable) -> str | None:
     """``function(gram, n)``: squared MMD from the means of whole blocks."""
     gram = _example_gram()
     value = function(gram, 3)
@@ -355,7 +356,7 @@ def biased_mmd(function) -> str | None:
 
 
 @exercise
-def unbiased_mmd(function) -> str | None:
+def unbiased_mmd(function: Callable) -> str | None:
     """``function(gram, n)``: squared MMD without the diagonals of the blocks xx and yy."""
     gram = _example_gram()
     value = function(gram, 3)
@@ -379,7 +380,7 @@ def unbiased_mmd(function) -> str | None:
 
 
 @exercise
-def p_value(function) -> str | None:
+def p_value(function: Callable) -> str | None:
     """``function(observed, shuffled)``: permutation p-value that counts the observed split."""
     shuffled = torch.tensor([0.1, 0.5, 0.3, 0.7, 0.2, 0.4, 0.9, 0.6, 0.8])
     value = float(function(0.65, shuffled))
@@ -397,7 +398,7 @@ def p_value(function) -> str | None:
 
 
 @exercise
-def spin_distance(function) -> str | None:
+def spin_distance(function: Callable) -> str | None:
     """``function(dot, n)``: squared distance of two strings of n spins from their dot product."""
     s = torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0, -1.0, 1.0])
     t = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0])
@@ -422,7 +423,7 @@ def spin_distance(function) -> str | None:
 
 
 @exercise
-def ising_energy(energy) -> str | None:
+def ising_energy(energy: Callable) -> str | None:
     """``energy(h, J, s)``: list of biases, dict of couplings by pair, list of spins -> a number."""
     h, couplings, s = [0.5, -1.0, 0.25], {(0, 1): 1.5, (1, 2): -0.75}, [1, -1, -1]
     found = float(energy(h, couplings, s))
@@ -443,7 +444,7 @@ def ising_energy(energy) -> str | None:
 
 
 @exercise
-def probability_ratio(ratio) -> str | None:
+def probability_ratio(ratio: Callable) -> str | None:
     """``ratio(energy_a, energy_b)`` -> how many times likelier a is than b."""
     found = float(ratio(-1.0, 1.0))
     if abs(found - math.exp(2)) < 1e-3:
@@ -462,7 +463,7 @@ def probability_ratio(ratio) -> str | None:
 
 
 @exercise
-def coupling_gradient(gradient) -> str | None:
+def coupling_gradient(gradient: Callable) -> str | None:
     """``gradient(data, model, i, j)``: two sets of spins ``(M, n)`` -> d NLL / d J_ij."""
     data = torch.tensor([[1.0, 1, -1], [1, 1, 1], [-1, 1, 1], [1, 1, 1]])
     model = torch.tensor([[1.0, -1, -1], [1, -1, 1], [1, 1, 1], [-1, 1, -1]])
@@ -483,7 +484,7 @@ def coupling_gradient(gradient) -> str | None:
 
 
 @exercise
-def conditional_probability(p_up) -> str | None:
+def conditional_probability(p_up: Callable) -> str | None:
     """``p_up(h, J, neighbours)``: a number, two tensors ``(k,)`` -> P(s = +1 | neighbours)."""
     h, couplings, spins = 0.3, torch.tensor([-1.0, 0.5]), torch.tensor([1.0, 1.0])
     field = 0.3 - 0.5  # h + sum J s

@@ -2,14 +2,15 @@
 
 import math
 from collections.abc import Callable
+from typing import SupportsFloat
 
 import torch
 
 from qdvae_helpers.checks import exercise
 
 
-def _is(value, truth: float, tolerance: float = 1e-5) -> bool:
-    return abs(float(value) - truth) < tolerance
+def _is(value: SupportsFloat, truth: SupportsFloat, tolerance: float = 1e-5) -> bool:
+    return abs(float(value) - float(truth)) < tolerance
 
 
 # 09_gate_model_classifier --------------------------------------------------------------------

@@ -110,7 +110,7 @@ def load_images(
     if limit is not None and limit < 1:
         raise SettingError(f"limit={limit}: ask for at least one image, or leave it out.")
 
-    if name == "mnist" and _find_or_download(split, download):
+    if name == "mnist" and _find_or_download(download):
         images, labels = _read_mnist(split, limit)
         title = "MNIST"
     else:
@@ -124,9 +124,10 @@ def _raw_files(split: str) -> list[Path]:
     return [raw / file for file in MNIST_SHA256 if file.startswith(_SPLIT_PREFIX[split])]
 
 
-def _find_or_download(split: str, download: bool) -> bool:
-    """True when the files of this split are in place; says why where they are not."""
-    if not all(file.exists() for file in _raw_files(split)):
+def _find_or_download(download: bool) -> bool:
+    """True when MNIST is in place; says why where it is not."""
+    # All four files for either split: no model shall train on MNIST and be judged on other digits.
+    if not all(file.exists() for split in _SPLIT_PREFIX for file in _raw_files(split)):
         reason = "downloads are switched off"
         if download and os.environ.get("QDVAE_DOWNLOAD", "1") != "0":
             reason = _download_mnist(data_dir())

@@ -28,6 +28,9 @@ def sixteen_pixels(images: torch.Tensor) -> torch.Tensor:
 
     Returns:
         ``(N, 16)``, row by row; every seventh pixel from the fourth on.
+
+    Raises:
+        SettingError: images of another size.
     """
     if images.shape[1:] != (1, 28, 28):
         raise SettingError(f"images have shape (N, 1, 28, 28), these {tuple(images.shape)}.")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -78,8 +78,12 @@ class QPUGraph:
         graph.add_edges_from(self.edges)
         return graph
 
-    def subgraph(self, nodes) -> "QPUGraph":
-        """The part of the graph that the given qubits induce."""
+    def subgraph(self, nodes: Iterable[int]) -> "QPUGraph":
+        """The part of the graph that the given qubits induce.
+
+        Raises:
+            GraphError: one of them is not in the graph.
+        """
         keep = set(nodes)
         if missing := keep - set(self.nodes):
             raise GraphError(f"Not in the graph: qubits {sorted(missing)[:5]}. Choose others.")
@@ -249,6 +253,9 @@ def load_graph(path: str | Path) -> QPUGraph:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise GraphError(f"Cannot read the graph {Path(path).name}: {error.strerror}.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise GraphError(
+            f"Cannot read the graph {Path(path).name} ({why}): name a file that save_graph wrote."
+        ) from error
     return QPUGraph.from_json(text)

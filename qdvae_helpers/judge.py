@@ -13,11 +13,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from qdvae_helpers.data import ImageSet, load_images
-from qdvae_helpers.errors import CheckpointError, DataError
+from qdvae_helpers.errors import CheckpointError, DataError, QdvaeError
 
 _PATH = Path(__file__).resolve().parent.parent / "data" / "pretrained" / "judge.safetensors"
 
@@ -65,12 +66,17 @@ def load_judge() -> DigitJudge:
     """The judge that ships with the repository.
 
     Raises:
-        CheckpointError: the file is missing; the message says how to make it.
+        CheckpointError: the file is missing or damaged; the message says how to get it.
     """
     if not _PATH.is_file():
         raise CheckpointError(f"{_PATH.name} is missing: run python -m qdvae_helpers.judge")
     judge = DigitJudge()
-    judge.load_state_dict(load_file(_PATH))
+    try:
+        judge.load_state_dict(load_file(_PATH))
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{_PATH.name} is damaged ({type(error).__name__}): fetch the original file again."
+        ) from error
     return judge.eval().requires_grad_(False)
 
 
@@ -100,13 +106,17 @@ def train_judge(train: ImageSet, *, epochs: int = 4, seed: int = 0) -> DigitJudg
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Train, report the accuracy on held-out digits, save."""
+    """Train, report the accuracy on held-out digits, save; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m qdvae_helpers.judge", description=__doc__)
     parser.add_argument("--output", type=Path, default=_PATH)
     options = parser.parse_args(arguments)
-    train, test = load_images("mnist", "train"), load_images("mnist", "test")
-    if not train.source.startswith("MNIST"):
-        raise DataError("The judge needs MNIST: put it in place (data/README.md) and run again.")
+    try:
+        train, test = load_images("mnist", "train"), load_images("mnist", "test")
+        if not train.source.startswith("MNIST"):
+            raise DataError("The judge needs MNIST: put it in place (data/README.md), run again.")
+    except QdvaeError as error:
+        print(error, file=sys.stderr)
+        return 1
     began = time.perf_counter()
     judge = train_judge(train)
     for pixels in (28, 32):

@@ -91,6 +91,7 @@ def nll_loss(
     ``quasi_objective``; its value is no likelihood.
 
     Args:
+        grbm: the prior, without hidden units.
         spins: ``(B, n)``, not differentiated.
         prior_spins: ``(M, n)`` samples of the prior.
     """
@@ -103,6 +104,10 @@ def spin_kernel(n_spins: int, n_kernels: int = 7) -> GaussianKernel:
     Two unrelated spin strings differ in half of their places, at a squared distance of ``2n``.  A
     fixed bandwidth keeps the loss finite where all strings are equal, which makes the plugin's
     data-dependent default NaN.
+
+    Args:
+        n_spins: length of a string.
+        n_kernels: how many bandwidths; 7 are those above.
     """
     return GaussianKernel(n_kernels, factor=2.0, bandwidth=2.0 * n_spins)
 

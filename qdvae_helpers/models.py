@@ -180,6 +180,9 @@ class QDVAE(nn.Module):
 
         Returns:
             Images ``(n, 1, 28, 28)`` in [0, 1].
+
+        Raises:
+            SamplerError: the sampler draws from another model, or cannot serve this one.
         """
         if seed is None and (sampler is None or rounds):
             seed = int(torch.randint(2**31, ()))

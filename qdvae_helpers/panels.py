@@ -98,12 +98,12 @@ class Number:
         self.widget = widgets.HBox([self.field, self.slider])
 
     @property
-    def value(self):
+    def value(self) -> float:
         """The number."""
         return self.field.value
 
     @value.setter
-    def value(self, value) -> None:
+    def value(self, value: float) -> None:
         self.field.value = value
 
     def on_change(self, answer: Callable[[], None]) -> None:
@@ -150,14 +150,14 @@ class Panel:
     def __init__(self) -> None:
         if former := Panel._open.get(type(self)):
             former.close()
-        Panel._open[type(self)] = self
         self.message = Message()
         self.closed = False
         self.widget = widgets.VBox()
         self.widget.add_class("qdvae-panel")
 
     def arrange(self, *parts: widgets.Widget) -> None:
-        """Put the parts under each other, below the panel's message."""
+        """Put the parts under each other, below the panel's message: the panel is complete."""
+        Panel._open[type(self)] = self  # not earlier: half a panel could not be closed
         self.widget.children = [widgets.HTML(_STYLE), self.message.widget, *parts]
 
     def guarded(self, answer: Callable[..., None]) -> Callable[..., None]:

@@ -12,6 +12,7 @@ import io
 import math
 import textwrap
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,6 +26,9 @@ from PIL import Image
 
 from qdvae_helpers.errors import GraphError
 from qdvae_helpers.graphs import QPUGraph
+
+if TYPE_CHECKING:
+    from qdvae_helpers.models import QDVAE
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, GREY = (
     "#0072B2",
@@ -266,7 +270,7 @@ def _places(graph: QPUGraph) -> dict[int, np.ndarray]:
     return dg.zephyr_layout(dg.zephyr_graph(*graph.shape, node_list=graph.nodes))
 
 
-def journey_figure(model, image: torch.Tensor) -> Figure:
+def journey_figure(model: "QDVAE", image: torch.Tensor) -> Figure:
     """The model as a diagram with one image on its way: encoder, spins on the QPU graph, decoder.
 
     Args:

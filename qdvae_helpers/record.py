@@ -13,7 +13,7 @@ from pathlib import Path
 from qdvae_helpers.budget import qpu_tally
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.errors import QdvaeError
-from qdvae_helpers.recordings import record, save_recording
+from qdvae_helpers.recordings import record, require_room, save_recording
 from qdvae_helpers.samplers import make_sampler
 
 
@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         is_file = Path(options.model).suffix == ".safetensors"
         model = (load_checkpoint if is_file else load_pretrained)(options.model)
+        # What would keep the samples from being saved comes before they are paid for.
+        require_room(model.graph, options.reads, options.output.name)
+        options.output.parent.mkdir(parents=True, exist_ok=True)
         made = {"num_samples": options.reads, "seed": options.seed, "graph": model.graph}
         recording = record(make_sampler(model.grbm, options.sampler, **made), options.reads)
         path = save_recording(recording, options.output)

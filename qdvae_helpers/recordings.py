@@ -6,9 +6,11 @@ code and contacts no solver.  It serves exactly the model it was made of: spins 
 would be wrong samples, so they are refused, and a prior that is being trained cannot be served.
 """
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from qdvae_helpers.checkpoints import write_tensors
 from qdvae_helpers.errors import GraphError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.samplers import Provenance, SpinSampler
+from qdvae_helpers.samplers import DeviceSampler, Provenance, SpinSampler
 
 _FORMAT = "qdvae-recording/1"
 _ROOT = Path(__file__).resolve().parent.parent
@@ -79,9 +81,10 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
     """
     if sampler.kind == "recorded":
         raise RecordingError("These samples are a recording already: copy its file instead.")
-    draws = [sampler.fresh()]
-    while sum(map(len, draws)) < reads:
-        draws.append(sampler.fresh())
+    with _fixed_prefactor(sampler):
+        draws = [sampler.fresh()]
+        while sum(map(len, draws)) < reads:
+            draws.append(sampler.fresh())
     grbm = sampler.grbm
     return Recording(
         torch.cat(draws).detach().cpu(),
@@ -93,6 +96,40 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
     )
 
 
+@contextlib.contextmanager
+def _fixed_prefactor(sampler: SpinSampler) -> Iterator[None]:
+    """Let a device's sampler draw everything with the prefactor that is written down afterwards."""
+    if not isinstance(sampler, DeviceSampler):
+        yield
+        return
+    tracked, sampler.track_every = sampler.track_every, 0
+    try:
+        yield
+    finally:
+        sampler.track_every = tracked
+
+
+def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BYTES) -> None:
+    """Refuse a recording that would be too large: before its samples are drawn, and paid for.
+
+    Args:
+        graph: of the model.
+        reads: strings to record.
+        name: of the file, for the message.
+        max_bytes: how large it may be.
+
+    Raises:
+        RecordingError: the file would be larger than ``max_bytes``.
+    """
+    biases = len(graph.nodes) + len(graph.edges)
+    size = reads * -(-len(graph.nodes) // 8) + 4 * biases
+    if size > max_bytes:
+        raise RecordingError(
+            f"{name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
+            "record fewer reads."
+        )
+
+
 def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
     """Write a recording; atomic.
 
@@ -100,13 +137,8 @@ def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = M
         RecordingError: the file would be larger than ``max_bytes``.
     """
     path = Path(path)
+    require_room(recording.graph, len(recording.spins), path.name, max_bytes)
     bits = np.packbits(recording.spins.numpy() > 0, axis=1)
-    size = bits.nbytes + 4 * (recording.linear.numel() + recording.quadratic.numel())
-    if size > max_bytes:
-        raise RecordingError(
-            f"{path.name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
-            "record fewer reads."
-        )
     header = {
         "format": _FORMAT,
         "simulated": recording.simulated,
@@ -200,8 +232,8 @@ def find_recordings(wanted: str) -> list[Path]:
         for path in sorted(folder.glob("*.safetensors")):
             header = read_recording_header(path)
             if header["model_hash"] == wanted:
-                found.append((header["simulated"], path))
-    return [path for _, path in sorted(found, key=lambda pair: pair[0])]
+                found.append((not header["simulated"], header["provenance"]["time"], path))
+    return [path for *_, path in sorted(found, key=lambda one: one[:2], reverse=True)]
 
 
 class RecordedSampler(SpinSampler):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 from qdvae_helpers.data import load_images
 from qdvae_helpers.errors import QdvaeError
@@ -135,18 +135,26 @@ def main(arguments: list[str] | None = None) -> int:
     if options.store and (profile.name != "lesson" or not source.startswith("MNIST")):
         parser.error("stored outputs must come from the lesson profile on real MNIST")
 
+    models = None
     if not os.environ.get("QDVAE_MODELS"):
         # Lessons save their models beside the results, and start without those of an earlier run.
         models = options.build.resolve() / "run-models"
         shutil.rmtree(models, ignore_errors=True)
         os.environ["QDVAE_MODELS"] = str(models)
     for name in chosen:
+        if options.store and models is not None:
+            # What is stored must not depend on the lessons that ran before.
+            shutil.rmtree(models, ignore_errors=True)
         print(f"--- {name} (profile {profile.name})", flush=True)
         began = time.perf_counter()
         try:
             execute(lessons[name], options.build, store=options.store)
         except CellExecutionError as error:
             print(f"{error}\nFailed: see {options.build / f'{name}.ipynb'}", file=sys.stderr)
+            return 1
+        except (CellTimeoutError, DeadKernelError):
+            remedy = "close other programs, or set QDVAE_PROFILE=fast"
+            print(f"The kernel died or hung, often for want of memory: {remedy}.", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
             print(f"\nStopped in {name}; what it reached is in {options.build}.", file=sys.stderr)

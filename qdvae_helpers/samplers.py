@@ -23,7 +23,7 @@ import math
 import os
 import random
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -147,6 +147,15 @@ class SpinSampler(TorchSampler):
     def _describe_parameters(self) -> dict:
         return {"seed": self._seed}
 
+    def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dim() != 2 or x.shape[1] != self._grbm.n_nodes:
+            raise SamplerError(
+                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self._grbm.n_nodes})."
+            )
+        if not (x.isnan() | (x.abs() == 1)).all():
+            raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")
+        return x
+
     def _fresh_seed(self) -> int:
         """A new seed for each call, reproducible from the sampler's own seed."""
         self._calls += 1
@@ -179,6 +188,9 @@ class GibbsSampler(SpinSampler):
         seed: seed of the chains' start and of every update.
         graph: see :class:`SpinSampler`.
         device: where the chains live; the GRBM's device if left out.
+
+    Raises:
+        SamplerError: no chains or no sweeps, or a graph that is not the GRBM's.
     """
 
     kind = "gibbs"
@@ -374,15 +386,6 @@ class GibbsSampler(SpinSampler):
     def _to_spins(self, bits: torch.Tensor) -> torch.Tensor:
         return (bits[self._position] * 2 - 1).T.contiguous().to(self._grbm.linear.device)
 
-    def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dim() != 2 or x.shape[1] != self._grbm.n_nodes:
-            raise SamplerError(
-                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self._grbm.n_nodes})."
-            )
-        if not (x.isnan() | (x.abs() == 1)).all():
-            raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")
-        return x
-
     def _describe(self) -> str:
         at = "" if self.beta == 1 else f" at inverse temperature {self.beta:g}"
         return f"Gibbs sampling on a classical computer, {self.num_chains:,} chains{at}"
@@ -479,16 +482,16 @@ class ExactSampler(SpinSampler):
         """Independent spins ``(num_reads, n)``; clamping is left to the ``gibbs`` sampler."""
         if x is not None:
             raise SamplerError("The exact sampler cannot clamp spins: use the sampler 'gibbs'.")
-        samples = self._solve(self.num_reads)
+        samples = self._solve(self.num_reads, self._fresh_seed())
         columns = [samples.variables.index(node) for node in self._grbm.nodes]
         spins = samples.record.sample[:, columns].astype(np.float32)
         return torch.from_numpy(spins).to(self._grbm.linear.device)
 
     def log_partition_function(self) -> float:
-        """``log Z = log sum_s exp(-beta E(s))``, exactly."""
-        return float(self._solve(1).info["log_partition_function"])
+        """``log Z = log sum_s exp(-beta E(s))``, exactly; leaves the sequence of samples alone."""
+        return float(self._solve(1, seed=0).info["log_partition_function"])
 
-    def _solve(self, num_reads: int) -> dimod.SampleSet:
+    def _solve(self, num_reads: int, seed: int) -> dimod.SampleSet:
         bqm = dimod.BinaryQuadraticModel.from_ising(*self._grbm.to_ising(1.0))
         return TreeDecompositionSampler().sample(
             bqm,
@@ -496,7 +499,7 @@ class ExactSampler(SpinSampler):
             elimination_order=self._elimination_order,
             beta=self.beta,
             marginals=False,
-            seed=self._fresh_seed(),
+            seed=seed,
         )
 
     def _describe(self) -> str:
@@ -562,8 +565,17 @@ class SimulatedQPU(MockDWaveSampler):
         return super().sample(bqm, **kwargs)
 
 
-def check_ranges(linear, quadratic, properties: dict) -> None:
+def check_ranges(
+    linear: Mapping[Hashable, float],
+    quadratic: Mapping[tuple[Hashable, Hashable], float],
+    properties: dict,
+) -> None:
     """Refuse biases that a device with these properties would refuse.
+
+    Args:
+        linear: h of every variable.
+        quadratic: J of every pair.
+        properties: of the device, with ``h_range`` and ``extended_j_range``.
 
     Raises:
         SamplerError: names the worst value, its range, and what to do.
@@ -663,6 +675,7 @@ class DeviceSampler(SpinSampler):
         ranges = self._ranges()
         check_ranges(*self._grbm.to_ising(self.prefactor, **ranges), self.device.properties)
         if x is not None:
+            x = self._check_clamps(x).to(self._grbm.linear.device)
             return self._on_device(self._grbm, 1, **ranges).sample(x)[:, 0]
         spins = self._on_device(self._grbm, self.num_reads, **ranges).sample()
         self._calls += 1
@@ -829,8 +842,12 @@ def make_sampler(
 
     Raises:
         SettingError: there is no sampler of that name.
-        SamplerError: the sampler cannot serve this model.
+        SamplerError: the sampler cannot serve this model, or a number is out of range.
     """
+    if num_samples < 1 or seed < 0:
+        raise SamplerError(
+            f"num_samples={num_samples} must be 1 or more, and seed={seed} must be 0 or more."
+        )
     make = _MAKERS[sampler_kind(kind)]
     if kind is None and or_else is None:
         or_else = "gibbs"

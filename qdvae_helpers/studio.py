@@ -2,9 +2,11 @@
 
 import html
 import re
+from collections.abc import Callable
 
 import ipywidgets as widgets
 import torch
+from matplotlib.figure import Figure
 
 from qdvae_helpers.background import LARGEST, SMALLEST, LatestOnly, TrainRequest, let_go
 from qdvae_helpers.data import ImageSet, load_images
@@ -184,7 +186,7 @@ class _Tab:
         self.message = Message()
         self.worker = LatestOnly(self.message.error)
 
-    def guarded(self, answer):
+    def guarded(self, answer: Callable[[], None]) -> Callable[[], None]:
         """Errors of this tab are shown in this tab."""
 
         def answer_or_explain() -> None:
@@ -341,7 +343,7 @@ class _GenerateTab(_Tab):
 
         self.worker.submit(work)
 
-    def _figure(self):
+    def _figure(self) -> tuple[torch.Tensor, Figure]:
         name, images, made_by = self._made
         images = images.round() if self.sharpen.value else images
         sharp = ", sharpened" if self.sharpen.value else ""

@@ -118,6 +118,8 @@ def train(options: argparse.Namespace) -> bool:
     if options.require_mnist and not images.source.startswith("MNIST"):
         raise DataError("MNIST is required here: put it in place (data/README.md) and run again.")
     held_out = load_images("mnist", "test", limit=profile.test_images)
+    if options.jitter < 0:
+        raise SettingError(f"--jitter {options.jitter}: choose 0 or more copies.")
     if options.jitter:
         images = images.jittered(options.jitter, options.seed)
     if options.images == "rounded":
@@ -151,6 +153,9 @@ def train(options: argparse.Namespace) -> bool:
     if rank == 0:
         where = f"{processes} processes on {device.type}" if fabric else device
         print(f"{images.source}; {graph}; {sampler.provenance}; {where}", flush=True)
+
+    if options.metrics:  # not at the first report, after minutes
+        options.metrics.parent.mkdir(parents=True, exist_ok=True)
 
     def log(record: dict) -> None:
         if options.metrics:

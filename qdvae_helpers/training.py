@@ -164,12 +164,13 @@ def fit(
     bar = tqdm(
         total=config.steps, initial=trainer.step, disable=not progress, leave=False, unit="step"
     )
-    with bar, _deferred_interrupt() as interrupted:
+    with bar, _deferred_interrupt() as interrupted, trainer.at_work():
         while trainer.step < config.steps:
             try:
                 trainer.advance()
             except SamplerError:  # raised before anything of the step was changed
                 if checkpoint is not None and fabric is None and trainer.step > 0:
+                    trainer.require_finite_loss()  # a device refuses weights that are no numbers
                     trainer.save(checkpoint)
                 raise
             bar.update()
@@ -202,8 +203,6 @@ def fit(
                     )
                 break
     finished = trainer.step >= config.steps
-    model.eval()
-    model.dvae.latent_to_discrete.generator = None  # from here on torch's own seed counts again
     model.info |= trainer.describe()
     return TrainResult(trainer.history, finished)
 
@@ -310,7 +309,6 @@ class _Trainer:
         self.sampler.require_model(model.grbm)
         noise_seed = seed_of_process(config.seed, self.rank)
         self.generator = torch.Generator(device).manual_seed(noise_seed)
-        model.dvae.latent_to_discrete.generator = self.generator
         networks = {"params": model.dvae.parameters(), "weight_decay": config.weight_decay}
         prior = {"params": model.grbm.parameters(), "weight_decay": 0.0}
         self.optimizer = torch.optim.AdamW(
@@ -334,6 +332,17 @@ class _Trainer:
     def _fixed(self, images: torch.Tensor) -> torch.Tensor:
         images = images[:_PROBE].to(self.model.device)
         return binarise(images) if self.config.binarise else images
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Lend the model this run's random numbers; afterwards torch's own seed counts again."""
+        discretiser = self.model.dvae.latent_to_discrete
+        discretiser.generator = self.generator
+        try:
+            yield
+        finally:
+            discretiser.generator = None
+            self.model.eval()
 
     def advance(self) -> None:
         """One gradient step."""
@@ -363,8 +372,10 @@ class _Trainer:
 
     def plan(self) -> "Plan | None":
         """What the remaining steps cost on a QPU; ``None`` for samplers that cost nothing."""
-        every = self.config.sample_every
-        return self.sampler.plan(math.ceil(self.config.steps / every) - self.step // every)
+        done, all_of_them = (
+            math.ceil(step / self.config.sample_every) for step in (self.step, self.config.steps)
+        )
+        return self.sampler.plan(all_of_them - done)
 
     def any_process(self, flag: bool) -> bool:
         """Whether the flag is set in any process, so that all stop after the same step."""
@@ -374,9 +385,13 @@ class _Trainer:
 
     def require_finite_loss(self) -> None:
         """Stop before a broken model replaces a good checkpoint."""
-        if self.any_process(not torch.isfinite(self._loss)):
+        loss = 0.0 if self._loss is None else float(self._loss)  # None: resumed, no step yet
+        # The last step may have broken the weights after their loss was computed.
+        if not all(weights.isfinite().all() for weights in self.model.parameters()):
+            loss = math.nan
+        if self.any_process(not math.isfinite(loss)):
             raise TrainingError(
-                f"The loss is {float(self._loss)} at step {self.step:,}: lower learning_rate or "
+                f"The loss is {loss} at step {self.step:,}: lower learning_rate or "
                 "prior_learning_rate and start anew; an earlier checkpoint is left as it was."
             )
 

@@ -20,6 +20,7 @@ def clean_environment(monkeypatch, tmp_path):
     for name in ("PROFILE", "SAMPLER", "QPU_BUDGET_S", "RECORDINGS"):
         monkeypatch.delenv(f"QDVAE_{name}", raising=False)
     monkeypatch.setenv("QDVAE_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "0")
     monkeypatch.setenv("DWAVE_CONFIG_FILE", "")  # "": look for no file
     monkeypatch.setenv("DWAVE_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("qdvae_helpers.budget._TALLY", Tally())

@@ -51,7 +51,9 @@ def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "QDVAE_SAMPLER"} | {
+    # The caller's token, budget and choices stay out: this runs before ``clean_environment`` does.
+    foreign = ("DWAVE_", "QDVAE_SAMPLER", "QDVAE_QPU_", "QDVAE_RECORDINGS")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | {
         "QDVAE_PROFILE": "fast",
         "QDVAE_DOWNLOAD": "0",
         "QDVAE_MODELS": str(folder / "models"),

@@ -149,5 +149,5 @@ def test_the_shipped_model_reconstructs_held_out_digits(real_mnist):
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones():
-    with pytest.raises(CheckpointError, match="qdvae-256"):
+    with pytest.raises(CheckpointError, match=r"choose one of qdvae-256\."):
         load_pretrained("qdvae-512")

@@ -155,11 +155,6 @@ def test_checks_of_lesson_04(name, answer, said, capsys):
     assert said in verdict_of(getattr(checks, name), answer, capsys)
 
 
-def verdict_on(check, answer, capsys) -> str:
-    check(answer)
-    return capsys.readouterr().out.strip()
-
-
 def layers(widths):
     return list(itertools.pairwise(widths))
 
@@ -189,7 +184,7 @@ def line(a, b, weights):
     ],
 )
 def test_exercises_of_lesson_01(check, answer, said, capsys):
-    assert said in verdict_on(check, answer, capsys)
+    assert said in verdict_of(check, answer, capsys)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +278,7 @@ def apart07(a, b, of_a, of_b):
     ],
 )
 def test_exercises_of_lesson_07(check, answer, said, capsys):
-    assert said in verdict_on(check, answer, capsys)
+    assert said in verdict_of(check, answer, capsys)
 
 
 def set_to_minus(spins, which):

@@ -36,7 +36,7 @@ def test_profiles_are_chosen_by_name(monkeypatch):
 
 
 def test_train_writes_a_model_a_log_and_cleans_up(tmp_path):
-    output, log = tmp_path / "model.safetensors", tmp_path / "log.jsonl"
+    output, log = tmp_path / "model.safetensors", tmp_path / "logs" / "log.jsonl"
     arguments = ["--output", str(output), "--metrics", str(log), "--steps", "8", "--spins", "12"]
     assert train_main([*arguments, "--device", "cpu"]) == 0
     model = load_checkpoint(output)
@@ -44,7 +44,7 @@ def test_train_writes_a_model_a_log_and_cleans_up(tmp_path):
     assert model.info["profile"] == "fast"
     assert model.info["step"] == 8
     assert json.loads(log.read_text().splitlines()[-1])["step"] == 8
-    assert {p.name for p in tmp_path.iterdir()} == {"model.safetensors", "log.jsonl"}
+    assert {p.name for p in tmp_path.iterdir()} == {"model.safetensors", "logs"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a child process there")
@@ -73,6 +73,7 @@ def test_an_interrupted_train_command_continues(tmp_path):
         (["--require-mnist"], "MNIST is required here"),
         (["--steps", "0"], "steps=0 must be 1 or more"),
         (["--sampler", "qpuu"], "There is no sampler 'qpuu'"),
+        (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
         (["--device", "tpu"], "There is no device 'tpu'"),
         (["--graph", "nowhere.json"], "Cannot read the graph nowhere.json"),
     ],
@@ -117,6 +118,16 @@ def test_run_stores_only_the_lesson_profile_and_known_lessons():
         run_main(["99_nothing"])
 
 
+def test_run_says_what_to_do_when_a_kernel_dies(monkeypatch, tmp_path, capsys):
+    notebook(tmp_path, "import os\nos._exit(1)")
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "x.ipynb").rename(tmp_path / "notebooks" / "x.ipynb")
+    monkeypatch.setattr("qdvae_helpers.run._ROOT", tmp_path)
+    assert run_main(["x", "--build", str(tmp_path / "build")]) == 1
+    assert "often for want of memory: close other programs" in capsys.readouterr().err
+    assert (tmp_path / "build" / "x.ipynb").is_file()
+
+
 def test_the_source_hash_sees_code_and_not_outputs(tmp_path):
     path = notebook(tmp_path, "a = 1")
     first = nbformat.read(path, as_version=4)
@@ -127,6 +138,7 @@ def test_the_source_hash_sees_code_and_not_outputs(tmp_path):
     assert source_hash(first) != source_hash(second)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
 def test_two_processes_train_together_and_survive_the_loss_of_one(tmp_path):
     """``torchrun`` starts all anew when one dies, and they continue from the last checkpoint."""
     pytest.importorskip("lightning_fabric")

@@ -97,6 +97,19 @@ def test_a_damaged_file_is_named_with_its_remedy(damage, monkeypatch, tmp_path):
         load_images("mnist", "train")
 
 
+def test_a_part_of_the_files_counts_as_none(monkeypatch, tmp_path, capsys):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in MNIST_SHA256:
+        if name.startswith("train"):
+            (raw / name).write_bytes(b"")
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "0")
+    for split in ("train", "test"):
+        assert "scikit-learn" in load_images("mnist", split, limit=1).source
+    assert "MNIST is not here" in capsys.readouterr().out
+
+
 def test_unknown_names_are_refused_with_the_known_ones():
     with pytest.raises(SettingError, match="'mnist' or 'digits'"):
         load_images("minst")

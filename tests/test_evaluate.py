@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from qdvae_helpers.data import load_images
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import CheckpointError, SettingError
 from qdvae_helpers.evaluate import quality
 from qdvae_helpers.judge import load_judge, resize
+from qdvae_helpers.judge import main as judge_main
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +28,23 @@ def test_the_judge_knows_held_out_digits_in_all_four_views(judge, real_mnist):
         for images in (test.images, test.images.round()):
             right = judge.classify(resize(images, pixels)) == test.labels
             assert right.float().mean() > 0.97
+
+
+def test_a_missing_or_damaged_judge_is_named_with_its_remedy(monkeypatch, tmp_path):
+    path = tmp_path / "judge.safetensors"
+    monkeypatch.setattr("qdvae_helpers.judge._PATH", path)
+    with pytest.raises(CheckpointError, match="run python -m"):
+        load_judge()
+    for tensors in (None, {"a": torch.zeros(1)}):
+        path.write_bytes(b"damaged") if tensors is None else save_file(tensors, path)
+        with pytest.raises(CheckpointError, match=r"judge\.safetensors is damaged .*fetch"):
+            load_judge()
+
+
+def test_the_judge_is_trained_on_mnist_alone(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    assert judge_main(["--output", str(tmp_path / "judge.safetensors")]) == 1
+    assert "The judge needs MNIST" in capsys.readouterr().err
 
 
 def test_real_against_real_is_close_and_noise_is_far(judge, digits_twice):

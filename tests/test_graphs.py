@@ -86,6 +86,9 @@ def test_a_graph_survives_its_file_and_an_altered_file_is_refused(graph12, tmp_p
     path.write_text("{")
     with pytest.raises(GraphError, match="no graph file"):
         load_graph(path)
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(GraphError, match=r"Cannot read the graph graph\.json \(it is no text\)"):
+        load_graph(path)
     with pytest.raises(GraphError, match=r"Cannot read the graph missing\.json"):
         load_graph(tmp_path / "missing.json")
 

@@ -34,8 +34,13 @@ def test_without_a_submission_the_problem_is_drawn_and_the_reason_said(grbm12, g
     assert figure.axes[0].get_title() == "12 spins on their qubits"
 
 
-def test_without_the_app_nothing_waits_for_ever(sampler):
-    assert importlib.util.find_spec("dwave._inspectorapp") is None
+def test_without_the_app_nothing_waits_for_ever(sampler, monkeypatch):
+    real = importlib.util.find_spec
+
+    def without_the_app(name, package=None):
+        return None if name == "dwave._inspectorapp" else real(name, package)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_the_app)
     said, figure = inspect_problem(sampler)
     assert "'dwave install inspector'" in said
     lines = figure.axes[0].collections[0]

@@ -1,6 +1,7 @@
 """Recorded samples: what was drawn is what is replayed, for the very model it was drawn for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_a_recording_holds_what_was_drawn_and_where_from(grbm12, graph12, tmp_pa
         header = json.loads(file.metadata()["qdvae"])
     assert header["simulated"] is True
     assert header["graph"]["hash"] == graph12.hash
+
+
+def test_a_recording_names_the_prefactor_that_its_strings_were_drawn_with(grbm12, graph12):
+    options = {"num_samples": 1_000, "graph": graph12, "prefactor": 0.25, "track_every": 1}
+    sampler = make_sampler(grbm12, "annealer", **options)
+    recording = record(sampler, 2_000)
+    assert recording.provenance.parameters["prefactor"] == sampler.prefactor == 0.25
+    sampler.sample()
+    assert sampler.prefactor != 0.25  # from here on the temperature is followed again
 
 
 def test_every_string_is_replayed_once_in_the_seeds_order(path, grbm12, graph12):
@@ -190,6 +200,23 @@ def test_a_recording_of_a_real_qpu_comes_first(qpu, tmp_path, monkeypatch):
     monkeypatch.setenv("QDVAE_RECORDINGS", str(tmp_path))
     names = [path.name for path in find_recordings(model_hash(grbm, graph))]
     assert names == ["b.safetensors", "a.safetensors"]
+
+
+def test_the_newest_recording_comes_first(path, grbm12, graph12):
+    made = load_recording(path)
+    for name, time in (("older", "2024-05-01"), ("newest", "2125-01-01"), ("oldest", "2023-12-31")):
+        provenance = replace(made.provenance, time=f"{time}T00:00:00+00:00")
+        save_recording(replace(made, provenance=provenance), path.with_stem(name))
+    names = [found.stem for found in find_recordings(model_hash(grbm12, graph12))]
+    assert names == ["newest", "twelve", "older", "oldest"]
+
+
+def test_too_large_a_recording_is_refused_before_it_is_drawn(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "make_sampler", None)  # calling it would raise
+    output = tmp_path / "large.safetensors"
+    assert command.main(["--reads", "1000000", "--output", str(output)]) == 1
+    assert "large.safetensors would hold 32.0 MB" in capsys.readouterr().err
+    assert not output.exists()
 
 
 def test_an_interrupted_write_keeps_the_old_recording(path, monkeypatch):

@@ -117,7 +117,9 @@ def test_exact_sampler_agrees_with_enumeration(grbm12, graph12):
     sampler = make_sampler(grbm12, "exact", num_samples=10_000, graph=graph12)
     assert z_scores(grbm12, sampler.sample()).abs().max() < 4.5
     truth = enumerate_states(grbm12).log_partition_function
+    before = sampler.state_dict()
     assert sampler.log_partition_function() == pytest.approx(truth, abs=1e-4)
+    assert sampler.state_dict() == before
 
 
 def test_simulated_qpu_agrees_with_enumeration_at_the_right_prefactor(grbm12, graph12):
@@ -239,12 +241,19 @@ def test_wrong_requests_are_refused_with_a_remedy(qpu, grbm12, graph12, monkeypa
     with pytest.raises(SamplerError, match="same order"):
         make_sampler(grbm12, "gibbs", graph=fewer)
     with pytest.raises(SamplerError, match="must both be 1 or more"):
-        make_sampler(grbm12, "gibbs", num_samples=0)
+        GibbsSampler(grbm12, 10, sweeps=0)
+    for kind in ("gibbs", "annealer", "exact"):
+        with pytest.raises(SamplerError, match="num_samples=0 must be 1 or more"):
+            make_sampler(grbm12, kind, num_samples=0, graph=graph12)
+        with pytest.raises(SamplerError, match="seed=-1 must be 0 or more"):
+            make_sampler(grbm12, kind, seed=-1, graph=graph12)
     gibbs = make_sampler(grbm12, "gibbs", graph=graph12)
-    with pytest.raises(SamplerError, match=r"give \(chains, 12\)"):
-        gibbs.sample(torch.zeros(3, 11))
-    with pytest.raises(SamplerError, match="NaN where a spin is free"):
-        gibbs.sample(torch.zeros(3, 12))
+    device = make_sampler(grbm12, "annealer", prefactor=0.15, graph=graph12)
+    for sampler in (gibbs, device):
+        with pytest.raises(SamplerError, match=r"give \(chains, 12\)"):
+            sampler.sample(torch.zeros(3, 11))
+        with pytest.raises(SamplerError, match="NaN where a spin is free"):
+            sampler.sample(torch.zeros(3, 12))
     other = make_sampler(grbm12, "gibbs", num_samples=3, graph=graph12)
     with pytest.raises(SamplerError, match="same number of chains"):
         gibbs.load_state_dict(other.state_dict())

@@ -215,6 +215,14 @@ def test_a_run_that_cannot_be_done_says_why(store):
     assert store.names() == ["qdvae-256"]
 
 
+def test_a_run_that_was_begun_elsewhere_is_not_resumed(store, model12):
+    save_checkpoint(model12, store.unfinished_path("elsewhere"))
+    told = follow(store, "elsewhere")
+    assert told.end[0] == "failed"
+    assert "elsewhere was not begun here" in told.end[1]
+    assert store.unfinished() == ["elsewhere"]
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
@@ -255,6 +263,7 @@ def test_messages_are_text_and_not_markup():
 
 def test_errors_in_answers_reach_the_person_and_panels_close_their_predecessor():
     first = Panel()
+    first.arrange()
     first.guarded(lambda: 1 / 0)()
     assert "ZeroDivisionError" in first.message.text
     second = Panel()
@@ -322,6 +331,12 @@ def test_the_qpu_explorer_samples_and_leaves_the_lessons_model_alone(grbm12, gra
     thread = panel.worker._thread
     panel.close()
     assert not thread.is_alive()
+
+
+def test_a_panel_that_could_not_be_made_does_not_stand_in_the_way(grbm12, graph12):
+    with pytest.raises(AttributeError):
+        QPUExplorer(grbm12, None)
+    QPUExplorer(grbm12, graph12)
 
 
 def test_live_training_trains_and_cleans_up():

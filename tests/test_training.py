@@ -5,14 +5,14 @@ import signal
 import pytest
 import torch
 
-from qdvae_helpers.checkpoints import read_header
+from qdvae_helpers.checkpoints import load_checkpoint, read_header
 from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.losses import mmd_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import make_sampler
-from qdvae_helpers.training import TrainConfig, fit
+from qdvae_helpers.training import TrainConfig, _Trainer, fit
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,14 @@ def test_training_improves_reconstruction_and_moves_the_prior(recipe, graph, dig
     assert "scikit-learn" in model.info["data"]
 
 
+def test_the_coupling_penalty_keeps_couplings_small(graph, digits):
+    plain, held = (
+        run(new_model(graph), digits, short(steps=150, coupling_penalty=penalty))
+        for penalty in (0.0, 100.0)
+    )
+    assert held.history[-1]["coupling_rms"] < 0.5 * plain.history[-1]["coupling_rms"]
+
+
 def test_the_same_seed_gives_the_same_model(graph, digits):
     models = [new_model(graph) for _ in range(2)]
     for model in models:
@@ -62,17 +70,23 @@ def test_the_same_seed_gives_the_same_model(graph, digits):
     assert same_parameters(*models)
 
 
-@pytest.mark.parametrize("stop_at", [10, 17])
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(stop_at, graph, digits, tmp_path, capsys):
+EVERYTHING_RANDOM = {"recipe": "mmd", "binarise": True, "spin_draws": 2, "sample_every": 3}
+
+
+@pytest.mark.parametrize(("stop_at", "changes"), [(10, {}), (17, {}), (17, EVERYTHING_RANDOM)])
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(
+    stop_at, changes, graph, digits, tmp_path, capsys
+):
+    config = short(**changes)
     reference = new_model(graph)
-    expected = run(reference, digits, short())
+    expected = run(reference, digits, config)
 
     path = tmp_path / "run.safetensors"
     steps = iter(range(1, 1000))
     stopped = run(
         new_model(graph),
         digits,
-        short(),
+        config,
         checkpoint=path,
         should_stop=lambda: next(steps) == stop_at,
     )
@@ -81,7 +95,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(stop_at, graph, digits,
 
     # another model, another sampler, other random numbers: everything comes from the file
     resumed = new_model(graph, seed=99)
-    result = run(resumed, digits, short(), checkpoint=path)
+    result = run(resumed, digits, config, checkpoint=path)
     assert result.finished
     assert same_parameters(resumed, reference)
     comparable = [
@@ -142,16 +156,47 @@ def test_a_checkpoint_from_another_number_of_chains_is_refused(graph, digits, tm
         run(model, digits, short(), checkpoint=path, sampler=sampler)
 
 
-def test_a_diverged_run_stops_and_spares_its_last_good_checkpoint(graph, digits, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "broken_after", "noticed_at"),
+    [
+        ("gibbs", 12, 20),
+        ("gibbs", 20, 20),  # by the last step before a report, whose loss was still a number
+        ("annealer", 12, 12),  # a device refuses such weights: a SamplerError, which saves else
+    ],
+)
+def test_a_diverged_run_stops_and_spares_its_last_good_checkpoint(
+    kind, broken_after, noticed_at, graph, digits, tmp_path
+):
     path = tmp_path / "run.safetensors"
     model = new_model(graph)
+    options = {"num_sweeps": 20, "prefactor": 0.15} if kind == "annealer" else {}
+    sampler = make_sampler(model.grbm, kind, num_samples=8, graph=graph, **options)
+    steps = iter(range(1, 1000))
 
-    def break_it(record):
-        model.grbm.linear.data.fill_(float("nan"))
+    def break_it():
+        if next(steps) == broken_after:
+            model.grbm.linear.data.fill_(float("nan"))
+        return False
 
-    with pytest.raises(TrainingError, match=r"loss is nan at step 20: lower learning_rate"):
-        run(model, digits, short(), checkpoint=path, on_report=break_it)
+    message = f"loss is nan at step {noticed_at}: lower learning_rate"
+    with pytest.raises(TrainingError, match=message):
+        run(model, digits, short(), checkpoint=path, sampler=sampler, should_stop=break_it)
     assert read_header(path)["info"]["step"] == 10
+    assert all(weights.isfinite().all() for weights in load_checkpoint(path).parameters())
+    assert not model.training
+    assert model.dvae.latent_to_discrete.generator is None
+
+
+def test_the_plan_counts_the_calls_that_are_left(graph, digits):
+    model = new_model(graph)
+    sampler = make_sampler(model.grbm, graph=graph)
+    sampler.plan = lambda calls: calls
+    trainer = _Trainer(model, digits, short(steps=10, sample_every=3), None, sampler, None)
+    calls = []
+    for step in range(11):
+        trainer.step = step
+        calls.append(trainer.plan())
+    assert calls == [4, 3, 3, 3, 2, 2, 2, 1, 1, 1, 0]  # at steps 0, 3, 6 and 9
 
 
 def test_a_sampler_of_another_model_is_refused(graph, digits):

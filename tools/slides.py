@@ -162,21 +162,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("lessons", nargs="*", help="such as 05_training_the_qdvae; default all")
     options = parser.parse_args()
+    paths = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    if unknown := set(options.lessons) - set(paths):
+        parser.error(f"no such lesson: {', '.join(sorted(unknown))}; there are {', '.join(paths)}")
     shutil.rmtree(SOURCE, ignore_errors=True)
     (SOURCE / "_static").mkdir(parents=True)
     shutil.copy(ROOT / "tools" / "slides.css", SOURCE / "_static")
     (SOURCE / "conf.py").write_text(_CONF, encoding="utf-8")
 
-    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
-    if options.lessons:
-        paths = [path for path in paths if path.stem in options.lessons]
+    chosen = [path for stem, path in paths.items() if stem in (options.lessons or paths)]
     index = ["# QDVAE tutorials", "", "Slides made from the notebooks. Speaker notes: key S.", ""]
-    for path in paths:
+    for path in chosen:
         notebook = nbformat.read(path, as_version=4)
         (SOURCE / f"{path.stem}.md").write_text(deck(notebook, path.stem), encoding="utf-8")
         title = re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)[1]
         index.append(f"- [{title}]({path.stem}.md)")
-    toctree = ["", "```{toctree}", ":hidden:", "", *(path.stem for path in paths), "```", ""]
+    toctree = ["", "```{toctree}", ":hidden:", "", *(path.stem for path in chosen), "```", ""]
     (SOURCE / "index.md").write_text("\n".join(index + toctree), encoding="utf-8")
     shutil.rmtree(OUTPUT, ignore_errors=True)
     return build_main(["-E", "-q", "-W", "-b", "revealjs", str(SOURCE), str(OUTPUT)])
