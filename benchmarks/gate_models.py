@@ -4,8 +4,8 @@
 
 Times are of training: forward, backward and the optimiser's step, in batches as in the original.
 Where a method is too slow for a whole epoch a part of it is measured and extrapolated; the table
-names the number of images.  CPU time of the process, so that other work on the machine disturbs
-less.  Accuracies are on MNIST's test images of the digits in question, mean and standard deviation
+names the number of images.  CPU time of the process on one thread, so that other work on the
+machine, and threads that wait for each other, disturb less.  Accuracies are on MNIST's test images of the digits in question, mean and standard deviation
 over random starts (and orders of the images).  ``--quick`` only shows that everything runs.
 """
 
@@ -435,6 +435,7 @@ def main() -> int:
     options = parser.parse_args()
     quick = options.quick
     train, test = load_images("mnist", "train"), load_images("mnist", "test")
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     reported: list[str] = []
 
