@@ -5,8 +5,9 @@
 Times are of training: forward, backward and the optimiser's step, in batches as in the original.
 Where a method is too slow for a whole epoch a part of it is measured and extrapolated; the table
 names the number of images.  CPU time of the process on one thread, so that other work on the
-machine, and threads that wait for each other, disturb less.  Accuracies are on MNIST's test images of the digits in question, mean and standard deviation
-over random starts (and orders of the images).  ``--quick`` only shows that everything runs.
+machine, and threads that wait for each other, disturb less.  Accuracies are on MNIST's test images
+of the digits in question, mean and standard deviation over random starts (and orders of the
+images).  ``--quick`` only shows that everything runs.
 """
 
 import argparse
