@@ -15,6 +15,7 @@ from collections.abc import Mapping
 import dimod
 import numpy as np
 import torch
+from dwave.cloud import Future
 from dwave.cloud import exceptions as cloud
 from dwave.cloud.api.exceptions import ResourceAuthenticationError
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
@@ -139,42 +140,47 @@ class CarefulQPU(dimod.Sampler, dimod.Structured):
         estimate = self.estimate_s(bqm.num_variables, num_reads, parameters.get("annealing_time"))
         deadline = time.monotonic() + self._timeout_s
         problem_id, entry, faults, failure = None, None, 0, ""
-        while not failure:
-            computation = None
-            try:
-                if problem_id is None:
-                    entry = qpu_tally().enter(estimate)
-                    computation = self._qpu.solver.sample_bqm(bqm, **parameters)
-                else:  # it was accepted: fetching the answer costs nothing
-                    computation = self._qpu.client.retrieve_answer(problem_id)
-                    computation.solver = self._qpu.solver  # saves it a request to find out
-                answer = self._wait(computation, deadline)
-                if answer is not None:
-                    self._check_answer(answer, bqm, num_reads)
-                    self._settle(entry, answer)
-                    return answer
-                problem_id = computation.id or problem_id
-            except KeyboardInterrupt:
-                self._cancel(computation)
-                raise
-            except SamplerError:  # of our own: the budget
-                raise
-            except Exception as error:
-                problem_id = problem_id or getattr(computation, "id", None)
-                if problem_id is None and entry is not None and _refused(error):
-                    qpu_tally().correct(entry, 0.0)
-                faults += 1
-                pause = self._backoff_s * 2 ** (faults - 1)
-                # With an id whatever went wrong may only be the transfer of the answer.
-                again = _passing(error) or (problem_id is not None and _is_decoding(error))
-                if isinstance(error, TimeoutError):
-                    self._cancel(computation)
-                if again and faults <= self._retries and time.monotonic() + pause < deadline:
+        computation = None
+        try:
+            while not failure:
+                computation, pause = None, 0.0
+                try:
+                    if problem_id is None:
+                        entry = qpu_tally().enter(estimate)
+                        computation = self._qpu.solver.sample_bqm(bqm, **parameters)
+                    else:  # it was accepted: fetching the answer costs nothing
+                        computation = self._qpu.client.retrieve_answer(problem_id)
+                        computation.solver = self._qpu.solver  # saves it a request to find out
+                    answer = self._wait(computation, deadline)
+                    if answer is not None:
+                        self._check_answer(answer, bqm, num_reads)
+                        self._settle(entry, answer)
+                        return answer
+                    problem_id = computation.id or problem_id
+                except SamplerError:  # of our own: the budget
+                    raise
+                except Exception as error:
+                    problem_id = problem_id or getattr(computation, "id", None)
+                    if problem_id is None and entry is not None and _refused(error):
+                        qpu_tally().correct(entry, 0.0)
+                    faults += 1
+                    pause = self._backoff_s * 2 ** (faults - 1)
+                    # With an id whatever went wrong may only be the transfer of the answer.
+                    again = _passing(error) or (problem_id is not None and _is_decoding(error))
+                    if isinstance(error, TimeoutError):
+                        self._cancel(computation, problem_id)
+                    if not (
+                        again and faults <= self._retries and time.monotonic() + pause < deadline
+                    ):
+                        if again and not _passing(error):
+                            error = WrongAnswerError(type(error).__name__)
+                        failure = explain(error)
+                # Outside of ``except``: an interrupt would carry the foreign error along.
+                if pause and not failure:
                     time.sleep(pause)
-                else:
-                    if again and not _passing(error):
-                        error = WrongAnswerError(type(error).__name__)
-                    failure = explain(error)
+        except KeyboardInterrupt:
+            self._cancel(computation, problem_id)
+            raise
         if problem_id is not None:
             failure += f" (Problem {problem_id}; it is counted as if it had run.)"
         raise QPUError(redact(failure, self._qpu.client.config.token))
@@ -188,7 +194,13 @@ class CarefulQPU(dimod.Sampler, dimod.Structured):
             raise TimeoutError
         return None
 
-    def _cancel(self, computation) -> None:
+    def _cancel(self, computation: Future | None, problem_id: str | None) -> None:
+        """Ask the service to drop what was sent; returns at once."""
+        if computation is not None and computation.done():  # it would ignore a ``cancel``
+            problem_id = problem_id or computation.id
+            computation = None
+        if computation is None and problem_id is not None:
+            computation = Future(self._qpu.solver, problem_id)
         if computation is not None:
             with contextlib.suppress(Exception):  # a best effort: the client may be closed
                 computation.cancel()

@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import requests_mock
@@ -357,6 +358,26 @@ def test_an_interrupt_cancels_and_goes_on_its_way(leap, make, monkeypatch):
         sampler.sample()
     leap.queue_without_end = False
     eventually(lambda: leap.cancelled == ["problem-1"])
+
+
+def test_an_interrupt_between_two_tries_cancels_the_problem_that_was_accepted(
+    leap, make, monkeypatch
+):
+    sampler = make()
+    leap.queue_without_end = True
+    leap.faults["poll"].append("429")  # ends the client's own watch over the problem
+
+    def interrupted(seconds):
+        raise KeyboardInterrupt
+
+    clock = SimpleNamespace(monotonic=time.monotonic, sleep=interrupted)
+    monkeypatch.setattr("qdvae_helpers.qpu.time", clock)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        sampler.sample()
+    eventually(lambda: leap.cancelled == ["problem-1"])
+    assert caught.value.__context__ is None  # a foreign error would hold the request's headers
+    assert qpu_tally().spent_s > 0
+    leap.queue_without_end = False
 
 
 def eventually(condition) -> None:
