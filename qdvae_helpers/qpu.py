@@ -10,7 +10,7 @@ nothing waits for ever.
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dimod
 import numpy as np
@@ -253,6 +253,11 @@ class CarefulQPU(dimod.Sampler, dimod.Structured):
 class QPU(dimod.Sampler):
     """The device that :class:`QPUSampler` draws from: batches and gauges over a placed problem.
 
+    A call is often several submissions (batches, gauges, rows of clamped spins), and each is paid
+    for.  Where one fails, the call fails, but the answers before it are kept, and the same call
+    made again sends only what is missing.  Handing out fewer reads instead would break the shapes
+    that samplers promise, lose which row of clamped spins is whose, and hide a fault that lasts.
+
     Args:
         qpu: the connection.
         embedding: qubit of the device for each node of the model.
@@ -299,6 +304,39 @@ class QPU(dimod.Sampler):
         self._check_anneal()
         self.properties = self._ranges()
         self.parameters = dict(qpu.parameters)
+        # Of a call under way or broken off: what each submission asked for, and its answer.
+        self._kept: list[tuple[tuple, dimod.SampleSet]] = []
+        self._answered = 0  # submissions of the last call that have their answer
+        self._in_call = False
+
+    @property
+    def partial(self) -> list[dimod.SampleSet]:
+        """Answers of a call that was broken off, until another problem is sent."""
+        return [answer for _, answer in self._kept]
+
+    @property
+    def arrived(self) -> int:
+        """Reads of the last call that are kept because it was broken off."""
+        return sum(len(answer) for answer in self.partial[: self._answered])
+
+    def take_partial(self) -> list[dimod.SampleSet]:
+        """The same, and forget them: for another use, so that no later call hands them out."""
+        partial = self.partial
+        self._kept.clear()
+        return partial
+
+    @contextlib.contextmanager
+    def one_call(self) -> Iterator[None]:
+        """Everything that is sent inside belongs to one call, kept until all of it is answered."""
+        if self._in_call:
+            yield
+            return
+        self._in_call, self._answered = True, 0
+        try:
+            yield
+            self._kept.clear()
+        finally:
+            self._in_call = False
 
     def _check_anneal(self) -> None:
         properties = self.connection.properties
@@ -343,18 +381,34 @@ class QPU(dimod.Sampler):
         )
 
     def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
-        """All reads of all batches; see :meth:`CarefulQPU.sample` for errors."""
+        """All reads of all batches.
+
+        Raises:
+            SamplerError: see :meth:`CarefulQPU.sample`; batches that were answered are kept in
+                :attr:`partial`, and the same call made again sends only the others.
+        """
         if "fast_anneal" in self.options and any(bqm.linear.values()):
             raise SamplerError(
                 "Fast anneal needs h = 0 on every qubit, and this problem has others (a model's "
                 "biases, or fields of clamped spins): leave fast_anneal away."
             )
         batches = self.batches(parameters.pop("num_reads"))
-        answers = [
-            self._child.sample(bqm, num_reads=reads, **parameters, **self.options)
-            for reads in batches
-        ]
-        return dimod.concatenate([answer.resolve() or answer for answer in answers])
+        parameters |= self.options
+        with self.one_call():
+            answers = [self._submit(bqm, num_reads=reads, **parameters) for reads in batches]
+        return dimod.concatenate(answers)
+
+    def _submit(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
+        """The answer that is kept from an earlier attempt at this very call, or a new one."""
+        asked = (bqm, parameters)
+        left = self._kept[self._answered :]
+        if not left or left[0][0] != asked:
+            del self._kept[self._answered :]
+            answer = self._child.sample(bqm, **parameters)
+            answer.resolve()
+            self._kept.append(((bqm.copy(), parameters), answer))
+        self._answered += 1
+        return self._kept[self._answered - 1][1]
 
     def close(self) -> None:
         """End the connection."""
@@ -411,10 +465,26 @@ class QPUSampler(DeviceSampler):
         return not qpu_tally().allows(self.device.estimate_s(self.num_reads))
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
-        """See :meth:`DeviceSampler.sample`; each row of ``x`` is a submission of its own."""
+        """See :meth:`DeviceSampler.sample`; each row of ``x`` is a submission of its own.
+
+        Raises:
+            SamplerError: see :class:`QPU`; where it says that reads are kept, the same call made
+                again sends only the missing ones.
+        """
         if self._out_of_range == "clip":
             self._announce_clip()
-        return super().sample(x)
+        asked = self.num_reads if x is None else len(x)
+        try:
+            with self.device.one_call():
+                return super().sample(x)
+        except SamplerError as error:
+            if arrived := self.device.arrived:
+                kept = (
+                    f"{arrived:,} of the {asked:,} reads of this call have arrived and are kept "
+                    "(sampler.device.partial): the same call of this sampler sends only the rest."
+                )
+                error.args = (f"{error} {kept}",)
+            raise
 
     def _ranges(self) -> dict:
         """Ranges that biases are clipped to, as arguments of the plugin's sampler."""

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from dwave.plugins.torch.utils import sampleset_to_tensor
 from safetensors import SafetensorError, safe_open
 
 from qdvae_helpers.checkpoints import write_tensors
-from qdvae_helpers.errors import GraphError, RecordingError
+from qdvae_helpers.errors import GraphError, QPUError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.samplers import DeviceSampler, Provenance, SpinSampler
 
@@ -74,18 +75,28 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
 
     Args:
         sampler: any but a recorded one.
-        reads: how many strings at least; whole calls are kept.
+        reads: how many strings at least; whole calls are kept.  Where a QPU fails after some of
+            them were paid for, these make the recording, and a printed line says how many and why.
 
     Raises:
         RecordingError: the sampler itself replays a recording.
+        QPUError: the QPU failed before any string arrived.
     """
     if sampler.kind == "recorded":
         raise RecordingError("These samples are a recording already: copy its file instead.")
+    grbm, draws = sampler.grbm, []
     with _fixed_prefactor(sampler):
-        draws = [sampler.fresh()]
-        while sum(map(len, draws)) < reads:
-            draws.append(sampler.fresh())
-    grbm = sampler.grbm
+        while sum(map(len, draws)) < max(1, reads):
+            try:
+                draws.append(sampler.fresh())
+            except QPUError as error:
+                for answer in sampler.device.take_partial():
+                    draws.append(sampleset_to_tensor(list(grbm.nodes), answer, grbm.linear.device))
+                if not draws:
+                    raise
+                arrived = sum(map(len, draws))
+                print(f"{error}\nRecording the {arrived:,} of {reads:,} reads that arrived.")
+                break
     return Recording(
         torch.cat(draws).detach().cpu(),
         grbm.linear.detach().cpu().clone(),
