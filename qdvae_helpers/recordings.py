@@ -26,7 +26,8 @@ from qdvae_helpers.errors import GraphError, QPUError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.samplers import DeviceSampler, Provenance, SpinSampler
 
-_FORMAT = "qdvae-recording/1"
+_KIND = "qdvae-recording"
+_FORMAT = f"{_KIND}/1"
 _ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 5_000_000  # of a file; 100,000 strings of 256 spins take 3.2 MB
 _RECORDED_VERSIONS = ("dwave-system", "dwave-cloud-client")
@@ -184,7 +185,8 @@ def read_recording_header(path: str | Path) -> dict:
                 f"{path.name} has format {header['format']!r}, this version reads {_FORMAT!r}: use "
                 "the version of the package that wrote it."
             )
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        _ = header["simulated"], header["model_hash"], header["provenance"]["time"]
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, RecordingError):
             raise
         raise RecordingError(
@@ -237,14 +239,34 @@ def recording_folders() -> list[Path]:
 
 
 def find_recordings(wanted: str) -> list[Path]:
-    """Recordings of the model with this hash; those of a real QPU and the newest first."""
+    """Recordings of the model with this hash; those of a real QPU and the newest first.
+
+    Other safetensors files in the folders, saved models for instance, are passed over; a recording
+    that cannot be read is, too, and a printed line names it.
+    """
     found = []
     for folder in recording_folders():
         for path in sorted(folder.glob("*.safetensors")):
-            header = read_recording_header(path)
+            if _is_something_else(path):
+                continue
+            try:
+                header = read_recording_header(path)
+            except RecordingError as error:
+                print(f"Passed over: {error}", flush=True)
+                continue
             if header["model_hash"] == wanted:
                 found.append((not header["simulated"], header["provenance"]["time"], path))
     return [path for *_, path in sorted(found, key=lambda one: one[:2], reverse=True)]
+
+
+def _is_something_else(path: Path) -> bool:
+    """Whether it is a sound safetensors file that does not claim to be a recording."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("qdvae", "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return False
+    return isinstance(header, dict) and str(header.get("format")).partition("/")[0] != _KIND
 
 
 class RecordedSampler(SpinSampler):
