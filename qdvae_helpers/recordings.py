@@ -142,6 +142,29 @@ def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BY
         )
 
 
+def require_replaceable(path: str | Path) -> None:
+    """Refuse to replace anything but simulated samples: before others are drawn, and paid for.
+
+    Args:
+        path: where a recording is to be written.
+
+    Raises:
+        RecordingError: there is a file that cannot be made again for nothing.
+    """
+    path = Path(path)
+    if not path.exists():
+        return
+    try:
+        is_simulated = read_recording_header(path)["simulated"]
+    except RecordingError:
+        is_simulated = False
+    if not is_simulated:
+        raise RecordingError(
+            f"{path.name} is there already and is no recording of simulated samples, so it is not "
+            "replaced: name another file with --output, or move this one away."
+        )
+
+
 def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
     """Write a recording; atomic.
 

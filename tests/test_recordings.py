@@ -243,6 +243,25 @@ def test_too_large_a_recording_is_refused_before_it_is_drawn(tmp_path, monkeypat
     assert not output.exists()
 
 
+def test_only_simulated_samples_are_replaced(path, graph12, tmp_path, monkeypatch, capsys):
+    model = save_checkpoint(QDVAE(graph12, (16,)), tmp_path / "model.safetensors")
+    arguments = ["--model", str(model), "--reads", "10", "--output"]
+    assert command.main([*arguments, str(path)]) == 0
+    made = load_recording(path)
+    assert len(made.spins) == 10
+    save_recording(replace(made, simulated=False), path)
+    (tmp_path / "notes.txt").write_text("dear diary")
+    monkeypatch.setattr(command, "make_sampler", None)  # calling it would raise
+    capsys.readouterr()
+    for kept in (path, model, tmp_path / "notes.txt", tmp_path):
+        before = kept.is_file() and kept.read_bytes()
+        assert command.main([*arguments, str(kept)]) == 1
+        said = capsys.readouterr().err
+        assert f"{kept.name} is there already" in said
+        assert "name another file with --output" in said
+        assert before == (kept.is_file() and kept.read_bytes())
+
+
 def test_an_interrupted_write_keeps_the_old_recording(path, monkeypatch):
     before = load_recording(path)
 
