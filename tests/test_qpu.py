@@ -4,7 +4,6 @@
 arrives with that.
 """
 
-import contextlib
 import io
 import json
 import logging
@@ -38,7 +37,8 @@ from qdvae_helpers.recordings import load_recording, record, save_recording
 from qdvae_helpers.samplers import make_sampler
 from qdvae_helpers.training import TrainConfig, fit
 
-PATIENCE = {"backoff_s": 0.001, "ask_again_s": 0.2, "timeout_s": 60.0}
+# So long that a thread which the machine lets wait for seconds is not taken for a lost problem.
+PATIENCE = {"backoff_s": 0.001, "ask_again_s": 120.0, "timeout_s": 600.0}
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +85,27 @@ def make(leap, grbm, home):
     yield build
     for sampler in made:
         sampler.device.close()
+
+
+@pytest.fixture
+def ask_again_once_forgotten(leap, monkeypatch):
+    """Ends the wait for an accepted problem when the client has lost sight of it.
+
+    A clock in its place would also end the waits for threads that the machine keeps from running.
+    """
+    wait = Future.wait
+
+    def watching(computation, timeout=None):
+        if threading.current_thread() is not threading.main_thread() or timeout is None:
+            return wait(computation, timeout)
+        end = time.monotonic() + timeout
+        while not (done := wait(computation, 0.002)) and time.monotonic() < end:
+            if computation.id in leap.forgotten:
+                leap.forgotten.remove(computation.id)
+                break
+        return done
+
+    monkeypatch.setattr(Future, "wait", watching)
 
 
 def true_spins(leap, name, graph) -> torch.Tensor:
@@ -311,6 +332,7 @@ def test_retries_end(leap, make):
 
 @pytest.mark.parametrize("stage", ["poll", "load"])
 @pytest.mark.parametrize("fault", ["timeout", "no network", "429", "503", "malformed", "empty"])
+@pytest.mark.usefixtures("ask_again_once_forgotten")
 def test_faults_after_acceptance_neither_lose_nor_pay_twice(leap, make, home, stage, fault):
     if stage == "load":
         fault = {"malformed": "garbled", "empty": "no answer"}.get(fault, fault)
@@ -335,7 +357,7 @@ def test_an_answer_that_is_none_is_fetched_again_and_at_last_refused(leap, make,
 
 def test_a_queue_without_end_is_left_and_the_problem_cancelled(leap, make):
     leap.queue_without_end = True
-    sampler = make(timeout_s=0.5)
+    sampler = make(timeout_s=0.5, ask_again_s=0.2)
     with pytest.raises(QPUError, match="queue may be long"):
         sampler.sample()
     leap.queue_without_end = False
@@ -351,7 +373,7 @@ def test_an_interrupt_cancels_and_goes_on_its_way(leap, make, monkeypatch):
     def interrupted(computation, timeout=None):
         if threading.current_thread() is not threading.main_thread():
             return wait(computation, timeout)  # one of the client's own
-        computation.wait_id(5)
+        computation.wait_id(60)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("dwave.cloud.computation.Future.wait", interrupted)
@@ -383,16 +405,17 @@ def test_an_interrupt_between_two_tries_cancels_the_problem_that_was_accepted(
 
 def eventually(condition) -> None:
     """Wait for the client's threads."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.01)
 
 
+@pytest.mark.usefixtures("ask_again_once_forgotten")
 def test_two_hundred_random_sequences_of_faults(leap, make, home):
     """No sample is lost or invented, nothing is sent without need, nothing hangs."""
     sampler = make(num_samples=8)
-    answered = allowed = 0
+    answered = 0
     for seed in range(200):
         rng = random.Random(seed)
         for stage, kinds in {
@@ -402,16 +425,18 @@ def test_two_hundred_random_sequences_of_faults(leap, make, home):
         }.items():
             leap.faults[stage].clear()
             leap.faults[stage].extend(rng.choices(kinds, k=rng.choice([0, 0, 1, 1, 2])))
+        faults = sum(map(len, leap.faults.values()))
+        allowed = leap.requests.count("submit") + 1 + len(leap.faults["submit"])
         before = set(leap.drawn)
-        allowed += 1 + len(leap.faults["submit"])
         spins = None
-        with contextlib.suppress(QPUError):
+        try:
             spins = sampler.sample()
+        except QPUError:
+            assert faults > 4  # as many as there are retries are put up with
         new = [name for name in leap.drawn if name not in before]
         if spins is not None:
             answered += 1
             assert any(torch.equal(spins, true_spins(leap, name, home)) for name in new)
-        # A sum, because a submission that was given up may still arrive during the next round.
         assert leap.requests.count("submit") <= allowed
         assert qpu_tally().spent_s > leap.charged_s - 1e-9
     assert answered >= 180
