@@ -21,7 +21,8 @@ from qdvae_helpers.errors import CheckpointError, GraphError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
 
-_FORMAT = "qdvae-checkpoint/1"
+_FAMILY = "qdvae-checkpoint/"
+_FORMAT = _FAMILY + "1"
 _ROOT = Path(__file__).resolve().parent.parent
 PRETRAINED_DIR = _ROOT / "data" / "pretrained"
 _RECORDED_VERSIONS = ("torch", "dwave-pytorch-plugin")
@@ -99,6 +100,22 @@ def read_header(path: str | Path) -> dict:
             "use the version of the package that wrote it."
         )
     return header
+
+
+def is_checkpoint(path: str | Path) -> bool:
+    """Whether the file calls itself a checkpoint of this package, of any version, whole or not.
+
+    Reads no more than the header; other programs write safetensors files, too.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > Path(path).stat().st_size:  # before that much memory is asked for
+                return False
+            header = json.loads(file.read(length))
+        return json.loads(header["__metadata__"]["qdvae"])["format"].startswith(_FAMILY)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE:

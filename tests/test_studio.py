@@ -9,6 +9,7 @@ import ipywidgets
 import nbformat
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from qdvae_helpers import panels, studio
 from qdvae_helpers.app import only_app_cells
@@ -97,6 +98,28 @@ def test_the_store_lists_shipped_saved_and_unfinished_models(store, model12):
             store.require_free(taken)
     store.finish(model12, "later")
     assert store.names() == ["qdvae-256", "later", "mine"]
+
+
+def test_files_of_other_programs_are_not_offered_and_not_overwritten(store, model12):
+    store.finish(model12, "mine")
+    others = {"qcnn": {"a": torch.zeros(1)}, "notes": None}
+    for name, tensors in others.items():
+        path = store.folder / f"{name}.safetensors"
+        path.write_bytes(b"\xff" * 9) if tensors is None else save_file(tensors, path)
+    recording = {"qdvae": '{"format": "qdvae-recording/1"}'}
+    save_file({"a": torch.zeros(1)}, store.folder / "drawn.safetensors", metadata=recording)
+    assert store.names() == ["qdvae-256", "mine"]
+    for name in ("qcnn", "QCNN", "notes", "drawn"):
+        with pytest.raises(SettingError, match="already"):
+            store.require_free(name)
+
+
+def test_a_damaged_model_is_listed_and_called_damaged(store, model12):
+    path = store.finish(model12, "torn")
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "torn" in store.names()
+    with pytest.raises(CheckpointError, match=r"torn\.safetensors is damaged"):
+        store.load("torn")
 
 
 def test_links_do_not_lead_out_of_the_folder(store, model12, tmp_path):
