@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,14 +88,20 @@ class TrainConfig:
 
     @classmethod
     def for_profile(cls, profile: Profile, **changes) -> "TrainConfig":
-        """The settings of a profile, with single values changed by name."""
-        config = cls(
-            steps=profile.steps,
-            batch_size=profile.batch_size,
-            report_every=math.ceil(profile.steps / 14),
-            kl_warm_up=min(200, profile.steps // 5),
-        )
-        return replace(config, **changes)
+        """The settings of a profile, with single values changed by name.
+
+        Two of them follow the number of steps, the profile's or the one given, where they are not
+        given themselves: there are 14 reports, and the weight of the divergence rises in the first
+        fifth of the steps, in 200 at most.
+        """
+        steps = changes.get("steps", profile.steps)
+        settings = {
+            "steps": steps,
+            "batch_size": profile.batch_size,
+            "report_every": math.ceil(steps / 14),
+            "kl_warm_up": min(200, steps // 5),
+        }
+        return cls(**(settings | changes))
 
 
 @dataclass

@@ -268,3 +268,18 @@ def test_every_profile_gives_a_configuration():
     for profile in PROFILES.values():
         config = TrainConfig.for_profile(profile, seed=3)
         assert (config.steps, config.seed) == (profile.steps, 3)
+        assert TrainConfig.for_profile(profile, seed=3, steps=profile.steps) == config
+    assert (config.kl_warm_up, config.report_every) == (200, 1_715)
+
+
+@pytest.mark.parametrize("steps", [1, 8, 100])
+def test_a_short_run_reaches_the_whole_kl_weight_and_reports(steps, graph, digits):
+    config = TrainConfig.for_profile(PROFILES["lesson"], steps=steps, kl_weight=2.0)
+    assert config.report_every <= max(1, steps / 10)
+    trainer = _Trainer(new_model(graph), digits, config, None, None, None)
+    trainer.step = steps - 1
+    assert trainer._kl_weight() == 2.0
+    kept = TrainConfig.for_profile(
+        PROFILES["lesson"], steps=steps, kl_warm_up=300, report_every=30
+    )
+    assert (kept.kl_warm_up, kept.report_every) == (300, 30)
