@@ -20,7 +20,7 @@ from qdvae_helpers.graphs import densest_subgraph, working_graph
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import current_profile
-from qdvae_helpers.samplers import GibbsSampler, SpinSampler, make_sampler
+from qdvae_helpers.samplers import GibbsSampler, SpinSampler, make_sampler, sampler_kind
 from qdvae_helpers.training import RECIPES, TrainConfig, fit
 
 _N_SAMPLES = 20  # shown at every report
@@ -121,6 +121,9 @@ class TrainRequest:
             raise SettingError(
                 f"There is no loss {self.recipe!r}: choose one of {', '.join(RECIPES)}."
             )
+        if not 0 <= self.kl_weight < math.inf:
+            raise SettingError(f"kl_weight={self.kl_weight}: choose 0 or more, as a rule 1.")
+        sampler_kind(self.sampler)  # refuses unknown ones
         if self.seed < 0:
             raise SettingError(f"seed={self.seed} must be 0 or more.")
 

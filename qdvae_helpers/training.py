@@ -52,11 +52,17 @@ if TYPE_CHECKING:
 
 RECIPES = ("elbo", "mmd")
 _PROBE = 1_000  # images that a report looks at
+_COUNTS = ("steps", "batch_size", "spin_draws", "sample_every", "report_every")
+_RATES = ("learning_rate", "prior_learning_rate")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides what training does, apart from model, data and sampler."""
+    """Everything that decides what training does, apart from model, data and sampler.
+
+    Raises:
+        SettingError: a recipe that does not exist, or a number out of its range.
+    """
 
     recipe: str = "elbo"  #: ``elbo`` or ``mmd``
     steps: int = 4_000  #: gradient steps
@@ -80,11 +86,19 @@ class TrainConfig:
             raise SettingError(
                 f"There is no recipe {self.recipe!r}: choose one of {', '.join(RECIPES)}."
             )
-        for name in ("steps", "batch_size", "spin_draws", "sample_every", "report_every"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)} must be 1 or more.")
-        if self.seed < 0:
-            raise SettingError(f"seed={self.seed} must be 0 or more.")
+        values = asdict(self)
+        del values["recipe"]
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise SettingError(f"{name}={value} must be a finite number.")
+            if name in _COUNTS and value < 1:
+                raise SettingError(f"{name}={value} must be 1 or more.")
+            if name in _RATES and value <= 0:
+                raise SettingError(f"{name}={value} must be more than 0, for example 0.001.")
+            if value < 0:
+                raise SettingError(f"{name}={value} must be 0 or more.")
+        if self.warm_up > 1:
+            raise SettingError(f"warm_up={self.warm_up} is a fraction of the steps: choose 0 to 1.")
 
     @classmethod
     def for_profile(cls, profile: Profile, **changes) -> "TrainConfig":

@@ -252,6 +252,10 @@ def test_a_run_that_was_begun_elsewhere_is_not_resumed(store, model12):
         ({"n_spins": 8}, "choose 16 to 512"),
         ({"epochs": 0}, "choose 1"),
         ({"recipe": "x"}, "no los"),
+        ({"kl_weight": -1.0}, "kl_weight=-1.0: choose 0 or more"),
+        ({"kl_weight": float("inf")}, "kl_weight=inf: choose 0 or more"),
+        ({"kl_weight": float("nan")}, "kl_weight=nan: choose 0 or more"),
+        ({"sampler": "gibs"}, "no sampler 'gibs': choose one of gibbs, annealer"),
     ],
 )
 def test_impossible_requests_are_refused(changes, why):

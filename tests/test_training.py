@@ -264,6 +264,29 @@ def test_wrong_settings_are_refused(graph, digits):
         run(new_model(graph), digits, short(batch_size=1000))
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"kl_weight": -0.1}, "kl_weight=-0.1 must be 0 or more"),
+        ({"kl_warm_up": -1}, "kl_warm_up=-1 must be 0 or more"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 must be more than 0"),
+        ({"prior_learning_rate": -1e-3}, "prior_learning_rate=-0.001 must be more than 0"),
+        ({"warm_up": -0.1}, "warm_up=-0.1 must be 0 or more"),
+        ({"warm_up": 1.5}, "warm_up=1.5 is a fraction of the steps: choose 0 to 1"),
+        ({"kl_weight": float("nan")}, "kl_weight=nan must be a finite number"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf must be a finite number"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(changes, why):
+    with pytest.raises(SettingError, match=why):
+        TrainConfig(**changes)
+
+
+def test_numbers_at_the_ends_of_their_range_are_kept():
+    TrainConfig(kl_weight=0.0, kl_warm_up=0, weight_decay=0.0, mmd_weight=0.0, warm_up=0.0)
+    TrainConfig(warm_up=1.0)
+
+
 def test_every_profile_gives_a_configuration():
     for profile in PROFILES.values():
         config = TrainConfig.for_profile(profile, seed=3)
