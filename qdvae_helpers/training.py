@@ -163,7 +163,8 @@ def fit(
 
     Raises:
         CheckpointError: the checkpoint belongs to another graph, model or setting.
-        SettingError: there are fewer images than one batch needs.
+        SettingError: there are fewer images than one batch needs, or a batch cannot be shared
+            evenly by the processes.
         SamplerError: the sampler draws from another model; or a device failed, and the last whole
             step was saved.
         TrainingError: the loss is no longer a number; the last good checkpoint is left as it is.
@@ -172,6 +173,12 @@ def fit(
         raise SettingError(
             f"{len(train.images)} images are fewer than one batch of {config.batch_size}: use more "
             "images or a smaller batch_size."
+        )
+    if fabric is not None and config.batch_size % fabric.world_size:
+        # Gradients are averaged whatever the shares, and an empty share has no mean.
+        raise SettingError(
+            f"{fabric.world_size} processes cannot share a batch of {config.batch_size} images "
+            "evenly: start a number of processes that divides batch_size, or change batch_size."
         )
     trainer = _Trainer(model, train, config, validation, sampler, fabric)
     progress = progress and trainer.rank == 0

@@ -1,6 +1,7 @@
 """Training: that it learns, and that nothing is lost when it stops."""
 
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -287,6 +288,13 @@ def test_numbers_at_the_ends_of_their_range_are_kept():
     TrainConfig(warm_up=1.0)
 
 
+@pytest.mark.parametrize("processes", [3, 100])  # of a batch of 50: unequal shares, empty ones
+def test_processes_that_cannot_share_a_batch_evenly_are_refused(processes, graph, digits):
+    fabric = SimpleNamespace(world_size=processes, global_rank=0)
+    with pytest.raises(SettingError, match=f"{processes} processes cannot share a batch of 50"):
+        run(new_model(graph), digits, short(), fabric=fabric)
+
+
 def test_every_profile_gives_a_configuration():
     for profile in PROFILES.values():
         config = TrainConfig.for_profile(profile, seed=3)
@@ -302,7 +310,5 @@ def test_a_short_run_reaches_the_whole_kl_weight_and_reports(steps, graph, digit
     trainer = _Trainer(new_model(graph), digits, config, None, None, None)
     trainer.step = steps - 1
     assert trainer._kl_weight() == 2.0
-    kept = TrainConfig.for_profile(
-        PROFILES["lesson"], steps=steps, kl_warm_up=300, report_every=30
-    )
+    kept = TrainConfig.for_profile(PROFILES["lesson"], steps=steps, kl_warm_up=300, report_every=30)
     assert (kept.kl_warm_up, kept.report_every) == (300, 30)
