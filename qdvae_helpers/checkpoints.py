@@ -8,8 +8,6 @@ is never half a checkpoint, and reading it executes no code and contacts no solv
 import json
 import os
 import platform
-import shutil
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from qdvae_helpers.errors import CheckpointError, GraphError
+from qdvae_helpers.files import replacing
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
 
@@ -66,14 +65,8 @@ def write_tensors(path: str | Path, tensors: dict[str, torch.Tensor], header: di
         header: plain values.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as temporary:
-        written = Path(temporary) / path.name
+    with replacing(path) as written:
         save_file(tensors, written, metadata={"qdvae": json.dumps(header)})
-        # safetensors lets only the owner read what it writes; give the file the usual permissions.
-        (usual := Path(temporary) / "usual").touch()
-        shutil.copymode(usual, written)
-        os.replace(written, path)
     return path
 
 

@@ -111,6 +111,24 @@ def test_run_keeps_what_a_failing_notebook_reached(tmp_path):
     assert "first" in (tmp_path / "build" / "x.ipynb").read_text()
 
 
+def test_a_failed_store_leaves_the_old_notebook(tmp_path, monkeypatch):
+    path = notebook(tmp_path, "1 + 1")
+    before = path.read_text()
+    whole = nbformat.write
+
+    def half(content, fp):
+        if Path(fp).is_relative_to(tmp_path / "build"):
+            return whole(content, fp)
+        Path(fp).write_text("{")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("nbformat.write", half)
+    with pytest.raises(OSError, match="disk full"):
+        execute(path, tmp_path / "build", store=True)
+    assert path.read_text() == before
+    assert not list(tmp_path.glob(".saving-*"))
+
+
 def test_run_stores_only_the_lesson_profile_and_known_lessons():
     with pytest.raises(SystemExit):
         run_main(["--store", "05_training_the_qdvae"])  # the profile is 'fast' here
