@@ -21,6 +21,7 @@ from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler, make_sampler, sampler_kind
+from qdvae_helpers.seeding import seeded
 from qdvae_helpers.training import RECIPES, TrainConfig, fit
 
 _N_SAMPLES = 20  # shown at every report
@@ -227,8 +228,7 @@ class TrainingRun:
         else:
             source = "live" if request.sampler == "qpu" else "ideal"
             graph = densest_subgraph(working_graph(source), request.n_spins)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(request.seed)
+            with seeded(request.seed):  # layers are initialised with torch's global numbers
                 model = QDVAE(graph, profile.hidden)
             model.start_from_mean(train.images)
         model.info = {"studio": asdict(request) | {"limits": limits}}

@@ -9,6 +9,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import DigitJudge
+from qdvae_helpers.seeding import seeded
 
 _MAX_ENUMERATED = 20
 _DEAD = 0.1
@@ -161,8 +162,7 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     for metric in (frechet, kernel):
         metric.update(theirs, real=True)
         metric.update(ours, real=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the kernel distance draws random subsets
+    with seeded(0):  # the kernel distance draws random subsets
         kernel_mean = float(kernel.compute()[0])
 
     theirs = theirs[: len(generated)]
