@@ -35,7 +35,7 @@ def let_go(sampler: SpinSampler) -> None:
         device.close()
 
 
-def explain(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """An error as a sentence for the person in front of the screen."""
     if isinstance(error, QdvaeError):
         return str(error)
@@ -207,7 +207,7 @@ class TrainingRun:
             finally:
                 let_go(sampler)
         except Exception as error:
-            self._on_end("failed", explain(error))
+            self._on_end("failed", in_words(error))
             return
         if finished:
             self._on_end("finished", f"Finished: saved as {self.name}.")
