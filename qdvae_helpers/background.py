@@ -20,7 +20,8 @@ from qdvae_helpers.graphs import densest_subgraph, working_graph
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import current_profile
-from qdvae_helpers.samplers import GibbsSampler, SpinSampler, make_sampler
+from qdvae_helpers.samplers import GibbsSampler, SpinSampler, make_sampler, sampler_kind
+from qdvae_helpers.seeding import seeded
 from qdvae_helpers.training import RECIPES, TrainConfig, fit
 
 _N_SAMPLES = 20  # shown at every report
@@ -34,7 +35,7 @@ def let_go(sampler: SpinSampler) -> None:
         device.close()
 
 
-def explain(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """An error as a sentence for the person in front of the screen."""
     if isinstance(error, QdvaeError):
         return str(error)
@@ -121,6 +122,9 @@ class TrainRequest:
             raise SettingError(
                 f"There is no loss {self.recipe!r}: choose one of {', '.join(RECIPES)}."
             )
+        if not 0 <= self.kl_weight < math.inf:
+            raise SettingError(f"kl_weight={self.kl_weight}: choose 0 or more, as a rule 1.")
+        sampler_kind(self.sampler)  # refuses unknown ones
         if self.seed < 0:
             raise SettingError(f"seed={self.seed} must be 0 or more.")
 
@@ -203,7 +207,7 @@ class TrainingRun:
             finally:
                 let_go(sampler)
         except Exception as error:
-            self._on_end("failed", explain(error))
+            self._on_end("failed", in_words(error))
             return
         if finished:
             self._on_end("finished", f"Finished: saved as {self.name}.")
@@ -224,8 +228,7 @@ class TrainingRun:
         else:
             source = "live" if request.sampler == "qpu" else "ideal"
             graph = densest_subgraph(working_graph(source), request.n_spins)
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(request.seed)
+            with seeded(request.seed):  # layers are initialised with torch's global numbers
                 model = QDVAE(graph, profile.hidden)
             model.start_from_mean(train.images)
         model.info = {"studio": asdict(request) | {"limits": limits}}

@@ -8,8 +8,6 @@ is never half a checkpoint, and reading it executes no code and contacts no solv
 import json
 import os
 import platform
-import shutil
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,10 +16,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from qdvae_helpers.errors import CheckpointError, GraphError
+from qdvae_helpers.files import replacing
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
 
-_FORMAT = "qdvae-checkpoint/1"
+_FAMILY = "qdvae-checkpoint/"
+_FORMAT = _FAMILY + "1"
 _ROOT = Path(__file__).resolve().parent.parent
 PRETRAINED_DIR = _ROOT / "data" / "pretrained"
 _RECORDED_VERSIONS = ("torch", "dwave-pytorch-plugin")
@@ -65,14 +65,8 @@ def write_tensors(path: str | Path, tensors: dict[str, torch.Tensor], header: di
         header: plain values.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".saving-") as temporary:
-        written = Path(temporary) / path.name
+    with replacing(path) as written:
         save_file(tensors, written, metadata={"qdvae": json.dumps(header)})
-        # safetensors lets only the owner read what it writes; give the file the usual permissions.
-        (usual := Path(temporary) / "usual").touch()
-        shutil.copymode(usual, written)
-        os.replace(written, path)
     return path
 
 
@@ -99,6 +93,22 @@ def read_header(path: str | Path) -> dict:
             "use the version of the package that wrote it."
         )
     return header
+
+
+def is_checkpoint(path: str | Path) -> bool:
+    """Whether the file calls itself a checkpoint of this package, of any version, whole or not.
+
+    Reads no more than the header; other programs write safetensors files, too.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > Path(path).stat().st_size:  # before that much memory is asked for
+                return False
+            header = json.loads(file.read(length))
+        return json.loads(header["__metadata__"]["qdvae"])["format"].startswith(_FAMILY)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
 
 
 def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE:

@@ -56,6 +56,11 @@ def _watched(answer: Any) -> Any:
     return call
 
 
+def is_close(value: SupportsFloat, truth: SupportsFloat) -> bool:
+    """Whether a number is the right one up to rounding; no answer here needs more digits."""
+    return abs(float(value) - float(truth)) < 1e-4
+
+
 # 00_start_here -------------------------------------------------------------------------------
 
 
@@ -326,31 +331,27 @@ def _example_gram() -> torch.Tensor:
     return torch.exp(-((points[:, None] - points[None, :]) ** 2))
 
 
-def _close(value: SupportsFloat, truth: float) -> bool:
-    return abs(float(value) - truth) < 1e-4
-
-
 @exercise
 def biased_mmd(function: Callable) -> str | None:
     """``function(gram, n)``: squared MMD from the means of whole blocks."""
     gram = _example_gram()
     value = function(gram, 3)
     xx, yy, xy = (block.mean().item() for block in (gram[:3, :3], gram[3:, 3:], gram[:3, 3:]))
-    if _close(value, xx + yy - 2 * xy):
+    if is_close(value, xx + yy - 2 * xy):
         return None
-    if _close(value, xx + yy + 2 * xy):
+    if is_close(value, xx + yy + 2 * xy):
         return "the block between x and y needs a minus: similarity makes the distance smaller."
-    if _close(value, xx + yy - xy):
+    if is_close(value, xx + yy - xy):
         return "the block between x and y counts twice, since it occurs as (x, y) and as (y, x)."
     sums = [block.sum().item() for block in (gram[:3, :3], gram[3:, 3:], gram[:3, 3:])]
-    if _close(value, sums[0] + sums[1] - 2 * sums[2]):
+    if is_close(value, sums[0] + sums[1] - 2 * sums[2]):
         return "take means of the blocks, not sums: the samples may have different sizes."
-    if _close(value, (sums[0] + sums[1] - 2 * sums[2]) / 9):
+    if is_close(value, (sums[0] + sums[1] - 2 * sums[2]) / 9):
         return "every block has a mean of its own: only the block xx has n * n entries."
-    if _close(value, max(xx + yy - 2 * xy, 0.0) ** 0.5):
+    if is_close(value, max(xx + yy - 2 * xy, 0.0) ** 0.5):
         return "this is the distance: the *squared* one is asked for, without the root."
     off = [(sums[0] - 3) / 6, (sums[1] - 5) / 20]
-    if _close(value, sum(off) - 2 * xy):
+    if is_close(value, sum(off) - 2 * xy):
         return "this is the unbiased estimate (exercise 2): here the diagonals stay in."
     return f"for 3 + 5 points it must give {xx + yy - 2 * xy:.4f}, yours gives {float(value):.4f}."
 
@@ -363,18 +364,18 @@ def unbiased_mmd(function: Callable) -> str | None:
     xx, yy = gram[:3, :3].sum().item(), gram[3:, 3:].sum().item()
     xy = gram[:3, 3:].mean().item()
     truth = (xx - 3) / 6 + (yy - 5) / 20 - 2 * xy
-    if _close(value, truth):
+    if is_close(value, truth):
         return None
-    if _close(value, xx / 9 + yy / 25 - 2 * xy):
+    if is_close(value, xx / 9 + yy / 25 - 2 * xy):
         return "the diagonals are still in: this is the biased estimate."
-    if _close(value, (xx - 3) / 9 + (yy - 5) / 25 - 2 * xy):
+    if is_close(value, (xx - 3) / 9 + (yy - 5) / 25 - 2 * xy):
         return "the diagonals are gone, but you still divide by n * n: n * (n - 1) pairs are left."
-    if _close(value, xx / 6 + yy / 20 - 2 * xy):
+    if is_close(value, xx / 6 + yy / 20 - 2 * xy):
         return "you divide by n * (n - 1), but the diagonals are still in the sums."
-    if _close(value, (xx - 3) / 6 + (yy - 5) / 6 - 2 * xy):
+    if is_close(value, (xx - 3) / 6 + (yy - 5) / 6 - 2 * xy):
         return "y has a number of points of its own, m: divide its block by m * (m - 1)."
     cut = (gram[:3, 3:].sum().item() - gram[:3, 3:].trace().item()) / 12
-    if _close(value, (xx - 3) / 6 + (yy - 5) / 20 - 2 * cut):
+    if is_close(value, (xx - 3) / 6 + (yy - 5) / 20 - 2 * cut):
         return "leave the block between x and y whole: no point meets itself there."
     return f"for 3 + 5 points it must give {truth:.4f}, yours gives {float(value):.4f}."
 
@@ -384,15 +385,15 @@ def p_value(function: Callable) -> str | None:
     """``function(observed, shuffled)``: permutation p-value that counts the observed split."""
     shuffled = torch.tensor([0.1, 0.5, 0.3, 0.7, 0.2, 0.4, 0.9, 0.6, 0.8])
     value = float(function(0.65, shuffled))
-    if _close(value, 3 / 9):
+    if is_close(value, 3 / 9):
         return "count the observed split along: add 1 above and below, so that p is never 0."
-    if _close(value, 3 / 10):
+    if is_close(value, 3 / 10):
         return "you added 1 to the number of splits, but not to the count."
-    if _close(value, 7 / 10):
+    if is_close(value, 7 / 10):
         return "you counted the smaller values: count those at least as large as the observed one."
-    if not _close(value, 4 / 10):
+    if not is_close(value, 4 / 10):
         return f"with 3 of 9 shuffled values above the observed one p is 0.4, yours is {value:.3f}."
-    if not _close(function(0.5, torch.full((9,), 0.5)), 1.0):
+    if not is_close(function(0.5, torch.full((9,), 0.5)), 1.0):
         return "an equal value counts, too: use `>=`, not `>`."
     return None
 
@@ -404,17 +405,17 @@ def spin_distance(function: Callable) -> str | None:
     t = torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0, 1.0, 1.0])
     dot, truth = float(s @ t), float((s - t).square().sum())
     value = function(dot, 7)
-    if _close(value, truth):
+    if is_close(value, truth):
         return None
-    if _close(value, truth / 4):
+    if is_close(value, truth / 4):
         return "this is the Hamming distance: each place that differs counts 4."
-    if _close(value, truth**0.5):
+    if is_close(value, truth**0.5):
         return "this is the distance, not its square."
-    if _close(value, 2 * 7 + 2 * dot):
+    if is_close(value, 2 * 7 + 2 * dot):
         return "wrong sign of the dot product: equal strings (dot = n) have distance 0."
-    if _close(value, 4 * (7 - dot)):
+    if is_close(value, 4 * (7 - dot)):
         return "the dot product is n - 2 x (places that differ), not n - (places that differ)."
-    if _close(value, 7 - dot) or _close(value, 7 - 2 * dot):
+    if is_close(value, 7 - dot) or is_close(value, 7 - 2 * dot):
         return "both strings contribute their squared length n, and the dot product counts twice."
     return f"7 spins of which 3 differ: it must give {truth:.0f}, yours gives {float(value):.3f}."
 
@@ -567,7 +568,7 @@ def kl_from_three_terms(loss: Callable) -> str | None:
     of_prior = energy(prior_spins).mean()
     truth = float((expected - entropy - of_prior).detach())
     reaches, value = value.requires_grad, value.detach()
-    if _close(value, truth):
+    if is_close(value, truth):
         if reaches:
             return None
         return "the value is right, but no gradient reaches the logits: do not detach them."
@@ -597,7 +598,7 @@ def kl_from_three_terms(loss: Callable) -> str | None:
         ),
     ]
     for wrong, message in mistakes:
-        if _close(value, float(wrong.detach())):
+        if is_close(value, float(wrong.detach())):
             return message
     return f"on a small example it must give {truth:.4f}, yours gives {float(value):.4f}."
 
@@ -612,18 +613,18 @@ def gap_of_moments(gap: Callable) -> str | None:
     value = float(gap(a, b, pairs))
     moments = [torch.stack([(s[:, i] * s[:, j]).mean() for i, j in pairs]) for s in (a, b)]
     difference = moments[0] - moments[1]
-    if _close(value, float(difference.square().mean().sqrt())):
+    if is_close(value, float(difference.square().mean().sqrt())):
         return None
-    if _close(value, float(difference.square().mean())):
+    if is_close(value, float(difference.square().mean())):
         return "take the square root at the end: this is the mean square."
-    if _close(value, float(difference.abs().mean())):
+    if is_close(value, float(difference.abs().mean())):
         return "this is the mean of absolute differences: square, average, take the root."
-    if _close(value, float(difference.square().sum().sqrt())):
+    if is_close(value, float(difference.square().sum().sqrt())):
         return "average the squares over the pairs: you summed them."
-    if _close(value, abs(float(difference.mean()))) or _close(value, float(difference.mean())):
+    if is_close(value, abs(float(difference.mean()))) or is_close(value, float(difference.mean())):
         return "differences of both signs cancel: square them before you average."
     products = [torch.stack([s[:, i].mean() * s[:, j].mean() for i, j in pairs]) for s in (a, b)]
-    if _close(value, float((products[0] - products[1]).square().mean().sqrt())):
+    if is_close(value, float((products[0] - products[1]).square().mean().sqrt())):
         return "multiply the spins of each string first, then average: correlations get lost else."
     truth = float(difference.square().mean().sqrt())
     return f"on a small example it must give {truth:.4f}, yours gives {value:.4f}."
@@ -794,7 +795,7 @@ def frechet_one_dimension(function: Callable) -> str | None:
     means = float((x.mean() - y.mean()) ** 2)
     spreads = float((x.std() - y.std()) ** 2)
     given = float(function(x, y))
-    if _close(given, means + spreads):
+    if is_close(given, means + spreads):
         return None
     population = float((x.std(correction=0) - y.std(correction=0)) ** 2)
     for wrong, why in (
@@ -807,7 +808,7 @@ def frechet_one_dimension(function: Callable) -> str | None:
         (means - spreads, "the second square is added, not subtracted."),
         (means + population, "use torch's default `.std()`, which divides by n - 1."),
     ):
-        if _close(given, wrong):
+        if is_close(given, wrong):
             return why
     return f"for {x.tolist()} and {y.tolist()} it is {means + spreads:.4f}, you return {given:.4f}."
 
@@ -820,9 +821,9 @@ def errors_apart(function: Callable) -> str | None:
     squares = float(a.var() / len(a)), float(b.var() / len(b))
     right = difference / math.sqrt(sum(squares))
     given = float(function(a, b))
-    if _close(given, right):
+    if is_close(given, right):
         return None
-    if _close(given, -right):
+    if is_close(given, -right):
         return "the sign is reversed: it must be positive where a is the larger one."
     population = float(a.var(correction=0) / len(a) + b.var(correction=0) / len(b))
     for wrong, why in (
@@ -838,7 +839,7 @@ def errors_apart(function: Callable) -> str | None:
         (difference / sum(squares), "the root is missing: a variance is no error."),
         (difference / math.sqrt(population), "use torch's default `.var()`, dividing by n - 1."),
     ):
-        if _close(given, wrong):
+        if is_close(given, wrong):
             return why
     return f"for {a.tolist()} and {b.tolist()} it is {right:.4f}, you return {given:.4f}."
 
@@ -855,9 +856,9 @@ def importance_bound(function: Callable) -> str | None:
         (float(small.mean()), "this is the mean of the logarithms, the ELBO: average the weights."),
         (math.exp(right), "this is the mean weight: take its logarithm."),
     ):
-        if _close(given, wrong):
+        if is_close(given, wrong):
             return why
-    if not _close(given, right):
+    if not is_close(given, right):
         return f"for {small.tolist()} it is {right:.4f}, you return {given:.4f}."
     if not abs(float(function(small - 900)) - (right - 900)) < 0.01:  # also where it is NaN
         return "log weights near -900 break it (exp gives 0): use torch.logsumexp."
@@ -880,9 +881,9 @@ def effective_sample_size(function: Callable) -> str | None:
         (float(small.sum() ** 2 / small.square().sum()), "these are log weights: exponentiate."),
         (float(torch.exp(-(shares * shares.log()).sum())), "use squares here, not the entropy."),
     ):
-        if _close(given, wrong):
+        if is_close(given, wrong):
             return why
-    if not _close(given, right):
+    if not is_close(given, right):
         return f"for {small.tolist()} it is {right:.4f}, you return {given:.4f}."
     for shift in (-900, 900):
         if not abs(float(function(small + shift)) - right) < 0.01:  # also where it is NaN
@@ -943,14 +944,14 @@ def time_left(function: Callable) -> str | None:
     for done, total, first, seconds in ((50, 100, 0, 10.0), (300, 400, 200, 20.0)):
         right = (total - done) * seconds / (done - first)
         given = float(function(done, total, first, seconds))
-        if _close(given, right):
+        if is_close(given, right):
             continue
-        if _close(given, (total - done) * seconds / done):
+        if is_close(given, (total - done) * seconds / done):
             return (
                 "a resumed run is too quick: the first steps were done in another session, so "
                 "divide by done - first."
             )
-        if _close(given, total * seconds / (done - first)):
+        if is_close(given, total * seconds / (done - first)):
             return "that is the time of the whole run: only total - done steps are left."
         asked = f"for step {done} of {total}, begun at step {first}, after {seconds:g} seconds"
         return f"{asked} it is {right:.1f} seconds, you return {given:.1f}."

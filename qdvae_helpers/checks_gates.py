@@ -2,16 +2,10 @@
 
 import math
 from collections.abc import Callable
-from typing import SupportsFloat
 
 import torch
 
-from qdvae_helpers.checks import exercise
-
-
-def _is(value: SupportsFloat, truth: SupportsFloat, tolerance: float = 1e-5) -> bool:
-    return abs(float(value) - float(truth)) < tolerance
-
+from qdvae_helpers.checks import exercise, is_close
 
 # 09_gate_model_classifier --------------------------------------------------------------------
 
@@ -22,20 +16,20 @@ def ceiling(function: Callable) -> str | None:
     patterns = [*"aaabbbcdd"]
     labels = [False, True, True, False, False, True, True, True, False]
     value = float(function(patterns, labels))
-    if _is(value, 6 / 9):
+    if is_close(value, 6 / 9):
         return None
-    if _is(value, 6):
+    if is_close(value, 6):
         return "this is the number of images it gets right: divide by the number of images."
-    if _is(value, 1 / 9):
+    if is_close(value, 1 / 9):
         return "a contradictory pattern is not lost: answer with the label most of its images have."
-    if _is(value, 4 / 9) or _is(value, 5 / 9):
+    if is_close(value, 4 / 9) or is_close(value, 5 / 9):
         return (
             "take the more frequent label of each pattern: not its first, not its last, "
             "not one label for all."
         )
-    if _is(value, 1):
+    if is_close(value, 1):
         return "two images with one pattern must get the same answer, so not all can be right."
-    if _is(value, (2 / 3 + 2 / 3 + 1 + 1 / 2) / 4):
+    if is_close(value, (2 / 3 + 2 / 3 + 1 + 1 / 2) / 4):
         return "weigh every pattern by its number of images, not all patterns equally."
     return f"of the 9 images in the test 6 can be right, 0.667; yours gives {value:.3f}."
 
@@ -52,7 +46,7 @@ def closed_form(function: Callable) -> str | None:
         return "one number is asked for: multiply all the factors."
     real, turned = torch.cos(math.pi * s), torch.cos(math.pi * t) * torch.sin(math.pi * s)
     product = torch.complex(real, z * turned).prod()
-    if _is(value, -product.real):
+    if is_close(value, -product.real):
         return None
     likely = {
         float(product.real): "the sign is reversed: the readout starts in |->, so f has a minus.",
@@ -66,9 +60,10 @@ def closed_form(function: Callable) -> str | None:
         ): "multiply the factors, do not add them.",
     }
     for wrong, why in likely.items():
-        if _is(value, wrong):
+        if is_close(value, wrong):
             return why
-    if _is(value, float(-torch.complex(torch.cos(s), z * torch.cos(t) * torch.sin(s)).prod().real)):
+    without_pi = torch.complex(torch.cos(s), z * torch.cos(t) * torch.sin(s)).prod()
+    if is_close(value, -without_pi.real):
         return "exponents are in units of pi: multiply them by math.pi."
     return f"for the three pixels of the test it is {-product.real:.4f}, yours {float(value):.4f}."
 
@@ -81,15 +76,15 @@ def hinge(function: Callable) -> str | None:
     if torch.is_tensor(value) and value.numel() > 1:
         return "one number is asked for: take the mean over the images."
     losses = 1 - y * f
-    if _is(value, losses.clamp(min=0).mean()):
+    if is_close(value, losses.clamp(min=0).mean()):
         return None
-    if _is(value, losses.clamp(min=0).sum()):
+    if is_close(value, losses.clamp(min=0).sum()):
         return "this is the sum: take the mean."
-    if _is(value, losses.mean()):
+    if is_close(value, losses.mean()):
         return "an answer that is more than right costs nothing: cut off at zero before the mean."
-    if _is(value, (1 + y * f).clamp(min=0).mean()):
+    if is_close(value, (1 + y * f).clamp(min=0).mean()):
         return "wrong sign: y f is positive where the answer is right, and then the loss is small."
-    if _is(value, (1 - f).clamp(min=0).mean()):
+    if is_close(value, (1 - f).clamp(min=0).mean()):
         return "the labels y do not occur in it."
     return f"it must give {losses.clamp(min=0).mean():.4f}, yours gives {float(value):.4f}."
 
@@ -184,13 +179,13 @@ def post_loss(function: Callable) -> str | None:
     z, label = torch.tensor([0.5, -0.2, 0.9, 0.1]), 2
     value = float(function(z, label))
     q = z.softmax(0)
-    if _is(value, -q.log_softmax(0)[label]):
+    if is_close(value, -q.log_softmax(0)[label]):
         return None
-    if _is(value, -q[label].log()):
+    if is_close(value, -q[label].log()):
         return "only one softmax: cross_entropy applies its own, on top of the post's."
-    if _is(value, -q.softmax(0).log_softmax(0)[label]):
+    if is_close(value, -q.softmax(0).log_softmax(0)[label]):
         return "that is one softmax too many: cross_entropy applies the second one itself."
-    if _is(value, q.log_softmax(0)[label]):
+    if is_close(value, q.log_softmax(0)[label]):
         return "wrong sign: a cross-entropy is never negative."
     return f"for the test it is {-q.log_softmax(0)[label]:.4f}, yours is {value:.4f}."
 
@@ -204,13 +199,13 @@ def probability_of_one(function: Callable) -> str | None:
     for theta in (0.5, 2.0, math.pi):
         value = float(function(theta))
         right = math.sin(theta / 2) ** 2
-        if _is(value, right):
+        if is_close(value, right):
             continue
-        if _is(value, math.sin(theta / 2)):
+        if is_close(value, math.sin(theta / 2)):
             return "this is the amplitude: a probability is its square."
-        if _is(value, math.cos(theta / 2) ** 2):
+        if is_close(value, math.cos(theta / 2) ** 2):
             return "this is the probability of 0."
-        if _is(value, math.sin(theta) ** 2):
+        if is_close(value, math.sin(theta) ** 2):
             return "the amplitude has half of the angle: sin(theta / 2)."
         return f"for theta = {theta:.3g} it is {right:.4f}, yours is {value:.4f}."
     return None
@@ -231,7 +226,7 @@ def joint(function: Callable) -> str | None:
         return "qubit 0 is the fastest in your order: it must be the slowest (00, 01, 10, 11)."
     if torch.allclose(value, right.flip(0)):
         return "0 and 1 are exchanged: the first outcome is all zeros, with factors 1 - p."
-    if not _is(value.sum(), 1):
+    if not is_close(value.sum(), 1):
         return f"probabilities add up to 1, yours to {float(value.sum()):.3f}."
     return f"the outcome 000 has {float(right[0]):.3f}, 001 has {float(right[1]):.3f}; compare."
 
@@ -241,17 +236,17 @@ def shot_error(function: Callable) -> str | None:
     """``function(p, shots)``: standard deviation of a frequency."""
     p, shots = 0.2, 400
     value = float(function(p, shots))
-    if _is(value, 0.02):
+    if is_close(value, 0.02):
         return None
-    if _is(value, 0.0004):
+    if is_close(value, 0.0004):
         return "this is the variance: take its root."
-    if _is(value, 0.4):
+    if is_close(value, 0.4):
         return "this is the error of a single shot: divide its variance by the number of shots."
-    if _is(value, 0.001):
+    if is_close(value, 0.001):
         return "divide the variance by the number of shots before the root, not after it."
-    if _is(value, 8.0):
+    if is_close(value, 8.0):
         return "this is the error of the count: divide by the number of shots."
-    if _is(value, math.sqrt(p / shots)):
+    if is_close(value, math.sqrt(p / shots)):
         return "the factor 1 - p is missing: an outcome that always comes has no error."
     return f"for p = 0.2 and 400 shots it is 0.02, yours is {value:.4f}."
 

@@ -9,9 +9,11 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import DigitJudge
+from qdvae_helpers.seeding import seeded
 
 _MAX_ENUMERATED = 20
 _DEAD = 0.1
+_NEIGHBOURS = 5  # whose distance is the size of a neighbourhood
 
 
 class Enumeration(NamedTuple):
@@ -130,16 +132,21 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     compare only results for equal numbers.
 
     Args:
-        generated: ``(N, 1, H, W)`` in [0, 1].
+        generated: ``(N, 1, H, W)`` in [0, 1], N at least 6.
         real: ``(M, 1, H, W)`` in [0, 1], held out, M at least N.
         judge: see :mod:`qdvae_helpers.judge`.
 
     Raises:
-        SettingError: fewer real than generated images.
+        SettingError: fewer than 6 generated images, or fewer real ones than generated ones.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
+    if len(generated) <= _NEIGHBOURS:
+        raise SettingError(
+            f"{len(generated)} generated images have no {_NEIGHBOURS} neighbours each: score at "
+            f"least {_NEIGHBOURS + 1}, and hundreds for numbers that mean something."
+        )
     if len(real) < len(generated):
         raise SettingError(
             f"{len(real)} real images cannot judge {len(generated)}: use at least as many."
@@ -155,8 +162,7 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     for metric in (frechet, kernel):
         metric.update(theirs, real=True)
         metric.update(ours, real=False)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the kernel distance draws random subsets
+    with seeded(0):  # the kernel distance draws random subsets
         kernel_mean = float(kernel.compute()[0])
 
     theirs = theirs[: len(generated)]
@@ -173,6 +179,6 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     )
 
 
-def _neighbour_radius(features: torch.Tensor, k: int = 5) -> torch.Tensor:
+def _neighbour_radius(features: torch.Tensor, k: int = _NEIGHBOURS) -> torch.Tensor:
     """Distance of every point to its k-th nearest other point, ``(N,)``."""
     return torch.cdist(features, features).kthvalue(k + 1, dim=1).values

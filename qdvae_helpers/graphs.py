@@ -18,6 +18,7 @@ from pathlib import Path
 import networkx as nx
 
 from qdvae_helpers.errors import GraphError, QPUError, SettingError
+from qdvae_helpers.files import replacing
 
 _FORMAT = "qdvae-graph/1"
 
@@ -241,8 +242,9 @@ def colouring(graph: QPUGraph | nx.Graph) -> dict[Hashable, int]:
 
 
 def save_graph(graph: QPUGraph, path: str | Path) -> None:
-    """Write the graph as JSON."""
-    Path(path).write_text(graph.to_json() + "\n", encoding="utf-8")
+    """Write the graph as JSON; atomic: an old file is kept or replaced."""
+    with replacing(path) as written:
+        written.write_text(graph.to_json() + "\n", encoding="utf-8")
 
 
 def load_graph(path: str | Path) -> QPUGraph:

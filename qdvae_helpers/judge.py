@@ -47,6 +47,7 @@ class DigitJudge(nn.Module):
         self.classes = nn.Linear(self.num_features, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Features of images, ``(B, 1, H, W)`` to ``(B, 64)``."""
         return self.features(images)
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:

@@ -10,6 +10,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.samplers import GibbsSampler
+from qdvae_helpers.seeding import seeded
 
 
 class Estimate(NamedTuple):
@@ -75,8 +76,7 @@ def log_likelihood(
     Returns:
         The mean over images, in nats, with the standard error that choosing these N images brings.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed, model.device):
         bounds = [_bound(model, image, log_z, draws) for image in images.to(model.device)]
     bounds = torch.stack(bounds)
     return Estimate(float(bounds.mean()), float(bounds.std()) / math.sqrt(len(bounds)))

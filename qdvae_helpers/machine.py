@@ -54,6 +54,11 @@ def _guarded(topic: str, look: Callable[[], tuple[str, str]]) -> Finding:
     except ImportError as error:
         remedy = "set up the environment anew: README.md, section Start"
         return Finding(topic, f"cannot be loaded ({error})", remedy)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~" of an unknown user
+        # Not the whole message: it may hold a folder outside the repository.
+        why = getattr(error, "strerror", None) or type(error).__name__
+        remedy = "look at the folders that QDVAE_DATA and QDVAE_MODELS name, and who may read them"
+        return Finding(topic, f"cannot be read ({why})", remedy)
 
 
 def _python() -> tuple[str, str]:
@@ -104,16 +109,25 @@ def _cores() -> tuple[str, str]:
 
 
 def _memory() -> tuple[str, str]:
-    import psutil  # comes with every Jupyter kernel
+    import psutil
 
     total, free = psutil.virtual_memory().total, psutil.virtual_memory().available
     limit, used = _control_group("memory.max"), _control_group("memory.current")
     if limit.isdigit() and int(limit) < total:
-        total, free = int(limit), min(free, int(limit) - int(used))
+        total = int(limit)
+        if used.isdigit():
+            free = min(free, total - int(used) + _reclaimable())
+        free = min(free, total)
     remedy = "close other notebooks (menu Kernel, Shut Down All Kernels) and other programs"
     gigabytes = free / 1e9
     found = f"{total / 1e9:.0f} GB, of which {gigabytes:.1f} are free"
     return found, "" if gigabytes >= _MIN_FREE_GB else remedy
+
+
+def _reclaimable() -> int:
+    """Bytes of cached files that a container would give back; ``docker stats`` subtracts them."""
+    lines = (line.partition(" ") for line in _control_group("memory.stat").splitlines())
+    return next((int(n) for name, _, n in lines if name == "inactive_file" and n.isdigit()), 0)
 
 
 def _control_group(name: str) -> str:
@@ -172,7 +186,7 @@ def _own_models() -> tuple[str, str]:
     from qdvae_helpers.checkpoints import models_dir
 
     folder = models_dir()
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    there = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
     free = shutil.disk_usage(there).free / 1e9
     remedy = ""
     if not os.access(there, os.W_OK):

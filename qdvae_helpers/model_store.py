@@ -10,6 +10,7 @@ from pathlib import Path
 
 from qdvae_helpers.checkpoints import (
     PRETRAINED_DIR,
+    is_checkpoint,
     load_checkpoint,
     models_dir,
     read_header,
@@ -78,13 +79,13 @@ class ModelStore:
         return self.header(valid_name(name) + _UNFINISHED)
 
     def require_free(self, name: str) -> str:
-        """The name, checked, if nothing is called so yet.
+        """The name, checked, if nothing is called so yet, not even the file of another program.
 
         Raises:
             SettingError: no valid name, or taken.
         """
         name = valid_name(name)
-        taken = {listed.removesuffix(_UNFINISHED).casefold() for listed in self.names()}
+        taken = {listed.removesuffix(_UNFINISHED).casefold() for listed in self._files()}
         if name.casefold() in taken:
             raise SettingError(f"There is a model {name!r} already: choose another name.")
         return name
@@ -113,6 +114,11 @@ class ModelStore:
         return path
 
     def _paths(self) -> dict[str, Path]:
+        """Files that hold models; lesson 10 saves a circuit's weights in this folder, too."""
+        return {name: file for name, file in self._files().items() if is_checkpoint(file)}
+
+    def _files(self) -> dict[str, Path]:
+        """All files under names of models, whatever they hold."""
         paths = {file.stem: file for file in sorted(PRETRAINED_DIR.glob("qdvae-*.safetensors"))}
         for file in sorted(self.folder.glob("*.safetensors")):
             name = file.name.removesuffix(".safetensors")

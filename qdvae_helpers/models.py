@@ -41,6 +41,7 @@ class Encoder(nn.Module):
         self.net = mlp([_PIXELS, *hidden, n_spins])
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The logits of these images."""
         return self.net(images.flatten(1))
 
 
@@ -52,6 +53,7 @@ class Decoder(nn.Module):
         self.net = mlp([n_spins, *reversed(hidden), _PIXELS])
 
     def forward(self, spins: torch.Tensor) -> torch.Tensor:
+        """The pixel logits of these spins."""
         return self.net(spins).unflatten(-1, IMAGE_SHAPE)
 
 

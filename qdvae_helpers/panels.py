@@ -14,7 +14,7 @@ from IPython.display import display
 from matplotlib.figure import Figure
 from PIL import Image
 
-from qdvae_helpers.background import Progress, TrainingRun, TrainRequest, explain
+from qdvae_helpers.background import Progress, TrainingRun, TrainRequest, in_words
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import load_judge
 from qdvae_helpers.model_store import ModelStore
@@ -61,7 +61,7 @@ class Message:
 
     def error(self, error: Exception | str) -> None:
         """Show an error; screen readers read it at once."""
-        self.text = error if isinstance(error, str) else explain(error)
+        self.text = error if isinstance(error, str) else in_words(error)
         # A coloured edge and a word, so that the text keeps the colour of either theme.
         self.widget.value = (
             f'<div role="alert" style="border-left: 6px solid {VERMILLION}; padding-left: 8px">'

@@ -21,6 +21,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 
 from qdvae_helpers.data import load_images
 from qdvae_helpers.errors import QdvaeError
+from qdvae_helpers.files import replacing
 from qdvae_helpers.profiles import PROFILES, current_profile
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -73,8 +74,7 @@ def execute(path: Path, build: Path, *, store: bool) -> None:
         client.execute()
     finally:
         _tidy(notebook)
-        build.mkdir(parents=True, exist_ok=True)
-        nbformat.write(notebook, build / path.name)
+        _write(notebook, build / path.name)
     _write_figure(notebook.cells, build / f"{path.stem}.png")
     if store:
         gallery = [c for c in notebook.cells if "gallery" in c.metadata.get("tags", [])]
@@ -83,7 +83,12 @@ def execute(path: Path, build: Path, *, store: bool) -> None:
             "profile": current_profile().name,
             "source_hash": source_hash(notebook),
         }
-        nbformat.write(notebook, path)
+        _write(notebook, path)
+
+
+def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
+    with replacing(path) as written:
+        nbformat.write(notebook, written)
 
 
 def _tidy(notebook: nbformat.NotebookNode) -> None:

@@ -399,12 +399,18 @@ class GibbsSampler(SpinSampler):
         }
 
     def state_dict(self) -> dict[str, torch.Tensor]:
+        """The chains and the state of their random numbers, to continue from."""
         return super().state_dict() | {
             "bits": self._bits.to(torch.uint8),
             "generator": self._generator.get_state(),
         }
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue the chains where :meth:`state_dict` was taken.
+
+        Raises:
+            SamplerError: another number of chains or spins.
+        """
         if state["bits"].shape != self._bits.shape:
             raise SamplerError(
                 f"The saved chains have shape {tuple(state['bits'].shape)}, this sampler's "
@@ -734,6 +740,7 @@ class DeviceSampler(SpinSampler):
         )
 
     def state_dict(self) -> dict[str, torch.Tensor]:
+        """The prefactor, and the number of calls that a simulated device has answered."""
         calls = getattr(self.device, "calls", 0)  # a real device cannot repeat its samples
         return super().state_dict() | {
             "prefactor": torch.tensor(self.prefactor, dtype=torch.float64),
@@ -741,6 +748,7 @@ class DeviceSampler(SpinSampler):
         }
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue where :meth:`state_dict` was taken, without measuring a temperature again."""
         super().load_state_dict(state)
         self.prefactor = float(state["prefactor"])
         if hasattr(self.device, "calls"):

@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +52,17 @@ if TYPE_CHECKING:
 
 RECIPES = ("elbo", "mmd")
 _PROBE = 1_000  # images that a report looks at
+_COUNTS = ("steps", "batch_size", "spin_draws", "sample_every", "report_every")
+_RATES = ("learning_rate", "prior_learning_rate")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides what training does, apart from model, data and sampler."""
+    """Everything that decides what training does, apart from model, data and sampler.
+
+    Raises:
+        SettingError: a recipe that does not exist, or a number out of its range.
+    """
 
     recipe: str = "elbo"  #: ``elbo`` or ``mmd``
     steps: int = 4_000  #: gradient steps
@@ -80,22 +86,36 @@ class TrainConfig:
             raise SettingError(
                 f"There is no recipe {self.recipe!r}: choose one of {', '.join(RECIPES)}."
             )
-        for name in ("steps", "batch_size", "spin_draws", "sample_every", "report_every"):
-            if getattr(self, name) < 1:
-                raise SettingError(f"{name}={getattr(self, name)} must be 1 or more.")
-        if self.seed < 0:
-            raise SettingError(f"seed={self.seed} must be 0 or more.")
+        values = asdict(self)
+        del values["recipe"]
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise SettingError(f"{name}={value} must be a finite number.")
+            if name in _COUNTS and value < 1:
+                raise SettingError(f"{name}={value} must be 1 or more.")
+            if name in _RATES and value <= 0:
+                raise SettingError(f"{name}={value} must be more than 0, for example 0.001.")
+            if value < 0:
+                raise SettingError(f"{name}={value} must be 0 or more.")
+        if self.warm_up > 1:
+            raise SettingError(f"warm_up={self.warm_up} is a fraction of the steps: choose 0 to 1.")
 
     @classmethod
     def for_profile(cls, profile: Profile, **changes) -> "TrainConfig":
-        """The settings of a profile, with single values changed by name."""
-        config = cls(
-            steps=profile.steps,
-            batch_size=profile.batch_size,
-            report_every=math.ceil(profile.steps / 14),
-            kl_warm_up=min(200, profile.steps // 5),
-        )
-        return replace(config, **changes)
+        """The settings of a profile, with single values changed by name.
+
+        Two of them follow the number of steps, the profile's or the one given, where they are not
+        given themselves: there are 14 reports, and the weight of the divergence rises in the first
+        fifth of the steps, in 200 at most.
+        """
+        steps = changes.get("steps", profile.steps)
+        settings = {
+            "steps": steps,
+            "batch_size": profile.batch_size,
+            "report_every": math.ceil(steps / 14),
+            "kl_warm_up": min(200, steps // 5),
+        }
+        return cls(**(settings | changes))
 
 
 @dataclass
@@ -143,7 +163,8 @@ def fit(
 
     Raises:
         CheckpointError: the checkpoint belongs to another graph, model or setting.
-        SettingError: there are fewer images than one batch needs.
+        SettingError: there are fewer images than one batch needs, or a batch cannot be shared
+            evenly by the processes.
         SamplerError: the sampler draws from another model; or a device failed, and the last whole
             step was saved.
         TrainingError: the loss is no longer a number; the last good checkpoint is left as it is.
@@ -152,6 +173,12 @@ def fit(
         raise SettingError(
             f"{len(train.images)} images are fewer than one batch of {config.batch_size}: use more "
             "images or a smaller batch_size."
+        )
+    if fabric is not None and config.batch_size % fabric.world_size:
+        # Gradients are averaged whatever the shares, and an empty share has no mean.
+        raise SettingError(
+            f"{fabric.world_size} processes cannot share a batch of {config.batch_size} images "
+            "evenly: start a number of processes that divides batch_size, or change batch_size."
         )
     trainer = _Trainer(model, train, config, validation, sampler, fabric)
     progress = progress and trainer.rank == 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
+from qdvae_helpers import graphs, training
 from qdvae_helpers.checkpoints import load_checkpoint
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.profiles import PROFILES, current_profile
@@ -47,6 +50,51 @@ def test_train_writes_a_model_a_log_and_cleans_up(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"model.safetensors", "logs"}
 
 
+def small_training(tmp_path, *arguments):
+    """A model that the command trained in two steps, on its graph file where one is named."""
+    output = tmp_path / "model.safetensors"
+    common = ["--output", str(output), "--steps", "2", "--device", "cpu"]
+    where = [] if "--graph" in arguments else ["--spins", "12"]
+    assert train_main([*common, *where, *arguments]) == 0
+    return load_checkpoint(output)
+
+
+def test_train_takes_the_graph_that_docs_scaling_writes(tmp_path):
+    guide = (Path(__file__).parent.parent / "docs" / "scaling.md").read_text(encoding="utf-8")
+    line = re.search(r"`(save_graph\(.+\))`", guide)[1]
+    path = tmp_path / "mine.json"
+    line = line.replace('"live"', '"ideal"').replace("256", "14").replace("mine.json", str(path))
+    exec(line, vars(graphs))
+    model = small_training(tmp_path, "--graph", str(path))
+    assert model.graph == graphs.load_graph(path)
+    assert model.n_spins == 14
+
+
+def test_train_learns_grey_images_where_asked(tmp_path, monkeypatch):
+    seen = {}
+
+    def fit(model, images, config, **options):
+        for name, given in (("train", images), ("validation", options["validation"])):
+            seen[name] = given.images.unique()
+        return training.fit(model, images, config, **options)
+
+    monkeypatch.setattr("qdvae_helpers.train.fit", fit)
+    small_training(tmp_path)
+    assert all(set(values.tolist()) == {0.0, 1.0} for values in seen.values())
+    small_training(tmp_path, "--images", "grey")
+    assert all(len(values) > 10 for values in seen.values())
+
+
+def test_train_weighs_the_divergence_as_asked(tmp_path):
+    plain, heavy = (
+        small_training(tmp_path, *arguments) for arguments in ((), ("--kl-weight", "50"))
+    )
+    assert plain.info["train"]["kl_weight"] == 1.0
+    assert heavy.info["train"]["kl_weight"] == 50.0
+    pairs = zip(plain.parameters(), heavy.parameters(), strict=True)
+    assert not all(torch.equal(a, b) for a, b in pairs)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a child process there")
 def test_an_interrupted_train_command_continues(tmp_path):
     output = tmp_path / "model.safetensors"
@@ -72,6 +120,7 @@ def test_an_interrupted_train_command_continues(tmp_path):
         (["--spins", "9999"], "between 1 and 4594"),
         (["--require-mnist"], "MNIST is required here"),
         (["--steps", "0"], "steps=0 must be 1 or more"),
+        (["--kl-weight", "-1"], "kl_weight=-1.0 must be 0 or more"),
         (["--sampler", "qpuu"], "There is no sampler 'qpuu'"),
         (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
         (["--device", "tpu"], "There is no device 'tpu'"),
@@ -109,6 +158,24 @@ def test_run_keeps_what_a_failing_notebook_reached(tmp_path):
     with pytest.raises(Exception, match="ZeroDivisionError"):
         execute(path, tmp_path / "build", store=False)
     assert "first" in (tmp_path / "build" / "x.ipynb").read_text()
+
+
+def test_a_failed_store_leaves_the_old_notebook(tmp_path, monkeypatch):
+    path = notebook(tmp_path, "1 + 1")
+    before = path.read_text()
+    whole = nbformat.write
+
+    def half(content, fp):
+        if Path(fp).is_relative_to(tmp_path / "build"):
+            return whole(content, fp)
+        Path(fp).write_text("{")
+        raise OSError("disk full")
+
+    monkeypatch.setattr("nbformat.write", half)
+    with pytest.raises(OSError, match="disk full"):
+        execute(path, tmp_path / "build", store=True)
+    assert path.read_text() == before
+    assert not list(tmp_path.glob(".saving-*"))
 
 
 def test_run_stores_only_the_lesson_profile_and_known_lessons():

@@ -1,5 +1,7 @@
 """The judge and the scores that rest on it."""
 
+import math
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -82,6 +84,17 @@ def test_scores_repeat_and_leave_the_random_state_alone(judge, digits_twice):
     torch.manual_seed(3)
     assert torch.equal(torch.rand(1), after)
     assert quality(*digits_twice, judge) == first
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_too_few_generated_images_are_refused(judge, digits_twice, n):
+    with pytest.raises(SettingError, match="score at least 6"):
+        quality(digits_twice[0][:n], digits_twice[1], judge)
+
+
+def test_six_generated_images_can_be_scored(judge, digits_twice):
+    score = quality(digits_twice[0][:6], digits_twice[1], judge)
+    assert all(math.isfinite(value) for value in score)
 
 
 def test_too_few_real_images_are_refused(judge, digits_twice):

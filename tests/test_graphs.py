@@ -93,6 +93,22 @@ def test_a_graph_survives_its_file_and_an_altered_file_is_refused(graph12, tmp_p
         load_graph(tmp_path / "missing.json")
 
 
+def test_a_failed_save_leaves_the_old_graph_and_nothing_else(graph12, tmp_path, monkeypatch):
+    path = tmp_path / "deep" / "graph.json"
+    save_graph(graph12, path)
+    whole = Path.write_text
+
+    def half(self, text, **options):
+        whole(self, text[:100], **options)
+        raise OSError("disk full")
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(OSError, match="disk full"):
+        save_graph(graph12.subgraph(graph12.nodes[:3]), path)
+    assert load_graph(path) == graph12
+    assert [file.name for file in path.parent.iterdir()] == ["graph.json"]
+
+
 def test_a_coupler_without_its_qubit_is_refused():
     with pytest.raises(GraphError, match=r"Coupler \(1, 9\)"):
         QPUGraph((1, 2), ((1, 9),))

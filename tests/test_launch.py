@@ -59,6 +59,26 @@ def test_another_home_changes_every_link_and_twice_changes_nothing():
     assert nbformat.writes(notebook) == once
 
 
+def test_an_interrupted_writing_leaves_the_old_files(monkeypatch, tmp_path):
+    (tmp_path / "notebooks").mkdir()
+    for name in ("pyproject.toml", "README.md", f"notebooks/{NOTEBOOKS[0].name}"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        (tmp_path / name).write_text(text.replace("Open in Binder", "Old"), encoding="utf-8")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    whole = Path.write_text
+
+    def half(self, text, **options):
+        whole(self, text[:100], **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "write_text", half)
+    monkeypatch.setattr(launch, "ROOT", tmp_path)
+    monkeypatch.setattr("sys.argv", ["launch.py"])
+    with pytest.raises(KeyboardInterrupt):
+        launch.main()
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+
+
 @pytest.fixture
 def on_colab(monkeypatch):
     """Modules as Colab has them; ``secrets`` holds what the user stored."""

@@ -56,10 +56,36 @@ def test_other_problems_get_a_remedy(monkeypatch):
 
 def test_limits_of_a_container_count(monkeypatch):
     limits = {"cpu.max": "150000 100000", "memory.max": "2000000000", "memory.current": "9"}
-    monkeypatch.setattr(machine, "_control_group", lambda name: limits[name])
+    monkeypatch.setattr(machine, "_control_group", lambda name: limits.get(name, ""))
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert finding("cores").found == "1.5"
     assert finding("memory").found.startswith("2 GB")
+
+
+def test_files_that_a_container_has_read_do_not_count_as_memory_in_use(monkeypatch):
+    Memory = namedtuple("Memory", ["total", "available"])
+    monkeypatch.setattr("psutil.virtual_memory", lambda: Memory(16e9, 12e9))
+    limits = {"memory.max": "8000000000", "memory.current": "7000000000"}
+    monkeypatch.setattr(machine, "_control_group", lambda name: limits.get(name, ""))
+    assert finding("memory").found == "8 GB, of which 1.0 are free"
+    limits["memory.stat"] = "anon 1000000000\ninactive_file 5500000000\nactive_file 500000000"
+    assert finding("memory") == Finding("memory", "8 GB, of which 6.5 are free")
+    del limits["memory.current"]
+    assert finding("memory").found == "8 GB, of which 8.0 are free"
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionError(13, "Permission denied", "/private/x"), ValueError("/private/x")]
+)
+def test_what_cannot_be_read_gets_a_line_and_no_traceback(monkeypatch, error):
+    def look():
+        raise error
+
+    monkeypatch.setitem(machine._TOPICS, "own models", look)
+    found = finding("own models")
+    assert found.found.startswith("cannot be read (")
+    assert "QDVAE_MODELS" in found.remedy
+    assert "private" not in found.found + found.remedy
 
 
 def test_a_library_that_cannot_be_loaded_is_named(monkeypatch):

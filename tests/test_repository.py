@@ -1,5 +1,7 @@
 """The files around the code agree with each other."""
 
+import ast
+import importlib.metadata
 import json
 import pydoc
 import re
@@ -62,6 +64,39 @@ def test_the_conda_environment_names_the_same_packages_and_ranges(project):
         assert set(conda[name].split(",")) == set(specifier.split(",")), name
 
 
+def test_every_library_that_the_helpers_import_is_declared(requirements):
+    providers = importlib.metadata.packages_distributions()
+    files = (ROOT / "qdvae_helpers").glob("*.py")
+    imported = {name for path in files for name in imports_of(path)}
+    named = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
+    named -= {"qdvae_helpers", "google"}  # the second is Colab's own
+    assert {"torch", "psutil", "IPython"} <= named
+    for name in named - {"dwave"}:
+        declared = {canonicalize_name(provider) for provider in providers[name]}
+        assert declared & set(requirements), name
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules that a file imports, wherever in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module)
+    return found
+
+
+def test_every_tool_for_the_tests_is_used():
+    """A marker or a plugin that nothing uses is declared for nothing."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("*.py"))
+    for marker in settings.get("markers", []):
+        assert f"pytest.mark.{marker.partition(':')[0]}" in tests
+    if "pytest-cov" in pinned():
+        assert "--cov" in (ROOT / "Makefile").read_text()
+
+
 def test_binder_uses_the_same_file():
     assert (ROOT / "binder" / "environment.yml").resolve() == ROOT / "environment.yml"
 
@@ -73,14 +108,22 @@ def test_importing_the_package_loads_no_heavy_library():
 
 
 def test_every_public_name_has_a_docstring():
-    import ast
-
     for path in (ROOT / "qdvae_helpers").glob("*.py"):
         tree = ast.parse(path.read_text())
         assert ast.get_docstring(tree), path.name
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+        for node in public(tree):
+            assert ast.get_docstring(node), f"{path.name}: {node.name}"
+            for method in public(node) if isinstance(node, ast.ClassDef) else []:
+                assert ast.get_docstring(method), f"{path.name}: {node.name}.{method.name}"
+
+
+def public(node: ast.Module | ast.ClassDef) -> list[ast.FunctionDef | ast.ClassDef]:
+    """The functions and classes in it that anyone may use; a property counts once."""
+    found = [n for n in node.body if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    setters = [
+        n for n in found if any(ast.unparse(d).endswith(".setter") for d in n.decorator_list)
+    ]
+    return [n for n in found if not n.name.startswith("_") and n not in setters]
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +167,6 @@ def test_every_term_names_its_lesson_and_the_code_it_names_exists(glossary):
 
 def messages_of_the_package() -> list[str]:
     """Every piece of text in the helpers' code; strings in several lines come as one."""
-    import ast
-
     found = []
     for path in (ROOT / "qdvae_helpers").glob("*.py"):
         nodes = ast.walk(ast.parse(path.read_text()))

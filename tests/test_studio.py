@@ -9,6 +9,7 @@ import ipywidgets
 import nbformat
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from qdvae_helpers import panels, studio
 from qdvae_helpers.app import only_app_cells
@@ -97,6 +98,28 @@ def test_the_store_lists_shipped_saved_and_unfinished_models(store, model12):
             store.require_free(taken)
     store.finish(model12, "later")
     assert store.names() == ["qdvae-256", "later", "mine"]
+
+
+def test_files_of_other_programs_are_not_offered_and_not_overwritten(store, model12):
+    store.finish(model12, "mine")
+    others = {"qcnn": {"a": torch.zeros(1)}, "notes": None}
+    for name, tensors in others.items():
+        path = store.folder / f"{name}.safetensors"
+        path.write_bytes(b"\xff" * 9) if tensors is None else save_file(tensors, path)
+    recording = {"qdvae": '{"format": "qdvae-recording/1"}'}
+    save_file({"a": torch.zeros(1)}, store.folder / "drawn.safetensors", metadata=recording)
+    assert store.names() == ["qdvae-256", "mine"]
+    for name in ("qcnn", "QCNN", "notes", "drawn"):
+        with pytest.raises(SettingError, match="already"):
+            store.require_free(name)
+
+
+def test_a_damaged_model_is_listed_and_called_damaged(store, model12):
+    path = store.finish(model12, "torn")
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "torn" in store.names()
+    with pytest.raises(CheckpointError, match=r"torn\.safetensors is damaged"):
+        store.load("torn")
 
 
 def test_links_do_not_lead_out_of_the_folder(store, model12, tmp_path):
@@ -229,6 +252,10 @@ def test_a_run_that_was_begun_elsewhere_is_not_resumed(store, model12):
         ({"n_spins": 8}, "choose 16 to 512"),
         ({"epochs": 0}, "choose 1"),
         ({"recipe": "x"}, "no los"),
+        ({"kl_weight": -1.0}, "kl_weight=-1.0: choose 0 or more"),
+        ({"kl_weight": float("inf")}, "kl_weight=inf: choose 0 or more"),
+        ({"kl_weight": float("nan")}, "kl_weight=nan: choose 0 or more"),
+        ({"sampler": "gibs"}, "no sampler 'gibs': choose one of gibbs, annealer"),
     ],
 )
 def test_impossible_requests_are_refused(changes, why):

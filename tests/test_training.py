@@ -1,6 +1,7 @@
 """Training: that it learns, and that nothing is lost when it stops."""
 
 import signal
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -264,7 +265,50 @@ def test_wrong_settings_are_refused(graph, digits):
         run(new_model(graph), digits, short(batch_size=1000))
 
 
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"kl_weight": -0.1}, "kl_weight=-0.1 must be 0 or more"),
+        ({"kl_warm_up": -1}, "kl_warm_up=-1 must be 0 or more"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 must be more than 0"),
+        ({"prior_learning_rate": -1e-3}, "prior_learning_rate=-0.001 must be more than 0"),
+        ({"warm_up": -0.1}, "warm_up=-0.1 must be 0 or more"),
+        ({"warm_up": 1.5}, "warm_up=1.5 is a fraction of the steps: choose 0 to 1"),
+        ({"kl_weight": float("nan")}, "kl_weight=nan must be a finite number"),
+        ({"learning_rate": float("inf")}, "learning_rate=inf must be a finite number"),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(changes, why):
+    with pytest.raises(SettingError, match=why):
+        TrainConfig(**changes)
+
+
+def test_numbers_at_the_ends_of_their_range_are_kept():
+    TrainConfig(kl_weight=0.0, kl_warm_up=0, weight_decay=0.0, mmd_weight=0.0, warm_up=0.0)
+    TrainConfig(warm_up=1.0)
+
+
+@pytest.mark.parametrize("processes", [3, 100])  # of a batch of 50: unequal shares, empty ones
+def test_processes_that_cannot_share_a_batch_evenly_are_refused(processes, graph, digits):
+    fabric = SimpleNamespace(world_size=processes, global_rank=0)
+    with pytest.raises(SettingError, match=f"{processes} processes cannot share a batch of 50"):
+        run(new_model(graph), digits, short(), fabric=fabric)
+
+
 def test_every_profile_gives_a_configuration():
     for profile in PROFILES.values():
         config = TrainConfig.for_profile(profile, seed=3)
         assert (config.steps, config.seed) == (profile.steps, 3)
+        assert TrainConfig.for_profile(profile, seed=3, steps=profile.steps) == config
+    assert (config.kl_warm_up, config.report_every) == (200, 1_715)
+
+
+@pytest.mark.parametrize("steps", [1, 8, 100])
+def test_a_short_run_reaches_the_whole_kl_weight_and_reports(steps, graph, digits):
+    config = TrainConfig.for_profile(PROFILES["lesson"], steps=steps, kl_weight=2.0)
+    assert config.report_every <= max(1, steps / 10)
+    trainer = _Trainer(new_model(graph), digits, config, None, None, None)
+    trainer.step = steps - 1
+    assert trainer._kl_weight() == 2.0
+    kept = TrainConfig.for_profile(PROFILES["lesson"], steps=steps, kl_warm_up=300, report_every=30)
+    assert (kept.kl_warm_up, kept.report_every) == (300, 30)

@@ -112,6 +112,8 @@ def with_badges(readme: str, here: Home) -> str:
 
 def main() -> int:
     """Write, or with ``--check`` compare; returns the exit status."""
+    from qdvae_helpers.files import replacing
+
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
@@ -128,7 +130,8 @@ def main() -> int:
         if path.read_text(encoding="utf-8") != text:
             stale.append(path.relative_to(ROOT).as_posix())
             if not options.check:
-                path.write_text(text, encoding="utf-8")
+                with replacing(path) as written:
+                    written.write_text(text, encoding="utf-8")
     verb = "stale" if options.check else "written"
     print(f"{here.url}, {here.tag}: {', '.join(stale) or 'nothing'} {verb}")
     return int(options.check and bool(stale))

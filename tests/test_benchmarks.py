@@ -1,0 +1,24 @@
+"""The benchmarks can be started; their numbers take minutes to hours and are not made here."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
+
+
+@pytest.mark.parametrize("path", sorted(BENCHMARKS.glob("*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_is_importable_and_explains_its_options(path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(BENCHMARKS)  # some share code
+    spec = importlib.util.spec_from_file_location(f"benchmark_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", [path.name, "--help"])
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    assert end.value.code == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"usage: {path.name}")
+    assert " ".join(module.__doc__.split())[:40] in " ".join(told.split())
