@@ -420,8 +420,12 @@ def test_a_round_in_the_studio(store):
     generate.model.value, generate.count.value = "mine", 6
     assert "16 qubits" in generate.about.value
     generate.rounds.value = 2
+    made = threading.Event()
+    generate.message.widget.observe(
+        lambda change: made.set() if "digits of mine" in generate.message.text else None, "value"
+    )
     generate.go.click()
-    generate.worker.close()  # waits for the job in progress
+    assert made.wait(PATIENCE_S)
     assert "then 2× through encoder and decoder" in generate.message.text
     assert [type(tab.widget) for tab in (train, generate)] == [ipywidgets.VBox] * 2
     dashboard.close()
