@@ -14,6 +14,7 @@ from qdvae_helpers.seeding import seeded
 _MAX_ENUMERATED = 20
 _DEAD = 0.1
 _NEIGHBOURS = 5  # whose distance is the size of a neighbourhood
+_ROWS = 1_000  # of a table of distances at once, for the sake of memory
 
 
 class Enumeration(NamedTuple):
@@ -152,7 +153,7 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
             f"{len(real)} real images cannot judge {len(generated)}: use at least as many."
         )
     ours, theirs = (
-        torch.cat([judge(part) for part in images.split(1_000)]) for images in (generated, real)
+        torch.cat([judge(part) for part in images.split(250)]) for images in (generated, real)
     )
     subset = min(1_000, len(generated) // 2)
     frechet = FrechetInceptionDistance(feature=_Given())
@@ -166,19 +167,29 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
         kernel_mean = float(kernel.compute()[0])
 
     theirs = theirs[: len(generated)]
-    between = torch.cdist(theirs, ours)
     real_radius, our_radius = _neighbour_radius(theirs), _neighbour_radius(ours)
+    precise, recalled, covered = (
+        torch.zeros(len(ours), dtype=torch.bool, device=ours.device),
+        [],
+        [],
+    )
+    for part, radius in zip(theirs.split(_ROWS), real_radius.split(_ROWS), strict=True):
+        between = torch.cdist(part, ours)
+        precise |= (between <= radius.unsqueeze(1)).any(0)
+        recalled.append((between <= our_radius).any(1))
+        covered.append(between.min(1).values <= radius)
     counts = torch.bincount(judge.classes(ours).argmax(1), minlength=10)
     return Quality(
         frechet=float(frechet.compute()),
         kernel=kernel_mean,
-        precision=float((between <= real_radius.unsqueeze(1)).any(0).float().mean()),
-        recall=float((between <= our_radius.unsqueeze(0)).any(1).float().mean()),
-        coverage=float((between.min(1).values <= real_radius).float().mean()),
+        precision=float(precise.float().mean()),
+        recall=float(torch.cat(recalled).float().mean()),
+        coverage=float(torch.cat(covered).float().mean()),
         smallest_class=float(counts.min() / len(generated)),
     )
 
 
 def _neighbour_radius(features: torch.Tensor, k: int = _NEIGHBOURS) -> torch.Tensor:
     """Distance of every point to its k-th nearest other point, ``(N,)``."""
-    return torch.cdist(features, features).kthvalue(k + 1, dim=1).values
+    parts = features.split(_ROWS)
+    return torch.cat([torch.cdist(p, features).kthvalue(k + 1, dim=1).values for p in parts])

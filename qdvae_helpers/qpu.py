@@ -10,11 +10,12 @@ nothing waits for ever.
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import dimod
 import numpy as np
 import torch
+from dwave.cloud import Future
 from dwave.cloud import exceptions as cloud
 from dwave.cloud.api.exceptions import ResourceAuthenticationError
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
@@ -139,42 +140,47 @@ class CarefulQPU(dimod.Sampler, dimod.Structured):
         estimate = self.estimate_s(bqm.num_variables, num_reads, parameters.get("annealing_time"))
         deadline = time.monotonic() + self._timeout_s
         problem_id, entry, faults, failure = None, None, 0, ""
-        while not failure:
-            computation = None
-            try:
-                if problem_id is None:
-                    entry = qpu_tally().enter(estimate)
-                    computation = self._qpu.solver.sample_bqm(bqm, **parameters)
-                else:  # it was accepted: fetching the answer costs nothing
-                    computation = self._qpu.client.retrieve_answer(problem_id)
-                    computation.solver = self._qpu.solver  # saves it a request to find out
-                answer = self._wait(computation, deadline)
-                if answer is not None:
-                    self._check_answer(answer, bqm, num_reads)
-                    self._settle(entry, answer)
-                    return answer
-                problem_id = computation.id or problem_id
-            except KeyboardInterrupt:
-                self._cancel(computation)
-                raise
-            except SamplerError:  # of our own: the budget
-                raise
-            except Exception as error:
-                problem_id = problem_id or getattr(computation, "id", None)
-                if problem_id is None and entry is not None and _refused(error):
-                    qpu_tally().correct(entry, 0.0)
-                faults += 1
-                pause = self._backoff_s * 2 ** (faults - 1)
-                # With an id whatever went wrong may only be the transfer of the answer.
-                again = _passing(error) or (problem_id is not None and _is_decoding(error))
-                if isinstance(error, TimeoutError):
-                    self._cancel(computation)
-                if again and faults <= self._retries and time.monotonic() + pause < deadline:
+        computation = None
+        try:
+            while not failure:
+                computation, pause = None, 0.0
+                try:
+                    if problem_id is None:
+                        entry = qpu_tally().enter(estimate)
+                        computation = self._qpu.solver.sample_bqm(bqm, **parameters)
+                    else:  # it was accepted: fetching the answer costs nothing
+                        computation = self._qpu.client.retrieve_answer(problem_id)
+                        computation.solver = self._qpu.solver  # saves it a request to find out
+                    answer = self._wait(computation, deadline)
+                    if answer is not None:
+                        self._check_answer(answer, bqm, num_reads)
+                        self._settle(entry, answer)
+                        return answer
+                    problem_id = computation.id or problem_id
+                except SamplerError:  # of our own: the budget
+                    raise
+                except Exception as error:
+                    problem_id = problem_id or getattr(computation, "id", None)
+                    if problem_id is None and entry is not None and _refused(error):
+                        qpu_tally().correct(entry, 0.0)
+                    faults += 1
+                    pause = self._backoff_s * 2 ** (faults - 1)
+                    # With an id whatever went wrong may only be the transfer of the answer.
+                    again = _passing(error) or (problem_id is not None and _is_decoding(error))
+                    if isinstance(error, TimeoutError):
+                        self._cancel(computation, problem_id)
+                    if not (
+                        again and faults <= self._retries and time.monotonic() + pause < deadline
+                    ):
+                        if again and not _passing(error):
+                            error = WrongAnswerError(type(error).__name__)
+                        failure = explain(error)
+                # Outside of ``except``: an interrupt would carry the foreign error along.
+                if pause and not failure:
                     time.sleep(pause)
-                else:
-                    if again and not _passing(error):
-                        error = WrongAnswerError(type(error).__name__)
-                    failure = explain(error)
+        except KeyboardInterrupt:
+            self._cancel(computation, problem_id)
+            raise
         if problem_id is not None:
             failure += f" (Problem {problem_id}; it is counted as if it had run.)"
         raise QPUError(redact(failure, self._qpu.client.config.token))
@@ -188,7 +194,13 @@ class CarefulQPU(dimod.Sampler, dimod.Structured):
             raise TimeoutError
         return None
 
-    def _cancel(self, computation) -> None:
+    def _cancel(self, computation: Future | None, problem_id: str | None) -> None:
+        """Ask the service to drop what was sent; returns at once."""
+        if computation is not None and computation.done():  # it would ignore a ``cancel``
+            problem_id = problem_id or computation.id
+            computation = None
+        if computation is None and problem_id is not None:
+            computation = Future(self._qpu.solver, problem_id)
         if computation is not None:
             with contextlib.suppress(Exception):  # a best effort: the client may be closed
                 computation.cancel()
@@ -241,6 +253,11 @@ class CarefulQPU(dimod.Sampler, dimod.Structured):
 class QPU(dimod.Sampler):
     """The device that :class:`QPUSampler` draws from: batches and gauges over a placed problem.
 
+    A call is often several submissions (batches, gauges, rows of clamped spins), and each is paid
+    for.  Where one fails, the call fails, but the answers before it are kept, and the same call
+    made again sends only what is missing.  Handing out fewer reads instead would break the shapes
+    that samplers promise, lose which row of clamped spins is whose, and hide a fault that lasts.
+
     Args:
         qpu: the connection.
         embedding: qubit of the device for each node of the model.
@@ -287,6 +304,39 @@ class QPU(dimod.Sampler):
         self._check_anneal()
         self.properties = self._ranges()
         self.parameters = dict(qpu.parameters)
+        # Of a call under way or broken off: what each submission asked for, and its answer.
+        self._kept: list[tuple[tuple, dimod.SampleSet]] = []
+        self._answered = 0  # submissions of the last call that have their answer
+        self._in_call = False
+
+    @property
+    def partial(self) -> list[dimod.SampleSet]:
+        """Answers of a call that was broken off, until another problem is sent."""
+        return [answer for _, answer in self._kept]
+
+    @property
+    def arrived(self) -> int:
+        """Reads of the last call that are kept because it was broken off."""
+        return sum(len(answer) for answer in self.partial[: self._answered])
+
+    def take_partial(self) -> list[dimod.SampleSet]:
+        """The same, and forget them: for another use, so that no later call hands them out."""
+        partial = self.partial
+        self._kept.clear()
+        return partial
+
+    @contextlib.contextmanager
+    def one_call(self) -> Iterator[None]:
+        """Everything that is sent inside belongs to one call, kept until all of it is answered."""
+        if self._in_call:
+            yield
+            return
+        self._in_call, self._answered = True, 0
+        try:
+            yield
+            self._kept.clear()
+        finally:
+            self._in_call = False
 
     def _check_anneal(self) -> None:
         properties = self.connection.properties
@@ -331,18 +381,34 @@ class QPU(dimod.Sampler):
         )
 
     def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
-        """All reads of all batches; see :meth:`CarefulQPU.sample` for errors."""
+        """All reads of all batches.
+
+        Raises:
+            SamplerError: see :meth:`CarefulQPU.sample`; batches that were answered are kept in
+                :attr:`partial`, and the same call made again sends only the others.
+        """
         if "fast_anneal" in self.options and any(bqm.linear.values()):
             raise SamplerError(
                 "Fast anneal needs h = 0 on every qubit, and this problem has others (a model's "
                 "biases, or fields of clamped spins): leave fast_anneal away."
             )
         batches = self.batches(parameters.pop("num_reads"))
-        answers = [
-            self._child.sample(bqm, num_reads=reads, **parameters, **self.options)
-            for reads in batches
-        ]
-        return dimod.concatenate([answer.resolve() or answer for answer in answers])
+        parameters |= self.options
+        with self.one_call():
+            answers = [self._submit(bqm, num_reads=reads, **parameters) for reads in batches]
+        return dimod.concatenate(answers)
+
+    def _submit(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
+        """The answer that is kept from an earlier attempt at this very call, or a new one."""
+        asked = (bqm, parameters)
+        left = self._kept[self._answered :]
+        if not left or left[0][0] != asked:
+            del self._kept[self._answered :]
+            answer = self._child.sample(bqm, **parameters)
+            answer.resolve()
+            self._kept.append(((bqm.copy(), parameters), answer))
+        self._answered += 1
+        return self._kept[self._answered - 1][1]
 
     def close(self) -> None:
         """End the connection."""
@@ -399,10 +465,26 @@ class QPUSampler(DeviceSampler):
         return not qpu_tally().allows(self.device.estimate_s(self.num_reads))
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
-        """See :meth:`DeviceSampler.sample`; each row of ``x`` is a submission of its own."""
+        """See :meth:`DeviceSampler.sample`; each row of ``x`` is a submission of its own.
+
+        Raises:
+            SamplerError: see :class:`QPU`; where it says that reads are kept, the same call made
+                again sends only the missing ones.
+        """
         if self._out_of_range == "clip":
             self._announce_clip()
-        return super().sample(x)
+        asked = self.num_reads if x is None else len(x)
+        try:
+            with self.device.one_call():
+                return super().sample(x)
+        except SamplerError as error:
+            if arrived := self.device.arrived:
+                kept = (
+                    f"{arrived:,} of the {asked:,} reads of this call have arrived and are kept "
+                    "(sampler.device.partial): the same call of this sampler sends only the rest."
+                )
+                error.args = (f"{error} {kept}",)
+            raise
 
     def _ranges(self) -> dict:
         """Ranges that biases are clipped to, as arguments of the plugin's sampler."""

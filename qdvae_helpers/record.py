@@ -2,8 +2,8 @@
 
 Without ``--sampler`` the simulated QPU draws; with ``qpu`` a real one does, within the budget of
 ``QDVAE_QPU_BUDGET_S``.  Put the file into ``data/recordings`` or the folder that
-``QDVAE_RECORDINGS`` names, and ``QDVAE_SAMPLER=recorded`` replays it.  ``make recordings`` makes
-the file that ships.
+``QDVAE_RECORDINGS`` names, and ``QDVAE_SAMPLER=recorded`` replays it.  Only a file of simulated
+samples is replaced.  ``make recordings`` makes the file that ships.
 """
 
 import argparse
@@ -13,7 +13,7 @@ from pathlib import Path
 from qdvae_helpers.budget import qpu_tally
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.errors import QdvaeError
-from qdvae_helpers.recordings import record, require_room, save_recording
+from qdvae_helpers.recordings import record, require_replaceable, require_room, save_recording
 from qdvae_helpers.samplers import make_sampler
 
 
@@ -33,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         model = (load_checkpoint if is_file else load_pretrained)(options.model)
         # What would keep the samples from being saved comes before they are paid for.
         require_room(model.graph, options.reads, options.output.name)
+        require_replaceable(options.output)
         options.output.parent.mkdir(parents=True, exist_ok=True)
         made = {"num_samples": options.reads, "seed": options.seed, "graph": model.graph}
         recording = record(make_sampler(model.grbm, options.sampler, **made), options.reads)

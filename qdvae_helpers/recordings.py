@@ -18,14 +18,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from dwave.plugins.torch.utils import sampleset_to_tensor
 from safetensors import SafetensorError, safe_open
 
 from qdvae_helpers.checkpoints import write_tensors
-from qdvae_helpers.errors import GraphError, RecordingError
+from qdvae_helpers.errors import GraphError, QPUError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.samplers import DeviceSampler, Provenance, SpinSampler
 
-_FORMAT = "qdvae-recording/1"
+_KIND = "qdvae-recording"
+_FORMAT = f"{_KIND}/1"
 _ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 5_000_000  # of a file; 100,000 strings of 256 spins take 3.2 MB
 _RECORDED_VERSIONS = ("dwave-system", "dwave-cloud-client")
@@ -74,18 +76,28 @@ def record(sampler: SpinSampler, reads: int) -> Recording:
 
     Args:
         sampler: any but a recorded one.
-        reads: how many strings at least; whole calls are kept.
+        reads: how many strings at least; whole calls are kept.  Where a QPU fails after some of
+            them were paid for, these make the recording, and a printed line says how many and why.
 
     Raises:
         RecordingError: the sampler itself replays a recording.
+        QPUError: the QPU failed before any string arrived.
     """
     if sampler.kind == "recorded":
         raise RecordingError("These samples are a recording already: copy its file instead.")
+    grbm, draws = sampler.grbm, []
     with _fixed_prefactor(sampler):
-        draws = [sampler.fresh()]
-        while sum(map(len, draws)) < reads:
-            draws.append(sampler.fresh())
-    grbm = sampler.grbm
+        while sum(map(len, draws)) < max(1, reads):
+            try:
+                draws.append(sampler.fresh())
+            except QPUError as error:
+                for answer in sampler.device.take_partial():
+                    draws.append(sampleset_to_tensor(list(grbm.nodes), answer, grbm.linear.device))
+                if not draws:
+                    raise
+                arrived = sum(map(len, draws))
+                print(f"{error}\nRecording the {arrived:,} of {reads:,} reads that arrived.")
+                break
     return Recording(
         torch.cat(draws).detach().cpu(),
         grbm.linear.detach().cpu().clone(),
@@ -127,6 +139,29 @@ def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BY
         raise RecordingError(
             f"{name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
             "record fewer reads."
+        )
+
+
+def require_replaceable(path: str | Path) -> None:
+    """Refuse to replace anything but simulated samples: before others are drawn, and paid for.
+
+    Args:
+        path: where a recording is to be written.
+
+    Raises:
+        RecordingError: there is a file that cannot be made again for nothing.
+    """
+    path = Path(path)
+    if not path.exists():
+        return
+    try:
+        is_simulated = read_recording_header(path)["simulated"]
+    except RecordingError:
+        is_simulated = False
+    if not is_simulated:
+        raise RecordingError(
+            f"{path.name} is there already and is no recording of simulated samples, so it is not "
+            "replaced: name another file with --output, or move this one away."
         )
 
 
@@ -173,7 +208,8 @@ def read_recording_header(path: str | Path) -> dict:
                 f"{path.name} has format {header['format']!r}, this version reads {_FORMAT!r}: use "
                 "the version of the package that wrote it."
             )
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        _ = header["simulated"], header["model_hash"], header["provenance"]["time"]
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         if isinstance(error, RecordingError):
             raise
         raise RecordingError(
@@ -226,14 +262,34 @@ def recording_folders() -> list[Path]:
 
 
 def find_recordings(wanted: str) -> list[Path]:
-    """Recordings of the model with this hash; those of a real QPU and the newest first."""
+    """Recordings of the model with this hash; those of a real QPU and the newest first.
+
+    Other safetensors files in the folders, saved models for instance, are passed over; a recording
+    that cannot be read is, too, and a printed line names it.
+    """
     found = []
     for folder in recording_folders():
         for path in sorted(folder.glob("*.safetensors")):
-            header = read_recording_header(path)
+            if _is_something_else(path):
+                continue
+            try:
+                header = read_recording_header(path)
+            except RecordingError as error:
+                print(f"Passed over: {error}", flush=True)
+                continue
             if header["model_hash"] == wanted:
                 found.append((not header["simulated"], header["provenance"]["time"], path))
     return [path for *_, path in sorted(found, key=lambda one: one[:2], reverse=True)]
+
+
+def _is_something_else(path: Path) -> bool:
+    """Whether it is a sound safetensors file that does not claim to be a recording."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {}).get("qdvae", "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return False
+    return isinstance(header, dict) and str(header.get("format")).partition("/")[0] != _KIND
 
 
 class RecordedSampler(SpinSampler):

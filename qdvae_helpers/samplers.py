@@ -26,7 +26,7 @@ import warnings
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import dimod
 import networkx as nx
@@ -599,17 +599,14 @@ def check_ranges(
             )
 
 
-@dataclass(frozen=True)
-class BetaEstimate:
+class BetaEstimate(NamedTuple):
     """An inverse temperature with its standard error."""
 
     beta: float
     error: float
 
 
-def estimate_beta(
-    grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor
-) -> tuple[float, float]:
+def estimate_beta(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> BetaEstimate:
     """The inverse temperature at which spins follow a model, and its standard error.
 
     The fit is maximum pseudo-likelihood (dwave-system): every spin, given its neighbours, is a coin
@@ -625,11 +622,11 @@ def estimate_beta(
     gains = effective_field(bqm, samples, current_state_energy=True)[0]
     temperature, _ = maximum_pseudolikelihood_temperature(en1=gains)
     if not temperature > 0:
-        return math.inf, math.inf
+        return BetaEstimate(math.inf, math.inf)
     beta = 1 / float(temperature)
     flipped = 1 / (1 + np.exp(-beta * gains))
     information = float((gains**2 * flipped * (1 - flipped)).sum())
-    return beta, math.inf if information == 0 else information**-0.5
+    return BetaEstimate(beta, math.inf if information == 0 else information**-0.5)
 
 
 class DeviceSampler(SpinSampler):
@@ -731,8 +728,10 @@ class DeviceSampler(SpinSampler):
         fields = 0.2 if self._calibrates_with_fields else 0.0
         known.linear.data = fields * torch.randn(known.n_nodes, generator=generator)
         for _ in range(max_rounds):
-            estimate = known.estimate_beta(self._on_device(known, num_reads).sample())
-            self.prefactor /= float(estimate)
+            estimate, _ = estimate_beta(known, self._on_device(known, num_reads).sample())
+            if not math.isfinite(estimate):  # no spin ever leaves its minimum; neither would more
+                break
+            self.prefactor /= estimate
             if abs(estimate - 1) < tolerance:
                 return 1 / self.prefactor
         raise SamplerError(

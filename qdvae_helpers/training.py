@@ -369,6 +369,7 @@ class _Trainer:
             yield
         finally:
             discretiser.generator = None
+            self.optimizer.zero_grad()  # gradients take as much memory as the weights
             self.model.eval()
 
     def advance(self) -> None:

@@ -64,6 +64,7 @@ class FakeLeap:
         self.properties = properties(graph) | changes
         self.faults = {stage: deque() for stage in ("solvers", "submit", "poll", "load")}
         self.drawn: dict[str, dict] = {}  # what it accepted: problem id -> problem and samples
+        self.forgotten: set[str] = set()  # problems that the client no longer asks after
         self.queue_without_end = False
         self.cancelled: list[str] = []
         self.requests: list[str] = []
@@ -140,7 +141,10 @@ class FakeLeap:
         waiting = self.queue_without_end or fault == "still waiting"
         done = "PENDING" if waiting else "COMPLETED"
         found = [self._status(name, done) for name in names]
-        return self._reply(context, "problems", [] if fault == "empty" else found)
+        if fault == "empty":  # the client drops what it hears nothing of
+            self.forgotten.update(names)
+            found = []
+        return self._reply(context, "problems", found)
 
     def _load(self, request, context) -> bytes:
         self.requests.append("load")

@@ -1,7 +1,11 @@
 """The closed form and the plain state vector against PennyLane, and the tutorial's counts."""
 
 import math
+import struct
+from pathlib import Path
 
+import nbformat
+import numpy as np
 import pennylane as qml
 import pytest
 import torch
@@ -9,6 +13,8 @@ import torch
 from qdvae_helpers import gates
 from qdvae_helpers.data import load_images
 from qdvae_helpers.errors import SettingError
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def uniform(*shape: int, seed: int) -> torch.Tensor:
@@ -181,3 +187,26 @@ def test_seeds_train_side_by_side_as_each_would_alone():
     assert (both - target.mean()).abs().max() < 0.4
     torch.testing.assert_close(both[:1], first)
     assert start.tolist() == [[0.0], [5.0]]
+
+
+def test_lesson_10_reads_fashion_mnist_where_its_files_are(monkeypatch, tmp_path, capsys):
+    """Its cells, on small files in the data set's own format; the real one is rarely at hand."""
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for prefix, count in (("train", 60), ("t10k", 30)):
+        pixels, labels = np.full((count, 28, 28), 51, np.uint8), np.arange(count) % 10
+        for name, values in (("images-idx3", pixels), ("labels-idx1", labels.astype(np.uint8))):
+            header = struct.pack(f">i{values.ndim}i", 0x800 + values.ndim, *values.shape)
+            (raw / f"{prefix}-{name}-ubyte").write_bytes(header + values.tobytes())
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    path = ROOT / "notebooks" / "10_quantum_convolution.ipynb"
+    sources = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+    names = {"torch": torch, "sets": {}, "n_train": 20}
+    wanted = ("def four_classes", "def read_fashion", 'FashionMNIST").is_dir()')
+    for part in ("import load_images", "import data_dir", *wanted):
+        exec(next(source for source in sources if part in source), names)
+    assert "classes 0 to 3: 20 images for training" in capsys.readouterr().out
+    x, y, x_test, y_test = names["sets"]["fashion"]
+    assert (x.shape, x_test.shape) == ((20, 256), (12, 256))
+    assert torch.allclose(x, torch.tensor(0.2))
+    assert set(y.tolist()) == set(y_test.tolist()) == {0, 1, 2, 3}

@@ -158,6 +158,30 @@ def test_damaged_and_foreign_files_are_named(path, tmp_path):
         load_recording(tmp_path / "new.safetensors")
 
 
+def test_files_that_are_no_recordings_do_not_block_those_that_are(
+    path, grbm12, graph12, tmp_path, capsys
+):
+    wanted = model_hash(grbm12, graph12)
+    save_checkpoint(QDVAE(graph12, (16,)), tmp_path / "model.safetensors")
+    save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
+    assert find_recordings(wanted) == [path]
+    assert capsys.readouterr().out == ""
+    (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:500])
+    (tmp_path / "empty.safetensors").touch()
+    (tmp_path / "folder.safetensors").mkdir()
+    header = {"format": "qdvae-recording/9"}
+    newer = {"qdvae": json.dumps(header)}
+    save_file({"a": torch.zeros(1)}, tmp_path / "newer.safetensors", metadata=newer)
+    hollow = {"qdvae": json.dumps(header | {"format": "qdvae-recording/1"})}
+    save_file({"a": torch.zeros(1)}, tmp_path / "hollow.safetensors", metadata=hollow)
+    assert find_recordings(wanted) == [path]
+    lines = capsys.readouterr().out.splitlines()
+    for line, name in zip(lines, ("cut", "empty", "folder", "hollow", "newer"), strict=True):
+        assert line.startswith("Passed over: ")
+        assert f"{name}.safetensors" in line
+    assert make_sampler(grbm12, "recorded", num_samples=5, graph=graph12).sample().shape == (5, 12)
+
+
 def test_the_command_records_a_model_and_the_sampler_finds_it(
     graph12, tmp_path, monkeypatch, capsys
 ):
@@ -217,6 +241,25 @@ def test_too_large_a_recording_is_refused_before_it_is_drawn(tmp_path, monkeypat
     assert command.main(["--reads", "1000000", "--output", str(output)]) == 1
     assert "large.safetensors would hold 32.0 MB" in capsys.readouterr().err
     assert not output.exists()
+
+
+def test_only_simulated_samples_are_replaced(path, graph12, tmp_path, monkeypatch, capsys):
+    model = save_checkpoint(QDVAE(graph12, (16,)), tmp_path / "model.safetensors")
+    arguments = ["--model", str(model), "--reads", "10", "--output"]
+    assert command.main([*arguments, str(path)]) == 0
+    made = load_recording(path)
+    assert len(made.spins) == 10
+    save_recording(replace(made, simulated=False), path)
+    (tmp_path / "notes.txt").write_text("dear diary")
+    monkeypatch.setattr(command, "make_sampler", None)  # calling it would raise
+    capsys.readouterr()
+    for kept in (path, model, tmp_path / "notes.txt", tmp_path):
+        before = kept.is_file() and kept.read_bytes()
+        assert command.main([*arguments, str(kept)]) == 1
+        said = capsys.readouterr().err
+        assert f"{kept.name} is there already" in said
+        assert "name another file with --output" in said
+        assert before == (kept.is_file() and kept.read_bytes())
 
 
 def test_an_interrupted_write_keeps_the_old_recording(path, monkeypatch):

@@ -5,6 +5,8 @@ each comparison is a z-score.  The limits are far enough out that a right sample
 seed in practice, and one test shows that a sampler which is 10 % too cold does not.
 """
 
+import math
+
 import pytest
 import torch
 from conftest import random_grbm
@@ -137,6 +139,19 @@ def test_calibration_finds_the_hidden_temperature(qpu):
         device = SimulatedQPU(graph, seed=seed)
         sampler = DeviceSampler(random_grbm(graph, 0), device, 1000, seed=seed, graph=graph)
         assert 1 / sampler.prefactor == pytest.approx(device._hidden_beta, rel=0.05)
+
+
+def test_one_estimator_serves_calibration_and_tracking(grbm12, graph12, monkeypatch):
+    spins = make_sampler(grbm12, "exact", num_samples=500, graph=graph12).sample()
+    estimate = samplers.estimate_beta(grbm12, spins)
+    assert estimate.beta == grbm12.estimate_beta(spins)  # the plugin's, which lesson 04 explains
+    assert (estimate.beta, estimate.error) == tuple(estimate)
+    frozen = samplers.BetaEstimate(math.inf, math.inf)
+    monkeypatch.setattr(samplers, "estimate_beta", lambda grbm, spins: frozen)
+    device = SimulatedQPU(graph12)
+    with pytest.raises(SamplerError, match=r"did not settle \(last estimate inf\)"):
+        DeviceSampler(grbm12, device, 20, graph=graph12)
+    assert device.calls == 1
 
 
 def test_enumeration_against_a_calculation_by_hand(qpu):
