@@ -303,11 +303,16 @@ class GibbsSampler(SpinSampler):
             exponential.  After resampling all are equal.
         """
         self._bits.copy_(self._random_bits(self.num_chains))
+        # Once for all levels: the model does not change meanwhile.
+        h, couplings = self._biases()
+        matrix, products = self._matrix(couplings, 0, len(h)), self._products()
         start = self._grbm.n_nodes * math.log(2)  # log Z at infinite temperature
         log_weights = torch.full((self.num_chains,), start, dtype=torch.float64)
         step = self.beta / levels
         for level in range(1, levels + 1):
-            log_weights -= step * self._energies().cpu().double()
+            spins = self._bits * 2 - 1
+            energies = (spins * (h.unsqueeze(1) + torch.mm(matrix, spins) / 2)).sum(0)
+            log_weights -= step * energies.cpu().double()
             if resample:
                 shares = torch.softmax(log_weights, 0)
                 effective = 1 / shares.square().sum()
@@ -315,7 +320,7 @@ class GibbsSampler(SpinSampler):
                     self._resample(shares)
                     mean = torch.logsumexp(log_weights, 0) - math.log(self.num_chains)
                     log_weights.fill_(float(mean))
-            self._run(self._bits, np.full(_SWEEPS_A_LEVEL, step * level))
+            self._run(self._bits, np.full(_SWEEPS_A_LEVEL, step * level), products=products)
         return log_weights
 
     def _resample(self, shares: torch.Tensor) -> None:
@@ -326,37 +331,41 @@ class GibbsSampler(SpinSampler):
         chosen = torch.searchsorted(shares.cumsum(0), points).clamp(max=n - 1)
         self._bits.copy_(self._bits[:, chosen.to(device)])
 
-    def _energies(self) -> torch.Tensor:
-        """Energy of every chain, ``(num_chains,)``."""
-        h, couplings = self._biases()
-        spins = self._bits * 2 - 1
-        fields = torch.mm(self._matrix(couplings, 0, len(h)), spins)
-        return (spins * (h.unsqueeze(1) + fields / 2)).sum(0)
-
     @torch.no_grad()
     def _run(
-        self, bits: torch.Tensor, betas: np.ndarray, clamps: torch.Tensor | None = None
+        self,
+        bits: torch.Tensor,
+        betas: np.ndarray,
+        clamps: torch.Tensor | None = None,
+        products: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
     ) -> None:
         """Sweep ``bits`` in place, once for each inverse temperature."""
-        # With s = 2b - 1 the field h + J s becomes (h - J 1) + 2 J b, so the argument of the
-        # sigmoid, -2 beta times that, is linear in the bits.
-        h, couplings = self._biases()
-        row_sums = torch.zeros_like(h).index_add_(0, self._rows, couplings)
-        bias = -2 * (h - row_sums).unsqueeze(1)
-        weights = [self._matrix(-4 * couplings, start, end) for start, end in self._blocks]
+        products = self._products() if products is None else products
         widest = max(end - start for start, end in self._blocks)
         fields = bits.new_empty(widest, bits.shape[1])
         noise = torch.empty_like(fields)
         for beta in betas.tolist():
-            for (start, end), weight in zip(self._blocks, weights, strict=True):
+            for (start, end), (bias, weight) in zip(self._blocks, products, strict=True):
                 p, u, target = fields[: end - start], noise[: end - start], bits[start:end]
-                torch.addmm(bias[start:end], weight, bits, beta=beta, alpha=beta, out=p)
+                torch.addmm(bias, weight, bits, beta=beta, alpha=beta, out=p)
                 p.sigmoid_()
                 u.uniform_(generator=self._generator)
                 torch.lt(u, p, out=target)
                 if clamps is not None:
                     held = clamps[start:end]
                     torch.where(held.isnan(), target, held, out=target)
+
+    def _products(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """For each colour a bias and a weight: with the bits they make the sigmoid's argument."""
+        # With s = 2b - 1 the field h + J s becomes (h - J 1) + 2 J b, so the argument of the
+        # sigmoid, -2 beta times that, is linear in the bits.
+        h, couplings = self._biases()
+        row_sums = torch.zeros_like(h).index_add_(0, self._rows, couplings)
+        bias = -2 * (h - row_sums).unsqueeze(1)
+        return [
+            (bias[start:end], self._matrix(-4 * couplings, start, end))
+            for start, end in self._blocks
+        ]
 
     def _biases(self) -> tuple[torch.Tensor, torch.Tensor]:
         """``h`` in the order of the chains' rows, and the entries of the symmetric ``J``."""
