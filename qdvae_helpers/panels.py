@@ -4,6 +4,7 @@ Only ipywidgets, 7.7 or 8.  Every picture carries alternative text; every slider
 with a name beside it, because a slider's handle has none that a screen reader could say.
 """
 
+import gc
 import html
 import math
 from collections.abc import Callable
@@ -159,6 +160,10 @@ class Panel:
         """Put the parts under each other, below the panel's message: the panel is complete."""
         Panel._open[type(self)] = self  # not earlier: half a panel could not be closed
         self.widget.children = [widgets.HTML(_STYLE), self.message.widget, *parts]
+        # Python's search for garbage among all that torch and matplotlib have loaded takes a third
+        # of a second, now and then while somebody moves a slider: search only what comes from now.
+        gc.collect()
+        gc.freeze()
 
     def guarded(self, answer: Callable[..., None]) -> Callable[..., None]:
         """The same function, but an error is shown to the person instead of being lost."""
@@ -176,6 +181,7 @@ class Panel:
     def close(self) -> None:
         """Stop what works in the background, and remove the widget from the page."""
         self.closed = True
+        gc.unfreeze()
         if Panel._open.get(type(self)) is self:
             del Panel._open[type(self)]
         self.widget.close()
