@@ -9,8 +9,6 @@ TORCH_INDEX ?=
 # CONSTRAINTS= (empty) installs the newest versions of everything.
 CONSTRAINTS ?= -c constraints.txt
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(CONSTRAINTS)
-# An index that does not answer for one package reads like a conflict of versions: once more, then.
-INSTALL = $(PIP) $(1) || { echo "Once more in ten seconds."; sleep 10; $(PIP) $(1); }
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
 NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300
@@ -37,13 +35,13 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 ifneq ($(TORCH_INDEX),)
-	$(call INSTALL,--no-deps --index-url $(TORCH_INDEX) torch torchvision)
+	$(PIP) --no-deps --index-url $(TORCH_INDEX) torch torchvision
 endif
-	$(call INSTALL,-e ".[dev]")
+	$(PIP) -e ".[dev]"
 	@touch $(READY)
 
 $(READY_DOCS): $(READY)
-	$(call INSTALL,-e ".[docs]")
+	$(PIP) -e ".[docs]"
 	@touch $(READY_DOCS)
 
 run: $(READY)
