@@ -18,7 +18,7 @@ export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help setup run test test-helpers test-notebooks test-annealer test-recorded test-widgets7
-.PHONY: test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
+.PHONY: test-lessons test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
 .PHONY: colab-check bundle clean
 
 help:
@@ -28,7 +28,7 @@ help:
 	@echo "make studio set up, then open the studio of lesson 08 as an app"
 	@echo "make docs   set up, then build the site in build/docs"
 	@echo "to teach:   slides answers bundle"
-	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-recorded test-widgets7 test-qpu notebooks pretrained recordings badges colab-check clean"
+	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-recorded test-widgets7 test-lessons test-qpu notebooks pretrained recordings badges colab-check clean"
 
 setup: $(READY)
 
@@ -82,6 +82,10 @@ test-widgets7: $(READY)
 	rm -rf build/test-models
 	QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(WIDGETS7)/bin/python -m pytest --nbval-lax \
 	  --nbval-current-env --nbval-cell-timeout=300 notebooks
+
+# All lessons as a reader without MNIST runs them: profile `lesson`, small digits.  About twenty minutes.
+test-lessons: $(READY)
+	QDVAE_PROFILE=lesson QDVAE_DATA=build/nothing QDVAE_DOWNLOAD=0 $(BIN)/python -m qdvae_helpers.run --build build/small-digits
 
 # Asks a real QPU, for two seconds of its time at most: DWAVE_API_TOKEN must be set.
 test-qpu: $(READY)
