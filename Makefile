@@ -75,7 +75,7 @@ test-recorded: $(READY)
 WIDGETS7 := $(VENV)-widgets7
 test-widgets7: $(READY)
 	$(BIN)/python -m venv $(WIDGETS7)
-	$(BIN)/python -c "import site; print('\n'.join(site.getsitepackages()))" \
+	$(BIN)/python -c "import site; print(f'import site; site.addsitedir({site.getsitepackages()[0]!r})')" \
 	  > "$$($(WIDGETS7)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/packages-of-venv.pth"
 	$(WIDGETS7)/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-deps \
 	  ipywidgets==7.7.1 ipython_genutils==0.2.0
