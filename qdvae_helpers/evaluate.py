@@ -168,11 +168,8 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
 
     theirs = theirs[: len(generated)]
     real_radius, our_radius = _neighbour_radius(theirs), _neighbour_radius(ours)
-    precise, recalled, covered = (
-        torch.zeros(len(ours), dtype=torch.bool, device=ours.device),
-        [],
-        [],
-    )
+    precise = torch.zeros(len(ours), dtype=torch.bool, device=ours.device)
+    recalled, covered = [], []
     for part, radius in zip(theirs.split(_ROWS), real_radius.split(_ROWS), strict=True):
         between = torch.cdist(part, ours)
         precise |= (between <= radius.unsqueeze(1)).any(0)
