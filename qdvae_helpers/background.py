@@ -22,7 +22,7 @@ from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler, make_sampler, sampler_kind
 from qdvae_helpers.seeding import seeded
-from qdvae_helpers.training import RECIPES, TrainConfig, fit
+from qdvae_helpers.training import IWAE_DRAWS, RECIPES, TrainConfig, fit
 
 _N_SAMPLES = 20  # shown at every report
 SMALLEST, LARGEST = 16, 512  #: latent spins that a person may choose
@@ -107,8 +107,8 @@ class TrainRequest:
     name: str  #: to save under
     epochs: int = 5  #: passes over the training images
     n_spins: int = 256  #: latent spins, one a qubit; a fine-tuned model keeps its own
-    recipe: str = "elbo"  #: ``elbo`` or ``mmd``
-    kl_weight: float = 1.0  #: weight of the divergence (``elbo``)
+    recipe: str = "elbo"  #: ``elbo``, ``iwae`` or ``mmd``
+    kl_weight: float = 1.0  #: weight of the divergence (``elbo``, ``iwae``)
     sampler: str = "gibbs"  #: see :mod:`qdvae_helpers.samplers`
     seed: int = 0
     start_from: str | None = None  #: a model to fine-tune; a new one if left out
@@ -235,6 +235,7 @@ class TrainingRun:
         config = TrainConfig(
             recipe=request.recipe,
             kl_weight=request.kl_weight,
+            spin_draws=IWAE_DRAWS if request.recipe == "iwae" else 1,
             steps=steps,
             batch_size=profile.batch_size,
             kl_warm_up=min(200, max(1, steps // 5)) if request.start_from is None else 1,

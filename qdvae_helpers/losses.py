@@ -3,6 +3,8 @@
 All are in nats an image, averaged over the batch, except the MMD, which has no unit.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
@@ -80,6 +82,47 @@ def kl_loss(
     """
     expected_energy = mean_energy(grbm, torch.tanh(logits / 2))
     return expected_energy - encoder_entropy(logits) - mean_energy(grbm, prior_spins)
+
+
+def importance_weighted_loss(
+    logits: torch.Tensor,
+    spins: torch.Tensor,
+    pixel_logits: torch.Tensor,
+    images: torch.Tensor,
+    grbm: GraphRestrictedBoltzmannMachine,
+    prior_spins: torch.Tensor,
+    kl_weight: float = 1.0,
+) -> torch.Tensor:
+    """The negative importance-weighted bound (Burda et al. 2016), up to a constant.
+
+    With K draws ``s_k`` from the encoder it is
+    ``-log 1/K sum_k p(x | s_k) exp(-E(s_k)) / q(s_k | x)``, plus a stand-in for ``log Z`` with its
+    gradient, minus the mean energy of the prior's samples.  One draw gives the ELBO, with noise
+    where :func:`kl_loss` has exact means; more draws ask less of the encoder, whose spins are
+    independent: it only has to propose strings among which a good one is.
+
+    With relaxed spins, ``log q`` is continued as the function that is linear in every spin, as the
+    energy is; at true spins it is the exact one.
+
+    Args:
+        logits: ``(B, n)``.
+        spins: ``(B, K, n)``, relaxed or true.
+        pixel_logits: ``(B, K, 1, 28, 28)``, those of the spins.
+        images: ``(B, 1, 28, 28)`` in [0, 1]; a grey pixel counts as a probability of white.
+        grbm: the prior, without hidden units.
+        prior_spins: ``(M, n)`` samples of the prior.
+        kl_weight: of all but the reconstruction; below 1 (as while it warms up) this is no bound.
+    """
+    targets = images.unsqueeze(1).expand_as(pixel_logits)
+    errors = F.binary_cross_entropy_with_logits(pixel_logits, targets, reduction="none")
+    couplings = spins.new_zeros(grbm.n_nodes, grbm.n_nodes)
+    couplings = couplings.index_put((grbm.edge_idx_i, grbm.edge_idx_j), grbm.quadratic)
+    energies = ((spins @ couplings) * spins).sum(-1) + spins @ grbm.linear
+    both = (F.logsigmoid(logits) + F.logsigmoid(-logits)).sum(-1, keepdim=True)
+    log_q = ((spins * logits.unsqueeze(1)).sum(-1) + both) / 2
+    log_weights = -errors.flatten(2).sum(-1) - kl_weight * (energies + log_q)
+    bound = torch.logsumexp(log_weights, 1) - math.log(spins.shape[1])
+    return -bound.mean() - kl_weight * mean_energy(grbm, prior_spins)
 
 
 def nll_loss(

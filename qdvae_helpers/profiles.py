@@ -33,7 +33,7 @@ class Profile:
 
 PROFILES = {
     "fast": Profile("fast", 2_000, 500, 64, (128,), 60, 100, 64, 3, 64),
-    "lesson": Profile("lesson", None, 2_000, 256, (512, 512), 4_000, 256, 512, 10, 500),
+    "lesson": Profile("lesson", None, 2_000, 256, (512, 512), 3_200, 256, 512, 10, 500),
     "full": Profile("full", None, None, 256, (512, 512), 24_000, 256, 512, 10, 2_000),
 }
 

@@ -39,7 +39,11 @@ _SAMPLERS = [
     ("QPU, live (Leap token and budget)", "qpu"),
 ]
 _RECORDED = [("recorded earlier", "recorded")]
-_LOSSES = [("ELBO: one objective for all parts", "elbo"), ("MMD and likelihood", "mmd")]
+_LOSSES = [
+    ("ELBO: one objective for all parts", "elbo"),
+    ("Importance-weighted bound, 8 draws (slower)", "iwae"),
+    ("MMD and likelihood", "mmd"),
+]
 _NEW = "a new model"
 _HELD_OUT = 1_000  # images to look at and to measure on
 _MEASURED = {"fast": 64, "lesson": 500, "full": 1_000}  # generated images a comparison scores
@@ -224,7 +228,7 @@ class _TrainTab(_Tab):
         self.resume = button("Resume", self.guarded(self._resume))
         self.view.when_idle(self.begin, self.resume)
         self.start_from.observe(lambda change: self._source_changed(), "value")
-        self.loss.observe(lambda change: self.kl_weight.disable(self.loss.value != "elbo"), "value")
+        self.loss.observe(lambda change: self.kl_weight.disable(self.loss.value == "mmd"), "value")
         self.widget = widgets.VBox(
             [
                 self.name,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from qdvae_helpers.checkpoints import save_checkpoint
+from qdvae_helpers.checkpoints import load_checkpoint, save_checkpoint
 from qdvae_helpers.data import load_images
 from qdvae_helpers.errors import DataError, QdvaeError, SettingError
 from qdvae_helpers.graphs import densest_subgraph, load_graph, working_graph
@@ -37,6 +37,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--spins", type=int, help="qubits of the prior; default: the profile's")
     where.add_argument("--graph", type=Path, help="graph file; default: grown on the whole QPU's")
+    where.add_argument("--start-from", type=Path, help="a trained model to go on from")
     parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
     parser.add_argument(
         "--images",
@@ -47,7 +48,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--jitter", type=int, default=0, help="add this many gently bent copies of every image"
     )
-    parser.add_argument("--kl-weight", type=float, help="recipe elbo: weight of the divergence")
+    parser.add_argument("--kl-weight", type=float, help="elbo, iwae: weight of the divergence")
+    parser.add_argument("--draws", type=int, help="spin strings an image (default 1; iwae: 8)")
+    parser.add_argument("--final-tau", type=float, help="cool relaxed spins to this temperature")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sampler", help="default: QDVAE_SAMPLER or gibbs")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (the default)")
@@ -124,7 +127,10 @@ def train(options: argparse.Namespace) -> bool:
         images = images.jittered(options.jitter, options.seed)
     if options.images == "rounded":
         images, held_out = images.rounded(), held_out.rounded()
-    if options.graph:
+    start = load_checkpoint(options.start_from) if options.start_from else None
+    if start:
+        graph = start.graph
+    elif options.graph:
         graph = load_graph(options.graph)
     else:
         n_spins = profile.n_spins if options.spins is None else options.spins
@@ -132,14 +138,22 @@ def train(options: argparse.Namespace) -> bool:
     fabric = _launched_fabric(options.device)
     device = fabric.device if fabric else pick_device(options.device)
     rank, processes = (fabric.global_rank, fabric.world_size) if fabric else (0, 1)
-    torch.manual_seed(options.seed)
-    model = QDVAE(graph, profile.hidden).to(device)
-    model.start_from_mean(images.images)
     changes = {"recipe": options.recipe, "seed": options.seed}
-    if options.steps is not None:
-        changes |= {"steps": options.steps}
-    if options.kl_weight is not None:
-        changes |= {"kl_weight": options.kl_weight}
+    asked_for = {
+        "steps": options.steps,
+        "kl_weight": options.kl_weight,
+        "spin_draws": options.draws,
+        "final_tau": options.final_tau,
+    }
+    changes |= {name: value for name, value in asked_for.items() if value is not None}
+    if start:
+        model = start.to(device)
+        model.info = {"start": {key: start.info.get(key) for key in ("train", "step", "data")}}
+        changes |= {"kl_warm_up": 1}  # its spins have a meaning already
+    else:
+        torch.manual_seed(options.seed)
+        model = QDVAE(graph, profile.hidden).to(device)
+        model.start_from_mean(images.images)
     config = TrainConfig.for_profile(profile, **changes)
     kind = options.sampler or os.environ.get("QDVAE_SAMPLER") or "gibbs"
     sampler = make_sampler(

@@ -1,9 +1,11 @@
 """Training (taught in ``05_training_the_qdvae``).
 
-Two recipes share one loop.  ``elbo`` minimises reconstruction plus the divergence from the prior to
-the encoder, one objective for all parameters.  ``mmd`` follows the idea of D-Wave's
-image-generation demo: the autoencoder minimises reconstruction plus the MMD between its spins and
-the prior's, and the prior minimises the negative log-likelihood of the autoencoder's spins.
+Three recipes share one loop.  ``elbo`` minimises reconstruction plus the divergence from the prior
+to the encoder, one objective for all parameters.  ``iwae`` minimises a tighter bound of the same
+likelihood, importance-weighted over several draws of the spins; the model that ships ends with it.
+``mmd`` follows the idea of D-Wave's image-generation demo: the autoencoder minimises reconstruction
+plus the MMD between its spins and the prior's, and the prior minimises the negative log-likelihood
+of the autoencoder's spins.
 """
 
 import contextlib
@@ -35,6 +37,7 @@ from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.likelihood import binarise
 from qdvae_helpers.losses import (
     encoder_entropy,
+    importance_weighted_loss,
     kl_loss,
     mmd_loss,
     nll_loss,
@@ -50,10 +53,11 @@ if TYPE_CHECKING:
 
     from qdvae_helpers.budget import Plan
 
-RECIPES = ("elbo", "mmd")
+RECIPES = ("elbo", "iwae", "mmd")
+IWAE_DRAWS = 8  # spin strings an image, where nothing else is asked for
 _PROBE = 1_000  # images that a report looks at
 _COUNTS = ("steps", "batch_size", "spin_draws", "sample_every", "report_every")
-_RATES = ("learning_rate", "prior_learning_rate")
+_ABOVE_ZERO = ("learning_rate", "prior_learning_rate", "final_tau")
 
 
 @dataclass(frozen=True)
@@ -64,19 +68,20 @@ class TrainConfig:
         SettingError: a recipe that does not exist, or a number out of its range.
     """
 
-    recipe: str = "elbo"  #: ``elbo`` or ``mmd``
+    recipe: str = "elbo"  #: ``elbo``, ``iwae`` or ``mmd``
     steps: int = 4_000  #: gradient steps
     batch_size: int = 256  #: images a step
     learning_rate: float = 2e-3  #: of encoder and decoder (AdamW), after warm-up, before decay
     prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (AdamW), likewise
     weight_decay: float = 0.1  #: of encoder and decoder, against learning images by heart
     warm_up: float = 0.05  #: fraction of the steps in which the learning rates rise linearly
-    kl_weight: float = 1.0  #: weight of the divergence (``elbo``)
+    kl_weight: float = 1.0  #: weight of the divergence (``elbo``, ``iwae``)
     kl_warm_up: int = 200  #: steps in which that weight rises linearly from 0
     mmd_weight: float = 200.0  #: weight of the MMD (``mmd``), in nats
     coupling_penalty: float = 0.0  #: nats for a coupling of size 1; grows with its square
     binarise: bool = False  #: draw every pixel as 0 or 1 anew at each step, grey as probability
     spin_draws: int = 1  #: spin strings drawn for each image in each step
+    final_tau: float | None = None  #: temperature of the relaxed spins at the end; None: no change
     sample_every: int = 1  #: draw new spins from the prior every so many steps
     seed: int = 0  #: of the order of images, the spins, and the chains
     report_every: int = 200  #: steps between two reports (validation, checkpoint)
@@ -89,14 +94,20 @@ class TrainConfig:
         values = asdict(self)
         del values["recipe"]
         for name, value in values.items():
+            if value is None:  # final_tau
+                continue
             if not math.isfinite(value):
                 raise SettingError(f"{name}={value} must be a finite number.")
             if name in _COUNTS and value < 1:
                 raise SettingError(f"{name}={value} must be 1 or more.")
-            if name in _RATES and value <= 0:
-                raise SettingError(f"{name}={value} must be more than 0, for example 0.001.")
+            if name in _ABOVE_ZERO and value <= 0:
+                raise SettingError(f"{name}={value} must be more than 0.")
             if value < 0:
                 raise SettingError(f"{name}={value} must be 0 or more.")
+        if self.recipe == "iwae" and self.spin_draws == 1:
+            raise SettingError(
+                "One draw is no importance weighting: choose spin_draws=2 or more, or recipe elbo."
+            )
         if self.warm_up > 1:
             raise SettingError(f"warm_up={self.warm_up} is a fraction of the steps: choose 0 to 1.")
 
@@ -106,7 +117,7 @@ class TrainConfig:
 
         Two of them follow the number of steps, the profile's or the one given, where they are not
         given themselves: there are 14 reports, and the weight of the divergence rises in the first
-        fifth of the steps, in 200 at most.
+        fifth of the steps, in 200 at most.  Recipe ``iwae`` takes eight draws.
         """
         steps = changes.get("steps", profile.steps)
         settings = {
@@ -115,6 +126,8 @@ class TrainConfig:
             "report_every": math.ceil(steps / 14),
             "kl_warm_up": min(200, steps // 5),
         }
+        if changes.get("recipe") == "iwae":
+            settings |= {"spin_draws": IWAE_DRAWS}
         return cls(**(settings | changes))
 
 
@@ -289,10 +302,15 @@ class _Objective(nn.Module):
     ) -> torch.Tensor:
         config, grbm = self.config, self.model.grbm
         logits, spins, pixel_logits = self.model.dvae(batch, config.spin_draws)
-        loss = reconstruction_loss(pixel_logits, batch)
+        if config.recipe == "iwae":
+            loss = importance_weighted_loss(
+                logits, spins, pixel_logits, batch, grbm, prior_spins, kl_weight
+            )
+        else:
+            loss = reconstruction_loss(pixel_logits, batch)
         if config.recipe == "elbo":
             loss = loss + kl_weight * kl_loss(logits, grbm, prior_spins)
-        else:
+        elif config.recipe == "mmd":
             # The prior's samples are true spins, so the encoder's must be, too: relaxed ones would
             # differ from them even where both distributions agree.
             relaxed = spins.flatten(0, 1)
@@ -369,6 +387,7 @@ class _Trainer:
             yield
         finally:
             discretiser.generator = None
+            discretiser.tau = self.model.settings["tau"]
             self.optimizer.zero_grad()  # gradients take as much memory as the weights
             self.model.eval()
 
@@ -377,6 +396,8 @@ class _Trainer:
         began = time.perf_counter()
         config, model = self.config, self.model
         model.train()
+        if config.final_tau is not None:
+            model.dvae.latent_to_discrete.tau = self._tau()
         if self._prior_spins is None or self.step % config.sample_every == 0:
             # First of all: where the sampler fails, the step can be taken again later.
             self._previous_spins, self._prior_spins = self._prior_spins, self.sampler.sample()
@@ -441,6 +462,13 @@ class _Trainer:
         if self.step < warm:
             return (self.step + 1) / warm
         return 0.5 * (1 + math.cos(math.pi * (self.step - warm) / (self.config.steps - warm)))
+
+    def _tau(self) -> float:
+        """Temperature of the relaxed spins: from the model's own to the final one, by ratios."""
+        # Soft spins say more than the true ones that the decoder gets later; at low temperatures
+        # they hardly do, but gradients are noisier, so those come last.
+        own = self.model.settings["tau"]
+        return own * (self.config.final_tau / own) ** (self.step / self.config.steps)
 
     def _kl_weight(self) -> float:
         # A number of steps, not a share of the run: with thousands of cheap steps the encoder

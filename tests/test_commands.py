@@ -59,6 +59,24 @@ def small_training(tmp_path, *arguments):
     return load_checkpoint(output)
 
 
+def test_train_goes_on_from_a_model_with_another_recipe(tmp_path):
+    first = tmp_path / "first.safetensors"
+    assert train_main(["--output", str(first), "--steps", "2", "--spins", "12"]) == 0
+    second = tmp_path / "second.safetensors"
+    arguments = ["--recipe", "iwae", "--draws", "3", "--final-tau", "0.2", "--steps", "2"]
+    go_on = ["--output", str(second), "--start-from", str(first), *arguments]
+    assert train_main(go_on) == 0
+    old, new = load_checkpoint(first), load_checkpoint(second)
+    assert new.graph == old.graph
+    assert new.info["start"]["train"] == old.info["train"]
+    assert new.info["train"]["recipe"] == "iwae"
+    assert new.info["train"]["spin_draws"] == 3
+    assert new.info["train"]["final_tau"] == 0.2
+    pairs = list(zip(old.parameters(), new.parameters(), strict=True))
+    # two small steps away from the first model, which another start would not be
+    assert all(not torch.equal(a, b) and (a - b).abs().max() < 0.02 for a, b in pairs)
+
+
 def test_train_takes_the_graph_that_docs_scaling_writes(tmp_path):
     guide = (Path(__file__).parent.parent / "docs" / "scaling.md").read_text(encoding="utf-8")
     line = re.search(r"`(save_graph\(.+\))`", guide)[1]

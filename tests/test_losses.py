@@ -17,6 +17,7 @@ from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.losses import (
     encoder_entropy,
     gaussian_kl,
+    importance_weighted_loss,
     kl_loss,
     mean_energy,
     mmd_loss,
@@ -110,6 +111,60 @@ def test_nll_has_the_gradient_of_the_exact_likelihood_and_spares_the_encoder(grb
     assert loss.dim() == 0
     for mine, truth in zip(gradients(loss, *parameters), exact, strict=True):
         assert (mine - truth).abs().max() < 5 / math.sqrt(400_000)
+
+
+@pytest.fixture
+def two_images():
+    """Two images of noise, and a decoder."""
+    torch.manual_seed(0)
+    images = (torch.rand(2, 1, 28, 28) > 0.5).float()
+    decoder = torch.nn.Sequential(torch.nn.Linear(8, 784), torch.nn.Unflatten(-1, (1, 28, 28)))
+    return images, decoder
+
+
+def test_all_strings_weighted_give_the_likelihood_and_its_gradient(grbm8, two_images):
+    # An encoder of fair coins draws all 256 strings equally often: each once is no estimate.
+    images, decoder = two_images
+    states = enumerate_states(grbm8).states
+    prior_spins = prior_samples(grbm8, 400_000)
+    energies = grbm8(states)
+    log_z = torch.logsumexp(-energies, 0)
+    errors = reconstruction_of_each(decoder(states), images)
+    exact = (log_z - torch.logsumexp(-errors - energies, 1)).mean()
+
+    draws = states.expand(2, -1, -1)
+    logits = torch.zeros(2, 8)
+    loss = importance_weighted_loss(logits, draws, decoder(draws), images, grbm8, prior_spins)
+    log_z_without_its_stand_in = log_z + grbm8(prior_spins).mean()
+    torch.testing.assert_close(loss + log_z_without_its_stand_in, exact)
+    parameters = (decoder[0].weight, grbm8.linear, grbm8.quadratic)
+    found, truth = gradients(loss, *parameters), gradients(exact, *parameters)
+    torch.testing.assert_close(found[0], truth[0], rtol=1e-3, atol=1e-4)
+    for mine, right in zip(found[1:], truth[1:], strict=True):
+        assert (mine - right).abs().max() < 5 / math.sqrt(400_000)
+
+
+def reconstruction_of_each(pixel_logits, images):
+    """``-log p(x | s)`` for every image (rows) and string (columns)."""
+    log_p = torch.distributions.Bernoulli(logits=pixel_logits.unsqueeze(0)).log_prob(
+        images.unsqueeze(1)
+    )
+    return -log_p.flatten(2).sum(-1)
+
+
+@pytest.mark.parametrize("kl_weight", [1.0, 0.3])
+def test_one_weighted_draw_is_one_draw_of_the_elbo(kl_weight, grbm8, two_images):
+    images, decoder = two_images
+    prior_spins = prior_samples(grbm8, 100)
+    logits = torch.randn(2, 8)
+    one = torch.where(torch.rand(2, 1, 8) > 0.5, 1.0, -1.0)
+    log_q = torch.distributions.Bernoulli(logits=logits).log_prob((one[:, 0] + 1) / 2).sum(1)
+    kl = (log_q + grbm8(one[:, 0])).mean() - grbm8(prior_spins).mean()
+    expected = reconstruction_loss(decoder(one), images) + kl_weight * kl
+    found = importance_weighted_loss(
+        logits, one, decoder(one), images, grbm8, prior_spins, kl_weight
+    )
+    torch.testing.assert_close(found, expected)
 
 
 def test_reconstruction_sums_over_pixels_and_averages_over_images_and_draws():

@@ -39,11 +39,13 @@ def same_parameters(a, b):
     return all(torch.equal(x, y) for x, y in zip(a.parameters(), b.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("recipe", ["elbo", "mmd"])
+@pytest.mark.parametrize("recipe", ["elbo", "iwae", "mmd"])
 def test_training_improves_reconstruction_and_moves_the_prior(recipe, graph, digits):
     model = new_model(graph)
     before = model.grbm.quadratic.detach().clone()
-    result = run(model, digits, short(recipe=recipe, steps=150), validation=digits)
+    draws = 4 if recipe == "iwae" else 1
+    config = short(recipe=recipe, spin_draws=draws, steps=150)
+    result = run(model, digits, config, validation=digits)
     assert result.finished
     assert not model.training
     first, last = result.history[0], result.history[-1]
@@ -64,6 +66,17 @@ def test_the_coupling_penalty_keeps_couplings_small(graph, digits):
     assert held.history[-1]["coupling_rms"] < 0.5 * plain.history[-1]["coupling_rms"]
 
 
+def test_relaxed_spins_cool_to_the_final_temperature_and_back(graph, digits):
+    model = new_model(graph)
+    discretiser = model.dvae.latent_to_discrete
+    seen = []
+    config = short(final_tau=0.05, report_every=15)
+    run(model, digits, config, on_report=lambda record: seen.append(discretiser.tau))
+    assert seen[0] == pytest.approx(0.5 * (0.05 / 0.5) ** (14 / 30))  # half-way by ratios
+    assert seen[1] == pytest.approx(0.5 * (0.05 / 0.5) ** (29 / 30))
+    assert discretiser.tau == 0.5
+
+
 def test_the_same_seed_gives_the_same_model(graph, digits):
     models = [new_model(graph) for _ in range(2)]
     for model in models:
@@ -72,9 +85,13 @@ def test_the_same_seed_gives_the_same_model(graph, digits):
 
 
 EVERYTHING_RANDOM = {"recipe": "mmd", "binarise": True, "spin_draws": 2, "sample_every": 3}
+EVERYTHING_MOVES = {"recipe": "iwae", "spin_draws": 2, "final_tau": 0.1}
 
 
-@pytest.mark.parametrize(("stop_at", "changes"), [(10, {}), (17, {}), (17, EVERYTHING_RANDOM)])
+@pytest.mark.parametrize(
+    ("stop_at", "changes"),
+    [(10, {}), (17, {}), (17, EVERYTHING_RANDOM), (17, EVERYTHING_MOVES)],
+)
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     stop_at, changes, graph, digits, tmp_path, capsys
 ):
@@ -255,7 +272,7 @@ def test_a_checkpoint_of_another_sampler_is_refused(graph, digits, tmp_path):
 
 
 def test_wrong_settings_are_refused(graph, digits):
-    with pytest.raises(SettingError, match="elbo, mmd"):
+    with pytest.raises(SettingError, match="elbo, iwae, mmd"):
         TrainConfig(recipe="gan")
     with pytest.raises(SettingError, match="steps=0"):
         TrainConfig(steps=0)
@@ -270,6 +287,8 @@ def test_wrong_settings_are_refused(graph, digits):
     [
         ({"kl_weight": -0.1}, "kl_weight=-0.1 must be 0 or more"),
         ({"kl_warm_up": -1}, "kl_warm_up=-1 must be 0 or more"),
+        ({"recipe": "iwae"}, "spin_draws=2 or more"),
+        ({"final_tau": 0.0}, "final_tau=0.0 must be more than 0"),
         ({"learning_rate": 0.0}, "learning_rate=0.0 must be more than 0"),
         ({"prior_learning_rate": -1e-3}, "prior_learning_rate=-0.001 must be more than 0"),
         ({"warm_up": -0.1}, "warm_up=-0.1 must be 0 or more"),
