@@ -20,6 +20,7 @@ from qdvae_helpers.model_store import ModelStore, valid_name
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.panels import Message, Number, Panel
 from qdvae_helpers.studio import Studio, facts, table
+from qdvae_helpers.training import IWAE_DRAWS
 from qdvae_helpers.widgets import (
     Inpainting,
     KernelExplorer,
@@ -222,8 +223,9 @@ def test_a_cancelled_and_resumed_run_ends_like_an_uninterrupted_one(sampler, sto
 def test_fine_tuning_starts_from_the_saved_weights_and_keeps_the_graph(store):
     follow(store, TrainRequest("first", epochs=1, n_spins=16))
     before = (store.folder / "first.safetensors").read_bytes()
-    told = follow(store, TrainRequest("second", epochs=1, n_spins=64, start_from="first"))
-    assert told.end[0] == "finished"
+    request = TrainRequest("second", epochs=1, n_spins=64, start_from="first", recipe="iwae")
+    assert follow(store, request).end[0] == "finished"
+    assert store.header("second")["info"]["train"]["spin_draws"] == IWAE_DRAWS
     assert store.load("second").graph == store.load("first").graph
     told = facts(store.header("second"))
     assert told["fine-tuned from"] == "first"
