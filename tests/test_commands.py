@@ -77,6 +77,13 @@ def test_train_goes_on_from_a_model_with_another_recipe(tmp_path):
     assert all(not torch.equal(a, b) and (a - b).abs().max() < 0.02 for a, b in pairs)
 
 
+def test_the_mmd_recipe_takes_fewer_spins_unless_told_otherwise(tmp_path):
+    for arguments, n_spins in (([], 48), (["--spins", "14"], 14)):
+        output = tmp_path / f"{n_spins}.safetensors"
+        train_main(["--recipe", "mmd", "--steps", "1", "--output", str(output), *arguments])
+        assert load_checkpoint(output).n_spins == n_spins
+
+
 def test_train_takes_the_graph_that_docs_scaling_writes(tmp_path):
     guide = (Path(__file__).parent.parent / "docs" / "scaling.md").read_text(encoding="utf-8")
     line = re.search(r"`(save_graph\(.+\))`", guide)[1]

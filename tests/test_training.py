@@ -13,7 +13,14 @@ from qdvae_helpers.losses import mmd_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import make_sampler
-from qdvae_helpers.training import TrainConfig, _Trainer, fit
+from qdvae_helpers.training import (
+    IWAE_DRAWS,
+    MMD_PRIOR_LEARNING_RATE,
+    RECIPES,
+    TrainConfig,
+    _Trainer,
+    fit,
+)
 
 
 @pytest.fixture(scope="module")
@@ -320,6 +327,17 @@ def test_every_profile_gives_a_configuration():
         assert (config.steps, config.seed) == (profile.steps, 3)
         assert TrainConfig.for_profile(profile, seed=3, steps=profile.steps) == config
     assert (config.kl_warm_up, config.report_every) == (200, 1_715)
+
+
+def test_recipes_bring_their_own_settings_unless_told_otherwise():
+    by_recipe = {
+        recipe: TrainConfig.for_profile(PROFILES["lesson"], recipe=recipe) for recipe in RECIPES
+    }
+    assert [c.spin_draws for c in by_recipe.values()] == [1, IWAE_DRAWS, 1]
+    rates = [c.prior_learning_rate for c in by_recipe.values()]
+    assert rates == [5e-3, 5e-3, MMD_PRIOR_LEARNING_RATE]
+    told = TrainConfig.for_profile(PROFILES["lesson"], recipe="mmd", prior_learning_rate=0.01)
+    assert told.prior_learning_rate == 0.01
 
 
 @pytest.mark.parametrize("steps", [1, 8, 100])
