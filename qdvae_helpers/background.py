@@ -22,7 +22,7 @@ from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler, make_sampler, sampler_kind
 from qdvae_helpers.seeding import seeded
-from qdvae_helpers.training import IWAE_DRAWS, RECIPES, TrainConfig, fit
+from qdvae_helpers.training import RECIPE_SETTINGS, RECIPES, TrainConfig, fit
 
 _N_SAMPLES = 20  # shown at every report
 SMALLEST, LARGEST = 16, 512  #: latent spins that a person may choose
@@ -235,7 +235,7 @@ class TrainingRun:
         config = TrainConfig(
             recipe=request.recipe,
             kl_weight=request.kl_weight,
-            spin_draws=IWAE_DRAWS if request.recipe == "iwae" else 1,
+            **RECIPE_SETTINGS[request.recipe],
             steps=steps,
             batch_size=profile.batch_size,
             kl_warm_up=min(200, max(1, steps // 5)) if request.start_from is None else 1,

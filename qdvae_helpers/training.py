@@ -2,10 +2,10 @@
 
 Three recipes share one loop.  ``elbo`` minimises reconstruction plus the divergence from the prior
 to the encoder, one objective for all parameters.  ``iwae`` minimises a tighter bound of the same
-likelihood, importance-weighted over several draws of the spins; the model that ships ends with it.
-``mmd`` follows the idea of D-Wave's image-generation demo: the autoencoder minimises reconstruction
-plus the MMD between its spins and the prior's, and the prior minimises the negative log-likelihood
-of the autoencoder's spins.
+likelihood, importance-weighted over several draws of the spins.  ``mmd`` follows the idea of
+D-Wave's image-generation demo: the autoencoder minimises reconstruction plus the MMD between its
+spins and the prior's, and the prior minimises the negative log-likelihood of the autoencoder's
+spins.
 """
 
 import contextlib
@@ -53,9 +53,14 @@ if TYPE_CHECKING:
 
     from qdvae_helpers.budget import Plan
 
-RECIPES = ("elbo", "iwae", "mmd")
-MMD_PRIOR_LEARNING_RATE = 0.03
-IWAE_DRAWS = 8  # spin strings an image, where nothing else is asked for
+#: What each recipe needs besides the defaults.  The encoder of ``mmd`` does not heed how quickly
+#: the prior can follow, so the prior has to be quick (benchmarks/README.md).
+RECIPE_SETTINGS = {
+    "elbo": {},
+    "iwae": {"spin_draws": 8},
+    "mmd": {"prior_learning_rate": 0.03},
+}
+RECIPES = tuple(RECIPE_SETTINGS)
 _PROBE = 1_000  # images that a report looks at
 _COUNTS = ("steps", "batch_size", "spin_draws", "sample_every", "report_every")
 _ABOVE_ZERO = ("learning_rate", "prior_learning_rate", "final_tau")
@@ -118,8 +123,7 @@ class TrainConfig:
 
         Two of them follow the number of steps, the profile's or the one given, where they are not
         given themselves: there are 14 reports, and the weight of the divergence rises in the first
-        fifth of the steps, in 200 at most.  Recipe ``iwae`` takes eight draws, and the prior of
-        ``mmd`` learns faster.
+        fifth of the steps, in 200 at most.  A recipe adds its own, see ``RECIPE_SETTINGS``.
         """
         steps = changes.get("steps", profile.steps)
         settings = {
@@ -128,11 +132,7 @@ class TrainConfig:
             "report_every": math.ceil(steps / 14),
             "kl_warm_up": min(200, steps // 5),
         }
-        if changes.get("recipe") == "iwae":
-            settings |= {"spin_draws": IWAE_DRAWS}
-        if changes.get("recipe") == "mmd":
-            # Its encoder does not heed how quickly the prior can follow (benchmarks/README.md).
-            settings |= {"prior_learning_rate": MMD_PRIOR_LEARNING_RATE}
+        settings |= RECIPE_SETTINGS.get(changes.get("recipe"), {})
         return cls(**(settings | changes))
 
 
@@ -392,7 +392,8 @@ class _Trainer:
             yield
         finally:
             discretiser.generator = None
-            discretiser.tau = self.model.settings["tau"]
+            if self.config.final_tau is not None:
+                discretiser.tau = self.model.settings["tau"]
             self.optimizer.zero_grad()  # gradients take as much memory as the weights
             self.model.eval()
 

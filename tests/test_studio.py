@@ -20,7 +20,7 @@ from qdvae_helpers.model_store import ModelStore, valid_name
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.panels import Message, Number, Panel
 from qdvae_helpers.studio import Studio, facts, table
-from qdvae_helpers.training import IWAE_DRAWS
+from qdvae_helpers.training import RECIPE_SETTINGS
 from qdvae_helpers.widgets import (
     Inpainting,
     KernelExplorer,
@@ -225,7 +225,8 @@ def test_fine_tuning_starts_from_the_saved_weights_and_keeps_the_graph(store):
     before = (store.folder / "first.safetensors").read_bytes()
     request = TrainRequest("second", epochs=1, n_spins=64, start_from="first", recipe="iwae")
     assert follow(store, request).end[0] == "finished"
-    assert store.header("second")["info"]["train"]["spin_draws"] == IWAE_DRAWS
+    settings = store.header("second")["info"]["train"]
+    assert settings["spin_draws"] == RECIPE_SETTINGS["iwae"]["spin_draws"]
     assert store.load("second").graph == store.load("first").graph
     told = facts(store.header("second"))
     assert told["fine-tuned from"] == "first"

@@ -13,14 +13,7 @@ from qdvae_helpers.losses import mmd_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import make_sampler
-from qdvae_helpers.training import (
-    IWAE_DRAWS,
-    MMD_PRIOR_LEARNING_RATE,
-    RECIPES,
-    TrainConfig,
-    _Trainer,
-    fit,
-)
+from qdvae_helpers.training import RECIPES, TrainConfig, _Trainer, fit
 
 
 @pytest.fixture(scope="module")
@@ -330,12 +323,10 @@ def test_every_profile_gives_a_configuration():
 
 
 def test_recipes_bring_their_own_settings_unless_told_otherwise():
-    by_recipe = {
-        recipe: TrainConfig.for_profile(PROFILES["lesson"], recipe=recipe) for recipe in RECIPES
-    }
-    assert [c.spin_draws for c in by_recipe.values()] == [1, IWAE_DRAWS, 1]
-    rates = [c.prior_learning_rate for c in by_recipe.values()]
-    assert rates == [5e-3, 5e-3, MMD_PRIOR_LEARNING_RATE]
+    configs = [TrainConfig.for_profile(PROFILES["lesson"], recipe=recipe) for recipe in RECIPES]
+    assert [config.spin_draws for config in configs] == [1, 8, 1]
+    assert [config.prior_learning_rate for config in configs] == [5e-3, 5e-3, 0.03]
+    assert TrainConfig.for_profile(PROFILES["lesson"]) == configs[0]
     told = TrainConfig.for_profile(PROFILES["lesson"], recipe="mmd", prior_learning_rate=0.01)
     assert told.prior_learning_rate == 0.01
 
