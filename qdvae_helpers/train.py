@@ -142,8 +142,9 @@ def train(options: argparse.Namespace) -> bool:
     else:
         n_spins = options.spins
         if n_spins is None:
-            most = _MMD_SPINS if options.recipe == "mmd" else profile.n_spins
-            n_spins = min(profile.n_spins, most)
+            n_spins = profile.n_spins
+            if options.recipe == "mmd":
+                n_spins = min(n_spins, _MMD_SPINS)
         graph = densest_subgraph(working_graph("ideal"), n_spins)
     fabric = _launched_fabric(options.device)
     device = fabric.device if fabric else pick_device(options.device)

@@ -558,6 +558,7 @@ class _Trainer:
             "sampler": sampler,
             "device": info["device"],
             "processes": info.get("processes", 1),
+            "start": info.get("start"),  # the model that the run went on from
         }
 
     def restore(self, path: str | Path) -> None:
@@ -568,7 +569,8 @@ class _Trainer:
         require_same_graph(saved_graph, self.model.graph, name)
         if "train" not in header["info"]:
             raise CheckpointError(f"{name} holds no training run: choose another file name.")
-        wanted = self._what_must_agree(self.describe(), self.model.settings)
+        described = self.model.info | self.describe()
+        wanted = self._what_must_agree(described, self.model.settings)
         saved = self._what_must_agree(header["info"], header["settings"])
         different = sorted(key for key in wanted if saved.get(key) != wanted[key])
         if different:

@@ -271,6 +271,18 @@ def test_a_checkpoint_of_another_sampler_is_refused(graph, digits, tmp_path):
         run(model, digits, short(), checkpoint=path, sampler=sampler)
 
 
+def test_a_run_that_went_on_from_another_model_is_refused(graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    model = new_model(graph)
+    model.info = {"start": {"step": 10}}
+    run(model, digits, short(), checkpoint=path, should_stop=lambda: True)
+    again, other = new_model(graph), new_model(graph)
+    again.info, other.info = {"start": {"step": 10}}, {"start": {"step": 20}}
+    with pytest.raises(CheckpointError, match="other values of start"):
+        run(other, digits, short(), checkpoint=path)
+    assert run(again, digits, short(), checkpoint=path).finished
+
+
 def test_wrong_settings_are_refused(graph, digits):
     with pytest.raises(SettingError, match="elbo, iwae, mmd"):
         TrainConfig(recipe="gan")
