@@ -20,7 +20,7 @@ from qdvae_helpers.checkpoints import load_checkpoint, save_checkpoint
 from qdvae_helpers.data import load_images
 from qdvae_helpers.errors import DataError, QdvaeError, SettingError
 from qdvae_helpers.graphs import densest_subgraph, load_graph, working_graph
-from qdvae_helpers.models import QDVAE
+from qdvae_helpers.models import NETWORKS, QDVAE
 from qdvae_helpers.profiles import PROFILES, current_profile
 from qdvae_helpers.samplers import make_sampler
 from qdvae_helpers.training import RECIPES, TrainConfig, fit, seed_of_process
@@ -45,6 +45,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     )
     where.add_argument("--graph", type=Path, help="graph file; default: grown on the whole QPU's")
     where.add_argument("--start-from", type=Path, help="a trained model to go on from")
+    parser.add_argument(
+        "--network", choices=NETWORKS, help="how encoder and decoder are built; default: dense"
+    )
     parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
     parser.add_argument(
         "--images",
@@ -58,6 +61,8 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--kl-weight", type=float, help="elbo, iwae: weight of the divergence")
     parser.add_argument("--draws", type=int, help="spin strings an image (default 1; iwae: 8)")
     parser.add_argument("--final-tau", type=float, help="cool relaxed spins to this temperature")
+    parser.add_argument("--learning-rate", type=float, help="peak, of encoder and decoder")
+    parser.add_argument("--prior-learning-rate", type=float, help="peak, of the Boltzmann machine")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sampler", help="default: QDVAE_SAMPLER or gibbs")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (the default)")
@@ -135,6 +140,11 @@ def train(options: argparse.Namespace) -> bool:
     if options.images == "rounded":
         images, held_out = images.rounded(), held_out.rounded()
     start = load_checkpoint(options.start_from) if options.start_from else None
+    if start and options.network not in (None, start.settings["network"]):
+        raise SettingError(
+            f"{options.start_from.name} has a {start.settings['network']} network: leave --network "
+            "away, or train a model of your own from the start."
+        )
     if start:
         graph = start.graph
     elif options.graph:
@@ -155,15 +165,20 @@ def train(options: argparse.Namespace) -> bool:
         "kl_weight": options.kl_weight,
         "spin_draws": options.draws,
         "final_tau": options.final_tau,
+        "learning_rate": options.learning_rate,
+        "prior_learning_rate": options.prior_learning_rate,
     }
     changes |= {name: value for name, value in asked_for.items() if value is not None}
     if start:
         model = start.to(device)
-        model.info = {"start": {key: start.info.get(key) for key in ("train", "step", "data")}}
+        model.info = {
+            "start": {key: start.info.get(key) for key in ("train", "step", "data", "start")}
+        }
         changes |= {"kl_warm_up": 1}  # its spins have a meaning already
     else:
         torch.manual_seed(options.seed)
-        model = QDVAE(graph, profile.hidden).to(device)
+        network = options.network or "dense"
+        model = QDVAE(graph, profile.hidden, network=network).to(device)
         model.start_from_mean(images.images)
     config = TrainConfig.for_profile(profile, **changes)
     kind = options.sampler or os.environ.get("QDVAE_SAMPLER") or "gibbs"

@@ -77,6 +77,20 @@ def test_train_goes_on_from_a_model_with_another_recipe(tmp_path):
     assert all(not torch.equal(a, b) and (a - b).abs().max() < 0.02 for a, b in pairs)
 
 
+def test_train_builds_the_network_and_takes_the_rates_that_were_asked_for(tmp_path, capsys):
+    output = tmp_path / "model.safetensors"
+    rates = ["--learning-rate", "0.003", "--prior-learning-rate", "0.004"]
+    model = small_training(tmp_path, "--network", "convolutional", *rates)
+    assert model.settings["network"] == "convolutional"
+    assert model.info["train"]["learning_rate"] == 0.003
+    assert model.info["train"]["prior_learning_rate"] == 0.004
+    go_on = ["--output", str(tmp_path / "on.safetensors"), "--start-from", str(output)]
+    assert train_main([*go_on, "--steps", "1", "--network", "dense"]) == 1
+    assert "model.safetensors has a convolutional network" in capsys.readouterr().err
+    assert train_main([*go_on, "--steps", "1"]) == 0
+    assert load_checkpoint(tmp_path / "on.safetensors").settings["network"] == "convolutional"
+
+
 def test_the_mmd_recipe_takes_fewer_spins_unless_told_otherwise(tmp_path):
     for arguments, n_spins in (([], 48), (["--spins", "14"], 14)):
         output = tmp_path / f"{n_spins}.safetensors"

@@ -5,16 +5,17 @@ import torch
 
 from qdvae_helpers.checkpoints import load_pretrained
 from qdvae_helpers.data import load_images
+from qdvae_helpers.errors import SettingError
 from qdvae_helpers.evaluate import quality
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.judge import load_judge
-from qdvae_helpers.models import QDVAE, GaussianVAE, SpinDiscretiser
+from qdvae_helpers.models import NETWORKS, QDVAE, GaussianVAE, SpinDiscretiser
 from qdvae_helpers.samplers import make_sampler
 
 
-@pytest.fixture
-def model(qpu):
-    return QDVAE(densest_subgraph(qpu, 24), (32,)).eval()
+@pytest.fixture(params=NETWORKS)
+def model(qpu, request):
+    return QDVAE(densest_subgraph(qpu, 24), (32,), network=request.param).eval()
 
 
 def test_shapes_and_ranges_of_the_public_methods(model):
@@ -26,6 +27,28 @@ def test_shapes_and_ranges_of_the_public_methods(model):
     for pictures in (model.decode(spins), model.reconstruct(images)):
         assert pictures.shape == (5, 1, 28, 28)
         assert 0 <= pictures.min() <= pictures.max() <= 1
+
+
+def test_decoding_keeps_every_axis_before_the_spins(model):
+    spins = torch.randint(2, (3, 4, 24)) * 2.0 - 1
+    pictures = model.decode(spins)
+    assert pictures.shape == (3, 4, 1, 28, 28)
+    torch.testing.assert_close(pictures[2, 1], model.decode(spins[2, 1:2])[0])
+
+
+def test_an_unknown_network_is_refused_by_name(qpu):
+    with pytest.raises(SettingError, match="choose one of dense, convolutional"):
+        QDVAE(densest_subgraph(qpu, 4), (8,), network="recurrent")
+
+
+def test_a_convolutional_decoder_treats_all_places_alike(qpu):
+    """Maps moved by one place of 7x7 are pixels moved by four, away from the border."""
+    decoder = QDVAE(densest_subgraph(qpu, 4), (8,), network="convolutional").dvae.decoder
+    maps = torch.zeros(1, 64, 7, 7)
+    maps[..., 2:5, 2:4] = torch.rand(64, 3, 2)
+    empty, painted, moved = (decoder.net[3:](m) for m in (0 * maps, maps, maps.roll(1, 3)))
+    assert (painted - empty).abs().max() > 0.01
+    torch.testing.assert_close((painted - empty).roll(4, 3), moved - empty)
 
 
 def test_spins_have_the_mean_that_their_logits_say():
@@ -107,7 +130,7 @@ def test_a_round_draws_pixels_encodes_and_decodes(model):
     # Black-and-white images and a certain encoder leave no room for chance: one reconstruction.
     with torch.no_grad():
         last = [m for m in model.dvae.encoder.modules() if isinstance(m, torch.nn.Linear)][-1]
-        last.weight.mul_(1e4)
+        last.weight.mul_(1e7)
         expected = model.decode(model.encode(images.round()).sign())
     torch.testing.assert_close(model.refine(images.round(), 1), expected)
 
