@@ -11,7 +11,10 @@ CONSTRAINTS ?= -c constraints.txt
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(CONSTRAINTS)
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
-NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=300
+# Tests run file by file in two processes of one thread each; `make test PARALLEL=` runs them one by one.
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
+NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=300
 
 # Two kernels on a small machine must not spin against each other; set before torch is imported.
 export GOMP_SPINCOUNT ?= 1000
@@ -54,7 +57,7 @@ lint: $(READY)
 	$(BIN)/python -m ruff format --check .
 
 test-helpers: $(READY)
-	$(BIN)/python -m pytest -rs tests
+	$(PYTEST) -rs tests
 
 test-notebooks: $(READY)
 	rm -rf build/test-models
