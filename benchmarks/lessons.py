@@ -1,11 +1,11 @@
 """Time and peak memory of every lesson, and the table of lessons in the README.
 
-    python benchmarks/lessons.py [--write] [--store]
+    python benchmarks/lessons.py [--write] [--store] [LESSON ...]
 
-Runs each notebook in the profile that ``QDVAE_PROFILE`` names, one after the other, from a fresh
-kernel.  Memory is the largest resident set of the notebook's kernel.  ``--write`` puts the table
-between the two ``lessons`` marks in README.md; ``--store`` keeps the outputs in the notebooks, as
-``make notebooks`` does.  Run it on an idle machine.
+Runs each notebook, or those that are named, in the profile that ``QDVAE_PROFILE`` names, one after
+the other, from a fresh kernel.  Memory is the largest resident set of the notebook's kernel.
+``--write`` puts the rows into the table between the two ``lessons`` marks in README.md; ``--store``
+keeps the outputs in the notebooks, as ``make notebooks`` does.  Run it on an idle machine.
 """
 
 import argparse
@@ -45,30 +45,43 @@ def title_of(path: Path) -> str:
     return heading.removeprefix("# ").split("·")[-1].strip()
 
 
+def with_rows(text: str, rows: dict[str, str]) -> str:
+    """The README with these rows, by name of the notebook; rows of other lessons stay.
+
+    Raises:
+        SystemExit: the marks around the table are missing.
+    """
+    marks = re.search(r"(?<=<!-- lessons -->\n).*?(?=<!-- /lessons -->)", text, re.DOTALL)
+    if not marks:
+        raise SystemExit("README.md has no <!-- lessons --> ... <!-- /lessons --> marks.")
+    old = {m[1]: m[0] for m in re.finditer(r"^\| .*\(notebooks/(\w+)\.ipynb\).*$", marks[0], re.M)}
+    lines = ["| lesson | computing | memory |", "|---|---|---|"]
+    lines += [row for _, row in sorted((old | rows).items())]
+    lines += ["", f"Profile `{current_profile().name}`, two cores, no GPU; kernel's peak memory."]
+    return text[: marks.start()] + "\n".join(lines) + "\n" + text[marks.end() :]
+
+
 def main() -> int:
     """Print the table, and put it into the README where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("lessons", nargs="*", metavar="LESSON", help="default: all")
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
-    lines = ["| lesson | computing | memory |", "|---|---|---|"]
-    for path in sorted((_ROOT / "notebooks").glob("*.ipynb")):
+    paths = {path.stem: path for path in sorted((_ROOT / "notebooks").glob("*.ipynb"))}
+    if unknown := set(options.lessons) - set(paths):
+        parser.error(f"no lesson {', '.join(sorted(unknown))}: choose of {', '.join(paths)}")
+    rows: dict[str, str] = {}
+    for name in options.lessons or paths:
+        path = paths[name]
         seconds, megabytes = measure(path, options.store)
         duration = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
         link = f"[{path.stem[:2]} · {title_of(path)}](notebooks/{path.name})"
-        lines.append(f"| {link} | {duration} | {megabytes / 1000:.1f} GB |")
-        print(lines[-1], flush=True)
-    lines += ["", f"Profile `{current_profile().name}`, two cores, no GPU; kernel's peak memory."]
-    table = "\n".join(lines)
+        rows[name] = f"| {link} | {duration} | {megabytes / 1000:.1f} GB |"
+        print(rows[name], flush=True)
     if options.write:
         text = _README.read_text(encoding="utf-8")
-        marks = r"(<!-- lessons -->\n).*?(<!-- /lessons -->)"
-        text, count = re.subn(
-            marks, lambda m: f"{m[1]}{table}\n{m[2]}", text, count=1, flags=re.DOTALL
-        )
-        if not count:
-            raise SystemExit("README.md has no <!-- lessons --> ... <!-- /lessons --> marks.")
-        _README.write_text(text, encoding="utf-8")
+        _README.write_text(with_rows(text, rows), encoding="utf-8")
     return 0
 
 

@@ -22,3 +22,15 @@ def test_every_benchmark_is_importable_and_explains_its_options(path, monkeypatc
     told = capsys.readouterr().out
     assert told.startswith(f"usage: {path.name}")
     assert " ".join(module.__doc__.split())[:40] in " ".join(told.split())
+
+
+def test_one_lesson_measured_anew_leaves_the_other_rows_alone(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import lessons
+
+    readme = (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
+    assert lessons.with_rows(readme, {}) == readme
+    row = "| [07 · How good is it?](notebooks/07_how_good_is_it.ipynb) | 9 s | 9.9 GB |"
+    changed = lessons.with_rows(readme, {"07_how_good_is_it": row}).splitlines()
+    different = [new for new, old in zip(changed, readme.splitlines(), strict=True) if new != old]
+    assert different == [row]
