@@ -1,6 +1,6 @@
 """What the prior costs in a training step, and the package at import.
 
-    python benchmarks/training.py
+    python benchmarks/training.py [--device cuda]
 
 Takes in turns, with the lesson profile's network and batch: a whole step with its sampling (the
 ELBO recipe), and a step of the same network without any prior (reconstruction alone).  Beside them,
@@ -22,6 +22,7 @@ from qdvae_helpers.losses import mean_energy, reconstruction_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.train import pick_device
 from qdvae_helpers.training import TrainConfig, _Trainer
 
 _IMPORTS = {
@@ -34,36 +35,44 @@ _IMPORTS = {
 }
 
 
-def in_turns(runs: dict, repetitions: int) -> dict[str, float]:
+def in_turns(runs: dict, repetitions: int, device: torch.device) -> dict[str, float]:
     """Median seconds of each function; all take turns, so a disturbance hits all alike."""
+
+    def wait() -> None:
+        if device.type == "cuda":  # work is only queued there
+            torch.cuda.synchronize(device)
+
     times: dict[str, list[float]] = {name: [] for name in runs}
     for repetition in range(repetitions + 3):  # the first three only warm up
         for name, run in runs.items():
+            wait()
             began = time.perf_counter()
             run()
+            wait()
             if repetition >= 3:
                 times[name].append(time.perf_counter() - began)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def training_steps(n_spins: int) -> dict:
+def training_steps(n_spins: int, device: torch.device) -> dict:
     """The functions whose times are compared."""
     profile = PROFILES["lesson"]
     graph = densest_subgraph(working_graph("ideal"), n_spins)
     torch.manual_seed(0)
-    images = torch.rand(2_560, 1, 28, 28).round()
+    images = torch.rand(2_560, 1, 28, 28).round().to(device)
     random_images = ImageSet(images, torch.zeros(len(images)), "random images")
 
-    model = QDVAE(graph, profile.hidden)
+    model = QDVAE(graph, profile.hidden).to(device)
     sampler = make_sampler(
         model.grbm, "gibbs", num_samples=profile.num_chains, sweeps=profile.sweeps, graph=graph
     )
     config = TrainConfig.for_profile(profile)
     trainer = _Trainer(model, random_images, config, None, sampler, None)
 
-    plain = QDVAE(graph, profile.hidden).train()
+    plain = QDVAE(graph, profile.hidden).to(device).train()
     optimizer = torch.optim.Adam(plain.dvae.parameters(), fused=True)
-    batches = iter(lambda: torch.randint(len(images), (profile.batch_size,)), None)
+    size = (profile.batch_size,)
+    batches = iter(lambda: torch.randint(len(images), size, device=device), None)
 
     def without_prior() -> None:
         batch = images[next(batches)]
@@ -72,7 +81,7 @@ def training_steps(n_spins: int) -> dict:
         loss.backward()
         optimizer.step()
 
-    spins = torch.rand(profile.batch_size, n_spins, requires_grad=True)
+    spins = torch.rand(profile.batch_size, n_spins, device=device, requires_grad=True)
     return {
         "step with prior and sampling": trainer.advance,
         "step without any prior": without_prior,
@@ -97,11 +106,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--spins", type=int, default=PROFILES["lesson"].n_spins)
     parser.add_argument("--repetitions", type=int, default=60)
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    times = in_turns(training_steps(options.spins), options.repetitions)
+    device = pick_device(options.device)
+    times = in_turns(training_steps(options.spins, device), options.repetitions, device)
     plain = times["step without any prior"]
     threads = torch.get_num_threads()
-    print(f"{options.spins} spins; torch {torch.__version__}, {threads} threads\n")
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} threads"
+    print(f"{options.spins} spins; torch {torch.__version__}, {where}\n")
     print("| | median | relative to no prior |\n|---|---|---|")
     for name, seconds in times.items():
         print(f"| {name} | {1e3 * seconds:.2f} ms | {seconds / plain:.2f} |")
