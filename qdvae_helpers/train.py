@@ -64,6 +64,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--learning-rate", type=float, help="peak, of encoder and decoder")
     parser.add_argument("--prior-learning-rate", type=float, help="peak, of the Boltzmann machine")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--sweeps", type=int, help="gibbs: sweeps a step; default: the profile's")
     parser.add_argument("--sampler", help="default: QDVAE_SAMPLER or gibbs")
     parser.add_argument("--device", default="auto", help="cpu, cuda, mps, or auto (the default)")
     parser.add_argument("--require-mnist", action="store_true", help="stop where MNIST is missing")
@@ -181,6 +182,7 @@ def train(options: argparse.Namespace) -> bool:
         model = QDVAE(graph, profile.hidden, network=network).to(device)
         model.start_from_mean(images.images)
     config = TrainConfig.for_profile(profile, **changes)
+    sweeps = profile.sweeps if options.sweeps is None else options.sweeps
     kind = options.sampler or os.environ.get("QDVAE_SAMPLER") or "gibbs"
     sampler = make_sampler(
         model.grbm,
@@ -188,7 +190,7 @@ def train(options: argparse.Namespace) -> bool:
         num_samples=profile.num_chains // processes,
         seed=seed_of_process(options.seed, rank),
         graph=graph,
-        **({"sweeps": profile.sweeps} if kind == "gibbs" else {}),
+        **({"sweeps": sweeps} if kind == "gibbs" else {}),
     )
     if rank == 0:
         where = f"{processes} processes on {device.type}" if fabric else device
