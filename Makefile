@@ -83,8 +83,8 @@ test-widgets7: $(READY)
 	$(WIDGETS7)/bin/python -m pip install --disable-pip-version-check --progress-bar off --no-deps \
 	  ipywidgets==7.7.1 ipython_genutils==0.2.0
 	rm -rf build/test-models
-	QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(WIDGETS7)/bin/python -m pytest --nbval-lax \
-	  --nbval-current-env --nbval-cell-timeout=300 notebooks
+	OMP_NUM_THREADS=1 QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(WIDGETS7)/bin/python -m pytest \
+	  $(PARALLEL) --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
 # All lessons as a reader without MNIST runs them: profile `lesson`, small digits.  About twenty minutes.
 test-lessons: $(READY)
