@@ -49,6 +49,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--network", choices=NETWORKS, help="how encoder and decoder are built; default: dense"
     )
     parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
+    parser.add_argument("--batch", type=int, help="images a step; default: the profile's")
     parser.add_argument(
         "--images",
         choices=("rounded", "grey"),
@@ -163,6 +164,7 @@ def train(options: argparse.Namespace) -> bool:
     changes = {"recipe": options.recipe, "seed": options.seed}
     asked_for = {
         "steps": options.steps,
+        "batch_size": options.batch,
         "kl_weight": options.kl_weight,
         "spin_draws": options.draws,
         "final_tau": options.final_tau,
@@ -182,8 +184,10 @@ def train(options: argparse.Namespace) -> bool:
         model = QDVAE(graph, profile.hidden, network=network).to(device)
         model.start_from_mean(images.images)
     config = TrainConfig.for_profile(profile, **changes)
-    sweeps = profile.sweeps if options.sweeps is None else options.sweeps
     kind = options.sampler or os.environ.get("QDVAE_SAMPLER") or "gibbs"
+    if options.sweeps is not None and kind != "gibbs":
+        raise SettingError(f"--sweeps is for the sampler gibbs, not {kind}: leave it away.")
+    sweeps = profile.sweeps if options.sweeps is None else options.sweeps
     sampler = make_sampler(
         model.grbm,
         kind,

@@ -77,13 +77,16 @@ def test_train_goes_on_from_a_model_with_another_recipe(tmp_path):
     assert all(not torch.equal(a, b) and (a - b).abs().max() < 0.02 for a, b in pairs)
 
 
-def test_train_builds_the_network_and_takes_the_rates_that_were_asked_for(tmp_path, capsys):
+def test_train_builds_the_network_and_takes_the_numbers_that_were_asked_for(tmp_path, capsys):
     output = tmp_path / "model.safetensors"
-    rates = ["--learning-rate", "0.003", "--prior-learning-rate", "0.004"]
-    model = small_training(tmp_path, "--network", "convolutional", *rates)
+    numbers = ["--learning-rate", "0.003", "--prior-learning-rate", "0.004"]
+    numbers += ["--batch", "32", "--sweeps", "2"]
+    model = small_training(tmp_path, "--network", "convolutional", *numbers)
     assert model.settings["network"] == "convolutional"
     assert model.info["train"]["learning_rate"] == 0.003
     assert model.info["train"]["prior_learning_rate"] == 0.004
+    assert model.info["train"]["batch_size"] == 32
+    assert model.info["sampler"]["parameters"]["sweeps"] == 2
     go_on = ["--output", str(tmp_path / "on.safetensors"), "--start-from", str(output)]
     assert train_main([*go_on, "--steps", "1", "--network", "dense"]) == 1
     assert "model.safetensors has a convolutional network" in capsys.readouterr().err
@@ -161,6 +164,7 @@ def test_an_interrupted_train_command_continues(tmp_path):
         (["--steps", "0"], "steps=0 must be 1 or more"),
         (["--kl-weight", "-1"], "kl_weight=-1.0 must be 0 or more"),
         (["--sampler", "qpuu"], "There is no sampler 'qpuu'"),
+        (["--sampler", "annealer", "--sweeps", "3"], "--sweeps is for the sampler gibbs"),
         (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
         (["--device", "tpu"], "There is no device 'tpu'"),
         (["--graph", "nowhere.json"], "Cannot read the graph nowhere.json"),
