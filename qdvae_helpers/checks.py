@@ -121,20 +121,22 @@ def flip(function: Callable) -> str | None:
 @exercise
 def couplers_of_each(function: Callable) -> str | None:
     """``function(nodes, edges)``: number of couplers of each qubit, in the order of ``nodes``."""
-    nodes, edges = (7, 12, 30, 41), ((7, 12), (7, 30), (12, 30))
+    nodes, edges = (30, 7, 41, 12), ((7, 12), (7, 30))
     answer = function(nodes, edges)
     if isinstance(answer, dict) or not hasattr(answer, "__iter__"):
         return "return a list, one number a qubit, in the order of `nodes`."
     answer = [int(count) for count in answer]
-    if answer == [2, 2, 2, 0]:
+    if answer == [1, 2, 0, 1]:
         return None
-    if answer == [2, 1, 0, 0] or answer == [0, 1, 2, 0]:
+    if answer in ([0, 2, 0, 0], [1, 0, 0, 1]):
         return "you count one end of each coupler only: (7, 30) belongs to 7 and to 30."
-    if answer == [2, 2, 2]:
+    if answer == [1, 2, 1]:
         return "qubit 41 is missing: it has no coupler, so its number is 0."
-    if answer == [3, 3, 3, 3]:
+    if answer == [2, 2, 2, 2]:
         return "this is the number of all couplers: count those that the qubit is an end of."
-    return f"a triangle of qubits and a lonely one must give [2, 2, 2, 0], yours gives {answer}."
+    if sorted(answer) == [0, 1, 1, 2]:
+        return "these are the right numbers in another order: keep the order of `nodes`."
+    return f"nodes {nodes} and edges {edges} must give [1, 2, 0, 1], yours gives {answer}."
 
 
 # 01_classical_autoencoders -------------------------------------------------------------------
@@ -229,7 +231,7 @@ def gaussian_kl_by_hand(function: Callable[[float, float], float]) -> str | None
         if math.isclose(given, (mean**2 + variance - 1 + math.log(variance)) / 2, abs_tol=1e-4):
             return f"{said}. The logarithm has the wrong sign."
         if math.isclose(given, (mean**2 + 1) / variance / 2 - 0.5 + math.log(variance) / 2):
-            return f"{said}. You took the divergence the other way round, from q to the prior."
+            return f"{said}. This is KL(prior || q): average over q, not over the prior."
         return f"{said}."
     return None
 
@@ -241,7 +243,7 @@ def gaussian_kl_by_hand(function: Callable[[float, float], float]) -> str | None
 def spins_from_uniform(function: Callable) -> str | None:
     """``function(logits, uniform)`` is +1 where the uniform number is below P(+1), else -1."""
     logits = torch.tensor([[3.0, -3.0, 0.4], [-0.4, 2.0, -2.0]])
-    uniform = torch.tensor([[0.6, 0.6, 0.7], [0.3, 0.9, 0.1]])
+    uniform = torch.tensor([[0.6, 0.6, 0.7], [0.3, 0.9, 0.9]])
     right = torch.where(uniform < torch.sigmoid(logits), 1.0, -1.0)
     spins = torch.as_tensor(function(logits, uniform)).float()
     if spins.shape != right.shape:
@@ -253,6 +255,8 @@ def spins_from_uniform(function: Callable) -> str | None:
         return "every spin is the wrong way round: +1 belongs where uniform is *below* P(+1)."
     if torch.equal(spins, torch.where(logits > 0, 1.0, -1.0)):
         return "this is the likelier value each time; use the uniform number to draw at random."
+    if torch.equal(spins, torch.where(logits + torch.logit(uniform) > 0, 1.0, -1.0)):
+        return "a right draw, but mirrored: here +1 belongs where uniform is *below* P(+1)."
     if torch.equal(spins, torch.where(uniform < torch.sigmoid(-logits), 1.0, -1.0)):
         return "P(+1) is sigmoid(logit); you used sigmoid(-logit), which is P(-1)."
     if not torch.equal(spins, right):
@@ -372,6 +376,10 @@ def unbiased_mmd(function: Callable) -> str | None:
         return "the diagonals are gone, but you still divide by n * n: n * (n - 1) pairs are left."
     if is_close(value, xx / 6 + yy / 20 - 2 * xy):
         return "you divide by n * (n - 1), but the diagonals are still in the sums."
+    if is_close(value, (xx - 3) / 3 + (yy - 5) / 10 - 2 * xy):
+        return (
+            "a block holds each pair twice, as (i, j) and (j, i): divide by n * (n - 1), no half."
+        )
     if is_close(value, (xx - 3) / 6 + (yy - 5) / 6 - 2 * xy):
         return "y has a number of points of its own, m: divide its block by m * (m - 1)."
     cut = (gram[:3, 3:].sum().item() - gram[:3, 3:].trace().item()) / 12
@@ -395,6 +403,8 @@ def p_value(function: Callable) -> str | None:
         return f"with 3 of 9 shuffled values above the observed one p is 0.4, yours is {value:.3f}."
     if not is_close(function(0.5, torch.full((9,), 0.5)), 1.0):
         return "an equal value counts, too: use `>=`, not `>`."
+    if not is_close(function(0.1, torch.tensor([-0.5, 0.2, 0.0])), 2 / 4):
+        return "values may be negative: only a *large* one speaks for a difference, so no `abs`."
     return None
 
 
@@ -468,7 +478,10 @@ def coupling_gradient(gradient: Callable) -> str | None:
     """``gradient(data, model, i, j)``: two sets of spins ``(M, n)`` -> d NLL / d J_ij."""
     data = torch.tensor([[1.0, 1, -1], [1, 1, 1], [-1, 1, 1], [1, 1, 1]])
     model = torch.tensor([[1.0, -1, -1], [1, -1, 1], [1, 1, 1], [-1, 1, -1]])
-    found = float(gradient(data, model, 0, 1))
+    found = gradient(data, model, 0, 1)
+    if torch.as_tensor(found).numel() > 1:
+        return "your function returns several numbers: take the mean over the strings of each set."
+    found = float(found)
     correct = 1.0  # 0.5 - (-0.5)
     if abs(found - correct) < 1e-6:
         more = torch.cat([model, model])
@@ -489,7 +502,10 @@ def conditional_probability(p_up: Callable) -> str | None:
     """``p_up(h, J, neighbours)``: a number, two tensors ``(k,)`` -> P(s = +1 | neighbours)."""
     h, couplings, spins = 0.3, torch.tensor([-1.0, 0.5]), torch.tensor([1.0, 1.0])
     field = 0.3 - 0.5  # h + sum J s
-    found = float(p_up(h, couplings, spins))
+    found = p_up(h, couplings, spins)
+    if torch.as_tensor(found).numel() > 1:
+        return "your function returns several numbers: the field is the sum over all neighbours."
+    found = float(found)
 
     def sigmoid(x: float) -> float:
         return 1 / (1 + math.exp(-x))
@@ -679,6 +695,7 @@ def share_and_error(function: Callable) -> str | None:
     likely = {
         error * n: "that is the error of the count: divide it by n.",
         error**2: "that is the variance: take its square root.",
+        math.sqrt(p * (1 - p) / (n - 1)): "divide by n, as in the formula above, not by n - 1.",
         math.sqrt(p * (1 - p)): "that is the spread of a single picture: more pictures help.",
         math.sqrt(
             p / n
@@ -699,10 +716,9 @@ def nearest_distance(function: Callable) -> str | None:
     others[1, 0, 0] = 1.0
     others[2] = 1.0
     images = torch.zeros(2, 1, 2, 3)
-    images[0, 0, 0, 0] = 1.0  # differs from the others in 1, 2, 5 pixels
-    images[1, 0, 0, :] = 1.0
-    images[1, 0, 1, :2] = 1.0  # in 5, 2, 1
-    images[1, 0, 1, 2] = 0.0
+    images[0, 0, 1, :2] = 1.0  # differs from the others in 2, 5, 4 pixels
+    images[1, 0, 0, 1:] = 1.0
+    images[1, 0, 1, :] = 1.0  # in 5, 4, 1
     table = (images.unsqueeze(1) != others).flatten(2).sum(2).float()
     given = torch.as_tensor(function(images, others)).float()
     if given.shape == table.shape:
@@ -719,7 +735,7 @@ def nearest_distance(function: Callable) -> str | None:
     ):
         if torch.allclose(given, wrong, atol=1e-3):
             return why
-    if torch.allclose(function(2 * images, 2 * others) + 0.0, 2 * given, atol=1e-3):
+    if torch.allclose(given, right.sqrt(), atol=1e-3):
         return "this is the distance: its square counts the pixels that differ."
     if not torch.allclose(given, right, atol=1e-3):
         return f"expected {right.tolist()} pixels, got {given.tolist()}."
@@ -788,6 +804,9 @@ def class_clamps(function: Callable) -> str | None:
 # 07_how_good_is_it ---------------------------------------------------------------------------
 
 
+_WIDE = torch.tensor([-900.0, 0.0, -100.0])  # log weights, of which one counts
+
+
 @exercise
 def frechet_one_dimension(function: Callable) -> str | None:
     """``function(x, y)``: squared Frechet distance of two samples of numbers."""
@@ -822,7 +841,9 @@ def errors_apart(function: Callable) -> str | None:
     right = difference / math.sqrt(sum(squares))
     given = float(function(a, b))
     if is_close(given, right):
-        return None
+        if is_close(function(b, a), -right):
+            return None
+        return "the sign is lost: it must be negative where b is the larger one."
     if is_close(given, -right):
         return "the sign is reversed: it must be positive where a is the larger one."
     population = float(a.var(correction=0) / len(a) + b.var(correction=0) / len(b))
@@ -862,6 +883,8 @@ def importance_bound(function: Callable) -> str | None:
         return f"for {small.tolist()} it is {right:.4f}, you return {given:.4f}."
     if not abs(float(function(small - 900)) - (right - 900)) < 0.01:  # also where it is NaN
         return "log weights near -900 break it (exp gives 0): use torch.logsumexp."
+    if not is_close(function(_WIDE), -math.log(3)):
+        return "log weights of very different size break it: subtract the *largest* one first."
     return None
 
 
@@ -888,6 +911,8 @@ def effective_sample_size(function: Callable) -> str | None:
     for shift in (-900, 900):
         if not abs(float(function(small + shift)) - right) < 0.01:  # also where it is NaN
             return f"log weights near {shift} break it: normalise them first, with torch.softmax."
+    if not is_close(function(_WIDE), 1):
+        return "log weights of very different size break it: subtract the *largest* one first."
     return None
 
 

@@ -78,6 +78,20 @@ def off_diagonal(block):
         (checks.p_value, lambda o, v: (v >= o).float().mean(), "Not yet: count the observed"),
         (
             checks.p_value,
+            lambda o, v: (1 + (v.abs() >= abs(o)).sum()) / (1 + len(v)),
+            "Not yet: values may be negative",
+        ),
+        (
+            checks.unbiased_mmd,
+            lambda k, n: (
+                2 * (k[:n, :n].sum() - n) / (n * (n - 1))
+                + 2 * (k[n:, n:].sum() - (len(k) - n)) / ((len(k) - n) * (len(k) - n - 1))
+                - 2 * k[:n, n:].mean()
+            ),
+            "Not yet: a block holds each pair twice",
+        ),
+        (
+            checks.p_value,
             lambda o, v: (1 + (v > o).sum()) / (1 + len(v)),
             "Not yet: an equal value counts",
         ),
@@ -144,6 +158,12 @@ def p_up04(h, J, s):
             lambda d, m, i, j: d[:, i].mean() * d[:, j].mean() - m[:, i].mean() * m[:, j].mean(),
             "products of means",
         ),
+        ("coupling_gradient", lambda d, m, i, j: d[:, i] * d[:, j], "take the mean over"),
+        (
+            "conditional_probability",
+            lambda h, J, s: torch.sigmoid(-2 * (h + J * s)),
+            "the sum over",
+        ),
         ("conditional_probability", p_up04, "Correct."),
         ("conditional_probability", lambda h, J, s: 1 - p_up04(h, J, s), "sign is reversed"),
         ("conditional_probability", lambda h, J, s: p_up04(h / 2, J / 2, s), "factor 2"),
@@ -194,6 +214,7 @@ def test_exercises_of_lesson_01(check, answer, said, capsys):
         ("spins_from_uniform", lambda x, u: (u < x.sigmoid()).float(), "these are bits 0 and 1"),
         ("spins_from_uniform", lambda x, u: torch.where(u > x.sigmoid(), 1, -1), "the wrong way"),
         ("spins_from_uniform", lambda x, u: x.sign(), "the likelier value"),
+        ("spins_from_uniform", lambda x, u: (x + torch.logit(u)).sign(), "but mirrored"),
         ("spins_from_uniform", lambda x, u: torch.where(u < 0.5, 1, -1), "spins are +1, -1, -1"),
         ("mean_spin", lambda x: 2 * x.sigmoid() - 1, "Correct."),
         ("mean_spin", torch.sigmoid, "that is P(+1)"),
@@ -264,6 +285,21 @@ def apart07(a, b, of_a, of_b):
         (checks.importance_bound, lambda w: w.mean(), "mean of the logarithms"),
         (checks.importance_bound, lambda w: w.exp().mean().log(), "use torch.logsumexp"),
         (
+            checks.importance_bound,
+            lambda w: (w - w.min()).exp().mean().log() + w.min(),
+            "subtract the *largest* one",
+        ),
+        (
+            checks.effective_sample_size,
+            lambda w: (w - w.min()).exp().sum() ** 2 / (w - w.min()).exp().square().sum(),
+            "subtract the *largest* one",
+        ),
+        (
+            checks.errors_apart,
+            lambda a, b: abs(a.mean() - b.mean()) / (a.var() / len(a) + b.var() / len(b)) ** 0.5,
+            "the sign is lost",
+        ),
+        (
             checks.effective_sample_size,
             lambda w: 1 / torch.softmax(w, 0).square().sum(),
             "Correct.",
@@ -327,8 +363,13 @@ def both_ends(nodes, edges):
         ),
         (
             checks.couplers_of_each,
-            lambda nodes, edges: both_ends(nodes[:3], edges),
+            lambda nodes, edges: [count for count in both_ends(nodes, edges) if count],
             "Not yet: qubit 41 is missing",
+        ),
+        (
+            checks.couplers_of_each,
+            lambda nodes, edges: both_ends(sorted(nodes), edges),
+            "Not yet: these are the right numbers in another order",
         ),
         (
             checks.couplers_of_each,
@@ -445,7 +486,17 @@ def table(images, others):
             "Not yet: that is the error of the count",
         ),
         (checks.share_and_error, lambda k, n: (k / n, k**0.5 / n), "Not yet: the factor 1 - p"),
+        (
+            checks.share_and_error,
+            lambda k, n: (k / n, (k / n * (1 - k / n) / (n - 1)) ** 0.5),
+            "Not yet: divide by n",
+        ),
         (checks.share_and_error, lambda k, n: k / n, "Not yet: return two numbers"),
+        (
+            checks.nearest_distance,
+            lambda a, b: torch.cdist(a.flatten(1), b.flatten(1), p=1).min(1).values,
+            "Correct.",
+        ),
         (checks.nearest_distance, lambda a, b: table(a, b).square().min(1).values, "Correct."),
         (checks.nearest_distance, lambda a, b: table(a, b).min(1).values, "Not yet: this is the d"),
         (checks.nearest_distance, lambda a, b: table(a, b).argmin(1), "Not yet: these are the pl"),
