@@ -11,7 +11,7 @@ CONSTRAINTS ?= -c constraints.txt
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --progress-bar off $(CONSTRAINTS)
 READY := $(VENV)/.ready
 READY_DOCS := $(VENV)/.ready-docs
-# Tests run file by file in two processes of one thread each; `make test PARALLEL=` runs them one by one.
+# Tests run file by file in two processes of one thread each; with `make test PARALLEL=` in one.
 PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL)
 NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(PYTEST) --nbval-lax --nbval-current-env --nbval-cell-timeout=300

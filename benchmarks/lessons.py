@@ -49,14 +49,17 @@ def with_rows(text: str, rows: dict[str, str]) -> str:
     """The README with these rows, by name of the notebook; rows of other lessons stay.
 
     Raises:
-        SystemExit: the marks around the table are missing.
+        SystemExit: the marks around the table are missing, or its other rows have another profile.
     """
     marks = re.search(r"(?<=<!-- lessons -->\n).*?(?=<!-- /lessons -->)", text, re.DOTALL)
     if not marks:
         raise SystemExit("README.md has no <!-- lessons --> ... <!-- /lessons --> marks.")
     old = {m[1]: m[0] for m in re.finditer(r"^\| .*\(notebooks/(\w+)\.ipynb\).*$", marks[0], re.M)}
+    kept = {name: row for name, row in old.items() if name not in rows}
+    if kept and f"Profile `{current_profile().name}`" not in marks[0]:
+        raise SystemExit("README.md has times of another profile: measure all lessons.")
     lines = ["| lesson | computing | memory |", "|---|---|---|"]
-    lines += [row for _, row in sorted((old | rows).items())]
+    lines += [row for _, row in sorted((kept | rows).items())]
     lines += ["", f"Profile `{current_profile().name}`, two cores, no GPU; kernel's peak memory."]
     return text[: marks.start()] + "\n".join(lines) + "\n" + text[marks.end() :]
 

@@ -41,6 +41,8 @@ def in_turns(runs: dict, repetitions: int, device: torch.device) -> dict[str, fl
     def wait() -> None:
         if device.type == "cuda":  # work is only queued there
             torch.cuda.synchronize(device)
+        elif device.type == "mps":
+            torch.mps.synchronize()
 
     times: dict[str, list[float]] = {name: [] for name in runs}
     for repetition in range(repetitions + 3):  # the first three only warm up
@@ -112,7 +114,9 @@ def main() -> int:
     times = in_turns(training_steps(options.spins, device), options.repetitions, device)
     plain = times["step without any prior"]
     threads = torch.get_num_threads()
-    where = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{threads} threads"
+    where = f"{threads} threads" if device.type == "cpu" else str(device)
+    if device.type == "cuda":
+        where = torch.cuda.get_device_name(device)
     print(f"{options.spins} spins; torch {torch.__version__}, {where}\n")
     print("| | median | relative to no prior |\n|---|---|---|")
     for name, seconds in times.items():

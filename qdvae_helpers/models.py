@@ -159,7 +159,7 @@ class QDVAE(nn.Module):
         hidden: widths of the encoder's hidden layers; a dense decoder mirrors them, a convolutional
             one has none.
         network: ``dense``, as the lessons build it, or ``convolutional``, which rebuilds sharper
-            and takes about three times as long.
+            and takes nearly three times as long a step.
         tau: temperature of the relaxed spins in training.
         hard: see :class:`SpinDiscretiser`.
 
@@ -307,7 +307,7 @@ class GaussianVAE(nn.Module):
     """The classical reference: a variational autoencoder with Gaussian codes.
 
     Taught in ``01_classical_autoencoders``; lesson 07 compares the QDVAE with it.  Encoder and
-    decoder are those of :class:`QDVAE`; the prior is the standard normal and is never trained.
+    decoder are those of a dense :class:`QDVAE`; the prior is the standard normal, never trained.
 
     Args:
         n_latent: numbers in a code.

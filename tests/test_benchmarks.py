@@ -34,3 +34,9 @@ def test_one_lesson_measured_anew_leaves_the_other_rows_alone(monkeypatch):
     changed = lessons.with_rows(readme, {"07_how_good_is_it": row}).splitlines()
     different = [new for new, old in zip(changed, readme.splitlines(), strict=True) if new != old]
     assert different == [row]
+
+    with pytest.raises(SystemExit, match="marks"):
+        lessons.with_rows("no table", {"07_how_good_is_it": row})
+    monkeypatch.setenv("QDVAE_PROFILE", "fast")
+    with pytest.raises(SystemExit, match="another profile"):
+        lessons.with_rows(readme, {"07_how_good_is_it": row})

@@ -6,7 +6,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from qdvae_helpers.checkpoints import load_checkpoint, read_header
+from qdvae_helpers.checkpoints import (
+    load_checkpoint,
+    read_header,
+    read_tensors,
+    write_tensors,
+)
 from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.losses import mmd_loss
@@ -161,8 +166,21 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(qpu, graph, digits, tmp_
         run(new_model(other_graph), digits, short(), checkpoint=path)
     with pytest.raises(CheckpointError, match="other values of kl_weight, sampler, seed"):
         run(new_model(graph), digits, short(kl_weight=2.0, seed=1), checkpoint=path)
-    with pytest.raises(CheckpointError, match="other values of settings"):
+    with pytest.raises(CheckpointError, match="other values of hidden"):
         run(QDVAE(graph, (33,)), digits, short(), checkpoint=path)
+    with pytest.raises(CheckpointError, match="other values of network:"):
+        run(QDVAE(graph, (32,), network="convolutional"), digits, short(), checkpoint=path)
+
+
+def test_a_run_of_before_there_was_a_choice_of_networks_goes_on(graph, digits, tmp_path):
+    path = tmp_path / "run.safetensors"
+    model = new_model(graph)
+    run(model, digits, short(), checkpoint=path)
+    header = read_header(path)
+    del header["settings"]["network"]
+    write_tensors(path, read_tensors(path, ""), header)
+    assert load_checkpoint(path).settings["network"] == "dense"
+    assert run(new_model(graph), digits, short(), checkpoint=path).finished
 
 
 def test_a_checkpoint_from_another_number_of_chains_is_refused(graph, digits, tmp_path):
