@@ -34,7 +34,7 @@ def train(images: torch.Tensor, steps: int, batch_size: int, seed: int) -> Gauss
     """Like ``training.fit`` with ``TrainConfig``'s values, for a Gaussian VAE."""
     torch.manual_seed(seed)
     model = GaussianVAE(32, PROFILES["lesson"].hidden)
-    model.decoder.net[-1].bias.data = torch.logit(images.mean(0), eps=0.01).flatten()
+    model.decoder.start_from(torch.logit(images.mean(0), eps=0.01))
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.1, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps, pct_start=0.05)
     for step in range(steps):

@@ -554,18 +554,16 @@ class _Trainer:
             sampler.pop("seed")  # the file has the first process's
         start = info.get("start")  # the model that the run went on from
         # Files of before there was a choice of networks say nothing of it: dense.
-        return (
-            info["train"]
-            | {"network": "dense"}
-            | settings
-            | {
-                "data": info["data"],
-                "sampler": sampler,
-                "device": info["device"],
-                "processes": info.get("processes", 1),
-                "start": start and {"start": None} | start,
-            }
-        )
+        return {
+            **info["train"],
+            "network": "dense",
+            **settings,
+            "data": info["data"],
+            "sampler": sampler,
+            "device": info["device"],
+            "processes": info.get("processes", 1),
+            "start": start and {"start": None} | start,
+        }
 
     def restore(self, path: str | Path) -> None:
         """Take over everything that :meth:`save` wrote, or refuse by name."""
