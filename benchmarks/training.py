@@ -4,8 +4,9 @@
 
 Takes in turns, with the lesson profile's network and batch: a whole step with its sampling (the
 ELBO recipe), and a step of the same network without any prior (reconstruction alone).  Beside them,
-the energies of a batch as the plugin computes them and as ``mean_energy`` does.  Then the time of
-``import torch`` against importing all that a lesson uses.  Run it on an idle machine.
+the energies of a batch as the plugin computes them and as ``mean_energy`` does, and on a GPU the
+sampling without the captured graph.  Then the time of ``import torch`` against importing all that a
+lesson uses.  Run it on an idle machine.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import torch
 
 from qdvae_helpers.data import ImageSet
@@ -84,13 +86,19 @@ def training_steps(n_spins: int, device: torch.device) -> dict:
         optimizer.step()
 
     spins = torch.rand(profile.batch_size, n_spins, device=device, requires_grad=True)
-    return {
+    runs = {
         "step with prior and sampling": trainer.advance,
         "step without any prior": without_prior,
         "sampling alone": sampler.sample,
         "energies and gradient, plugin": lambda: model.grbm(spins).mean().backward(),
         "energies and gradient, ours": lambda: mean_energy(model.grbm, spins).backward(),
     }
+    if device.type == "cuda":
+        betas = np.ones(profile.sweeps)
+        runs["sampling alone, operations launched one by one"] = lambda: sampler._run(
+            sampler._bits, betas
+        )
+    return runs
 
 
 def import_seconds(statement: str, repetitions: int) -> float:

@@ -178,7 +178,8 @@ class GibbsSampler(SpinSampler):
     sampling: Gonzalez et al. 2011).  The fields of one colour are one product of a sparse matrix
     with all chains (a dense one where torch has no fast sparse product: outside the CPU, or without
     MKL).  Chains are stored as bits, colour after colour, so that a product, a sigmoid, a random
-    number and a comparison are all that an update costs.
+    number and a comparison are all that an update costs.  On a CUDA device, where launching these
+    takes longer than computing them, the sweeps of a call are captured once and replayed.
 
     Args:
         grbm: the model; samples are returned on its device.
@@ -233,9 +234,11 @@ class GibbsSampler(SpinSampler):
         by_row = torch.argsort(rows * grbm.n_nodes + columns)
         self._rows, self._columns = rows[by_row], columns[by_row]
         self._edge_of_entry = by_row % max(1, grbm.n_edges)
+        # Numbers, not a tensor: reading them from a GPU would wait for all its work.
         counts = torch.bincount(rows, minlength=grbm.n_nodes)
-        self._row_starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        self._row_starts = [0, *counts.cumsum(0).tolist()]
         self._bits = self._random_bits(num_chains)
+        self._captured: tuple[tuple, torch.cuda.CUDAGraph] | None = None
         self.refresh_parameters()
 
     def to(self, device: torch.device | str) -> "GibbsSampler":
@@ -243,6 +246,7 @@ class GibbsSampler(SpinSampler):
         moved = super().to(device)
         moved._bits = moved._bits.clone()  # on the same device ``to`` would share the chains
         moved._generator = torch.Generator(device).manual_seed(self._fresh_seed())
+        moved._captured = None
         moved.refresh_parameters()
         return moved
 
@@ -258,7 +262,7 @@ class GibbsSampler(SpinSampler):
         sweeps = self.sweeps if sweeps is None else sweeps
         if x is None:
             bits = self._bits
-            self._run(bits, np.full(sweeps, self.beta))
+            self._sweep(sweeps)
         else:
             x = self._check_clamps(x).to(self._bits.device)
             bits = self._random_bits(len(x))
@@ -332,6 +336,26 @@ class GibbsSampler(SpinSampler):
         self._bits.copy_(self._bits[:, chosen.to(device)])
 
     @torch.no_grad()
+    def _sweep(self, sweeps: int) -> None:
+        """Sweeps of the persistent chains; on a CUDA device from the second call on as a graph."""
+        parameters = (self._grbm.linear, self._grbm.quadratic)
+        betas = np.full(sweeps, self.beta)
+        if not (self._bits.is_cuda and all(p.device == self._bits.device for p in parameters)):
+            self._run(self._bits, betas)
+            return
+        # A graph reads and writes the memory that it was captured with.
+        key = (sweeps, self.beta, self._generator, *(p.data_ptr() for p in parameters))
+        if self._captured is None or self._captured[0] != key:
+            self._run(self._bits, betas)  # also loads what capturing must not load
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(self._generator)
+            with torch.cuda.graph(graph):
+                self._run(self._bits, betas)
+            self._captured = (key, graph)
+        else:
+            self._captured[1].replay()
+
+    @torch.no_grad()
     def _run(
         self,
         bits: torch.Tensor,
@@ -375,11 +399,11 @@ class GibbsSampler(SpinSampler):
 
     def _matrix(self, entries: torch.Tensor, start: int, end: int) -> torch.Tensor:
         """Rows ``start`` to ``end`` of the symmetric matrix with these entries."""
-        first, last = int(self._row_starts[start]), int(self._row_starts[end])
+        first, last = self._row_starts[start], self._row_starts[end]
         columns, entries = self._columns[first:last], entries[first:last]
         size = (end - start, self._grbm.n_nodes)
         if _sparse_products() and entries.device.type == "cpu":
-            starts = self._row_starts[start : end + 1] - first
+            starts = torch.tensor(self._row_starts[start : end + 1]) - first
             with warnings.catch_warnings():  # torch calls its sparse matrices a beta
                 warnings.simplefilter("ignore", UserWarning)
                 return torch.sparse_csr_tensor(starts, columns, entries, size)

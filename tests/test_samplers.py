@@ -7,6 +7,7 @@ seed in practice, and one test shows that a sampler which is 10 % too cold does 
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from conftest import random_grbm
@@ -221,9 +222,27 @@ def test_gibbs_moves_to_another_device_as_a_copy(grbm12, graph12):
     moved = sampler.to("cpu")
     assert moved.sample().shape == (20, 12)
     assert torch.equal(sampler.state_dict()["bits"], before)
-    if torch.cuda.is_available():
-        on_gpu = GibbsSampler(grbm12.to("cuda"), 20, graph=graph12)
-        assert on_gpu.sample().device.type == "cuda"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_replayed_sweeps_on_a_gpu_are_those_launched_one_by_one(grbm12, graph12):
+    grbm = grbm12.to("cuda")
+    replaying, launching = (GibbsSampler(grbm, 20, graph=graph12) for _ in range(2))
+    for call in range(5):
+        launching._run(launching._bits, np.full(launching.sweeps, 1.0))
+        assert torch.equal(replaying.sample(), launching._to_spins(launching._bits))
+        if call == 2:  # after a replay, also with new parameters in the old place
+            grbm.linear.data.mul_(-2)
+            state = replaying.state_dict()
+            replaying.sample()
+            replaying.load_state_dict(state)
+    assert replaying.sample().device.type == "cuda"
+    grbm.quadratic.data.zero_()
+    grbm.linear.data = torch.full((12,), -5.0, device="cuda")  # in a new place
+    assert replaying.sample().mean() > 0.99
+    assert replaying.sample().mean() > 0.99
+    assert replaying.to("cuda").sample(sweeps=3).mean() > 0.99
+    assert replaying.to("cpu").sample().device.type == "cuda"  # where the model is
 
 
 @pytest.mark.parametrize("kind", ["gibbs", "annealer", "exact"])
