@@ -49,6 +49,9 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
         "--network", choices=NETWORKS, help="how encoder and decoder are built; default: dense"
     )
     parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
+    parser.add_argument(
+        "--decoder-steps", type=int, help="the last of them, in which only the decoder learns"
+    )
     parser.add_argument("--batch", type=int, help="images a step; default: the profile's")
     parser.add_argument(
         "--images",
@@ -164,6 +167,7 @@ def train(options: argparse.Namespace) -> bool:
     changes = {"recipe": options.recipe, "seed": options.seed}
     asked_for = {
         "steps": options.steps,
+        "decoder_steps": options.decoder_steps,
         "batch_size": options.batch,
         "kl_weight": options.kl_weight,
         "spin_draws": options.draws,

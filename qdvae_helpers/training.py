@@ -88,6 +88,7 @@ class TrainConfig:
     binarise: bool = False  #: draw every pixel as 0 or 1 anew at each step, grey as probability
     spin_draws: int = 1  #: spin strings drawn for each image in each step
     final_tau: float | None = None  #: temperature of the relaxed spins at the end; None: no change
+    decoder_steps: int = 0  #: the last steps, in which only the decoder learns, from true spins
     sample_every: int = 1  #: draw new spins from the prior every so many steps
     seed: int = 0  #: of the order of images, the spins, and the chains
     report_every: int = 200  #: steps between two reports (validation, checkpoint)
@@ -114,8 +115,18 @@ class TrainConfig:
             raise SettingError(
                 "One draw is no importance weighting: choose spin_draws=2 or more, or recipe elbo."
             )
+        if self.decoder_steps >= self.steps:
+            raise SettingError(
+                f"decoder_steps={self.decoder_steps} are the last of steps={self.steps}: leave "
+                "steps for the whole model, too."
+            )
         if self.warm_up > 1:
             raise SettingError(f"warm_up={self.warm_up} is a fraction of the steps: choose 0 to 1.")
+
+    @property
+    def whole_steps(self) -> int:
+        """The steps in which the whole model learns: all but the decoder's last ones."""
+        return self.steps - self.decoder_steps
 
     @classmethod
     def for_profile(cls, profile: Profile, **changes) -> "TrainConfig":
@@ -220,7 +231,7 @@ def fit(
                 raise
             bar.update()
             stop = interrupted.is_set() or (should_stop is not None and should_stop())
-            spent = trainer.sampler.exhausted
+            spent = trainer.calls_left() > 0 and trainer.sampler.exhausted
             stop = stop or spent
             stop = trainer.any_process(stop)
             last = trainer.step == config.steps
@@ -400,6 +411,15 @@ class _Trainer:
     def advance(self) -> None:
         """One gradient step."""
         began = time.perf_counter()
+        if self.step < self.config.whole_steps:
+            self._learn()
+        else:
+            self._learn_decoder()
+        self.step += 1
+        self.seconds += time.perf_counter() - began
+
+    def _learn(self) -> None:
+        """One gradient step of the whole model."""
         config, model = self.config, self.model
         model.train()
         if config.final_tau is not None:
@@ -421,16 +441,43 @@ class _Trainer:
         else:
             loss.backward()
         self.optimizer.step()
-        self.step += 1
         self._loss = loss.detach()
-        self.seconds += time.perf_counter() - began
+
+    def _learn_decoder(self) -> None:
+        """One gradient step of the decoder alone, from true spins.
+
+        Until now it saw relaxed spins, which say more than the true ones that it gets afterwards.
+        Encoder and prior stay as they are, and so does how well the one is imitated by the other.
+        """
+        model = self.model.eval()  # its spins are true then
+        batch = self.images[self._batch_indices()]
+        if self.config.binarise:
+            batch = torch.bernoulli(batch, generator=self.generator)
+        with torch.no_grad():
+            spins = model.dvae.latent_to_discrete(model.encode(batch), self.config.spin_draws)
+        loss = reconstruction_loss(model.dvae.decoder(spins), batch)
+
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * self._rate()
+        self.optimizer.zero_grad(set_to_none=True)  # what has no gradient is not changed
+        loss.backward()
+        if self.fabric:  # the wrapped module averages gradients only when all have one
+            for weights in model.dvae.decoder.parameters():
+                weights.grad = self.fabric.all_reduce(weights.grad, reduce_op="mean")
+        self.optimizer.step()
+        self._loss = loss.detach()
 
     def plan(self) -> "Plan | None":
         """What the remaining steps cost on a QPU; ``None`` for samplers that cost nothing."""
+        return self.sampler.plan(self.calls_left())
+
+    def calls_left(self) -> int:
+        """How often the remaining steps draw new spins from the prior."""
         done, all_of_them = (
-            math.ceil(step / self.config.sample_every) for step in (self.step, self.config.steps)
+            math.ceil(step / self.config.sample_every)
+            for step in (self.step, self.config.whole_steps)
         )
-        return self.sampler.plan(all_of_them - done)
+        return max(0, all_of_them - done)
 
     def any_process(self, flag: bool) -> bool:
         """Whether the flag is set in any process, so that all stop after the same step."""
@@ -463,18 +510,25 @@ class _Trainer:
         return batch[self.rank :: self.processes]
 
     def _rate(self) -> float:
-        """Learning rate as a fraction of its peak: linear rise, then half a cosine to zero."""
-        warm = max(1.0, self.config.warm_up * self.config.steps)
-        if self.step < warm:
-            return (self.step + 1) / warm
-        return 0.5 * (1 + math.cos(math.pi * (self.step - warm) / (self.config.steps - warm)))
+        """Learning rate as a fraction of its peak: linear rise, then half a cosine to zero.
+
+        The decoder's last steps have a rise and a fall of their own, up to half the peak.
+        """
+        config, step, peak = self.config, self.step, 1.0
+        steps = config.whole_steps
+        if step >= steps:
+            step, steps, peak = step - steps, config.decoder_steps, 0.5
+        warm = max(1.0, config.warm_up * steps)
+        if step < warm:
+            return peak * (step + 1) / warm
+        return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
     def _tau(self) -> float:
         """Temperature of the relaxed spins: from the model's own to the final one, by ratios."""
         # Soft spins say more than the true ones that the decoder gets later; at low temperatures
         # they hardly do, but gradients are noisier, so those come last.
         own = self.model.settings["tau"]
-        return own * (self.config.final_tau / own) ** (self.step / self.config.steps)
+        return own * (self.config.final_tau / own) ** (self.step / self.config.whole_steps)
 
     def _kl_weight(self) -> float:
         # A number of steps, not a share of the run: with thousands of cheap steps the encoder
@@ -553,8 +607,9 @@ class _Trainer:
         if self.rank:
             sampler.pop("seed")  # the file has the first process's
         start = info.get("start")  # the model that the run went on from
-        # Files of before there was a choice of networks say nothing of it: dense.
+        # Older files say nothing of networks, all dense, and of steps of the decoder alone.
         return {
+            "decoder_steps": 0,
             **info["train"],
             "network": "dense",
             **settings,

@@ -255,6 +255,7 @@ def test_two_processes_train_together_and_survive_the_loss_of_one(tmp_path):
     output, metrics = tmp_path / "two.safetensors", tmp_path / "two.jsonl"
     launcher = "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 3 -m"
     training = f"qdvae_helpers.train --device cpu --spins 12 --steps 400 --output {output}"
+    training += " --decoder-steps 100"
     command = [sys.executable, *launcher.split(), *training.split(), "--metrics", str(metrics)]
     process = subprocess.Popen(
         command,

@@ -14,10 +14,10 @@ from qdvae_helpers.checkpoints import (
 )
 from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.graphs import densest_subgraph
-from qdvae_helpers.losses import mmd_loss
+from qdvae_helpers.losses import mmd_loss, reconstruction_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES
-from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.samplers import GibbsSampler, make_sampler
 from qdvae_helpers.training import RECIPES, TrainConfig, _Trainer, fit
 
 
@@ -82,6 +82,55 @@ def test_relaxed_spins_cool_to_the_final_temperature_and_back(graph, digits):
     assert discretiser.tau == 0.5
 
 
+def test_in_its_last_steps_only_the_decoder_learns_and_from_true_spins(graph, digits):
+    """Nothing else moves, no prior spins are drawn, and true spins are rebuilt better."""
+    images = digits.rounded()
+    whole, both = new_model(graph), new_model(graph)
+    for model in (whole, both):
+        model.start_from_mean(images.images)
+    settings = {"kl_weight": 0.2, "learning_rate": 5e-3}
+    run(whole, images, short(steps=300, **settings))
+    sampler = make_sampler(both.grbm, "gibbs", num_samples=512, sweeps=5, graph=graph)
+    draw, calls = sampler.sample, []
+    sampler.sample = lambda: calls.append(1) or draw()
+    config = short(steps=500, decoder_steps=200, **settings)
+    result = run(both, images, config, sampler=sampler)
+    assert result.finished
+    assert len(calls) == 300
+    assert result.history[-1]["step"] == 500
+    assert torch.equal(both.grbm.quadratic, whole.grbm.quadratic)
+    assert same_parameters(both.dvae.encoder, whole.dvae.encoder)
+    nats = []
+    for model in (whole, both):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            spins = model.spins(model.encode(images.images)).unsqueeze(1)
+            nats.append(float(reconstruction_loss(model.dvae.decoder(spins), images.images)))
+    assert nats[1] < nats[0] - 1
+
+
+def test_the_decoders_steps_cost_no_samples_and_leave_some_for_the_rest(graph, digits, monkeypatch):
+    model = new_model(graph)
+    sampler = make_sampler(model.grbm, "gibbs", num_samples=10, sweeps=1, graph=graph)
+    sampler.plan = lambda calls: calls
+    config = short(decoder_steps=10, sample_every=3)
+    trainer = _Trainer(model, digits, config, None, sampler, None)
+    found = []
+    for trainer.step in (0, 10, 19, 20, 25):
+        found.append(trainer.plan())
+    assert found == [7, 3, 0, 0, 0]  # of 20 steps, every third draws
+    # A budget that is used up stops a run that needs more samples, and no other.
+    draw, calls = sampler.sample, []
+    sampler.sample = lambda: calls.append(1) or draw()
+    monkeypatch.setattr(GibbsSampler, "exhausted", property(lambda _: len(calls) >= 7))
+    assert run(model, digits, config, sampler=sampler).finished
+    calls.append(1)
+    stopped = run(model, digits, config, sampler=sampler)
+    assert (stopped.finished, model.info["step"]) == (False, 1)
+    with pytest.raises(SettingError, match="decoder_steps=30 are the last of steps=30"):
+        short(decoder_steps=30)
+
+
 def test_the_same_seed_gives_the_same_model(graph, digits):
     models = [new_model(graph) for _ in range(2)]
     for model in models:
@@ -91,11 +140,20 @@ def test_the_same_seed_gives_the_same_model(graph, digits):
 
 EVERYTHING_RANDOM = {"recipe": "mmd", "binarise": True, "spin_draws": 2, "sample_every": 3}
 EVERYTHING_MOVES = {"recipe": "iwae", "spin_draws": 2, "final_tau": 0.1}
+DECODER_LAST = {"decoder_steps": 8, "spin_draws": 2, "binarise": True}
 
 
 @pytest.mark.parametrize(
     ("stop_at", "changes"),
-    [(10, {}), (17, {}), (17, EVERYTHING_RANDOM), (17, EVERYTHING_MOVES)],
+    [
+        (10, {}),
+        (17, {}),
+        (17, EVERYTHING_RANDOM),
+        (17, EVERYTHING_MOVES),
+        (17, DECODER_LAST),
+        (22, DECODER_LAST),
+        (25, DECODER_LAST),
+    ],
 )
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(
     stop_at, changes, graph, digits, tmp_path, capsys
