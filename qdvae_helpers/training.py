@@ -411,15 +411,18 @@ class _Trainer:
     def advance(self) -> None:
         """One gradient step."""
         began = time.perf_counter()
-        if self.step < self.config.whole_steps:
-            self._learn()
-        else:
-            self._learn_decoder()
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["peak"] * self._rate()
+        self.optimizer.zero_grad(set_to_none=True)  # what gets no gradient is not changed
+        whole = self.step < self.config.whole_steps
+        loss = self._teach_all() if whole else self._teach_decoder()
+        self.optimizer.step()
         self.step += 1
+        self._loss = loss.detach()
         self.seconds += time.perf_counter() - began
 
-    def _learn(self) -> None:
-        """One gradient step of the whole model."""
+    def _teach_all(self) -> torch.Tensor:
+        """Gradients of the whole model, and the loss that they belong to."""
         config, model = self.config, self.model
         model.train()
         if config.final_tau is not None:
@@ -427,45 +430,36 @@ class _Trainer:
         if self._prior_spins is None or self.step % config.sample_every == 0:
             # First of all: where the sampler fails, the step can be taken again later.
             self._previous_spins, self._prior_spins = self._prior_spins, self.sampler.sample()
-        batch = self.images[self._batch_indices()]
-        if config.binarise:
-            batch = torch.bernoulli(batch, generator=self.generator)
-
-        loss = self.objective(batch, self._prior_spins, self._kl_weight())
-
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * self._rate()
-        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.objective(self._next_batch(), self._prior_spins, self._kl_weight())
         if self.fabric:
             self.fabric.backward(loss)
         else:
             loss.backward()
-        self.optimizer.step()
-        self._loss = loss.detach()
+        return loss
 
-    def _learn_decoder(self) -> None:
-        """One gradient step of the decoder alone, from true spins.
+    def _teach_decoder(self) -> torch.Tensor:
+        """Gradients of the decoder alone, from true spins, and the loss that they belong to.
 
         Until now it saw relaxed spins, which say more than the true ones that it gets afterwards.
         Encoder and prior stay as they are, and so does how well the one is imitated by the other.
         """
         model = self.model.eval()  # its spins are true then
-        batch = self.images[self._batch_indices()]
-        if self.config.binarise:
-            batch = torch.bernoulli(batch, generator=self.generator)
+        batch = self._next_batch()
         with torch.no_grad():
             spins = model.dvae.latent_to_discrete(model.encode(batch), self.config.spin_draws)
         loss = reconstruction_loss(model.dvae.decoder(spins), batch)
-
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["peak"] * self._rate()
-        self.optimizer.zero_grad(set_to_none=True)  # what has no gradient is not changed
         loss.backward()
         if self.fabric:  # the wrapped module averages gradients only when all have one
             for weights in model.dvae.decoder.parameters():
                 weights.grad = self.fabric.all_reduce(weights.grad, reduce_op="mean")
-        self.optimizer.step()
-        self._loss = loss.detach()
+        return loss
+
+    def _next_batch(self) -> torch.Tensor:
+        """This step's images, on the model's device."""
+        batch = self.images[self._batch_indices()]
+        if self.config.binarise:
+            batch = torch.bernoulli(batch, generator=self.generator)
+        return batch
 
     def plan(self) -> "Plan | None":
         """What the remaining steps cost on a QPU; ``None`` for samplers that cost nothing."""
