@@ -9,10 +9,10 @@ and 32x32 pixels, grey and rounded to black and white.  The floor is real traini
 real test images, the value a perfect generator would get.  ``share`` is the distance above the
 floor relative to that of the best reference model in the same view.
 
+Samples of the prior are scored as they are; chosen by the model's density ratio among 20 candidates
+each, where it has one; and both after three rounds through encoder and decoder (``QDVAE.refine``).
 Controls for every checkpoint: its own reconstructions of test images (what a perfect prior would
-give), and its samples with every spin shuffled among them (what is left without couplings).  Both
-kinds of samples are scored once more after three rounds through encoder and decoder
-(``QDVAE.refine``).
+give), and the same samples with every spin shuffled among them (what is left without couplings).
 """
 
 import argparse
@@ -26,6 +26,7 @@ import torch
 
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.data import load_images
+from qdvae_helpers.density_ratio import choose
 from qdvae_helpers.evaluate import Quality, quality
 from qdvae_helpers.judge import load_judge, resize
 from qdvae_helpers.models import QDVAE
@@ -37,6 +38,7 @@ VIEWS = {
     "32 grey": (32, False),
     "32 rounded": (32, True),
 }
+CANDIDATES = 20  # for each string that the density ratio keeps
 ROUNDS = 3  # of QDVAE.refine
 
 
@@ -57,18 +59,32 @@ def reference_images() -> dict[str, torch.Tensor]:
     return found
 
 
+def shuffled(spins: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Every spin keeps its mean and forgets the others."""
+    orders = (torch.randperm(len(spins), generator=generator) for _ in range(spins.shape[1]))
+    return torch.stack([column[o] for column, o in zip(spins.T, orders, strict=True)], 1)
+
+
 @torch.no_grad()
 def generated_images(model: QDVAE, n: int, seed: int) -> dict[str, torch.Tensor]:
-    """Samples, and samples without what the couplings do; both also after three rounds."""
-    torch.manual_seed(seed)
-    spins = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph).fresh()
-    shuffled = torch.stack([column[torch.randperm(n)] for column in spins.T], 1)
-    sets = {"": model.decode(spins), ", spins shuffled": model.decode(shuffled)}
+    """Samples, chosen ones, those without what the couplings do; all also after three rounds."""
+    generator = torch.Generator().manual_seed(seed)
+    sampler = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph)
+    spins = sampler.fresh()
+    sets = {"": spins, ", spins shuffled": shuffled(spins, generator)}
+    if model.ratio is not None:
+        # As model.generate(n, candidates=CANDIDATES) does it, for the control, too.
+        more = [sampler.sample(sweeps=100) for _ in range(CANDIDATES - 1)]
+        pool = torch.cat([spins, *more])[torch.randperm(CANDIDATES * n, generator=generator)]
+        sets[", chosen"] = choose(pool.unflatten(0, (CANDIDATES, n)), model.ratio, generator)
+        pool = shuffled(pool, generator).unflatten(0, (CANDIDATES, n))
+        sets[", spins shuffled, chosen"] = choose(pool, model.ratio, generator)
+    images = {kind: model.decode(strings) for kind, strings in sets.items()}
     later = {
-        f"{kind}, {ROUNDS} rounds": model.refine(images, ROUNDS, seed=seed)
-        for kind, images in sets.items()
+        f"{kind}, {ROUNDS} rounds": model.refine(found, ROUNDS, seed=seed)
+        for kind, found in images.items()
     }
-    return sets | later
+    return images | later
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from qdvae_helpers.density_ratio import DensityRatio
 from qdvae_helpers.errors import CheckpointError, GraphError
 from qdvae_helpers.files import replacing
 from qdvae_helpers.graphs import QPUGraph
@@ -131,7 +132,10 @@ def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE
     try:
         settings = dict(header["settings"])
         model = QDVAE(saved_graph, tuple(settings.pop("hidden")), **settings)
-        model.load_state_dict(read_tensors(path, "model."))
+        tensors = read_tensors(path, "model.")
+        if any(name.startswith("ratio.") for name in tensors):
+            model.ratio = DensityRatio(model.n_spins)
+        model.load_state_dict(tensors)
         model.info = header["info"]
     except (KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(

@@ -17,6 +17,7 @@ from dwave.plugins.torch.models import (
 )
 from torch import nn
 
+from qdvae_helpers.density_ratio import DensityRatio, choose
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
@@ -185,6 +186,8 @@ class QDVAE(nn.Module):
         self.graph = graph
         self.settings = {"hidden": list(hidden), "network": network, "tau": tau, "hard": hard}
         self.info: dict = {}  # what a checkpoint knows of its making
+        #: Of the encoder's strings to the prior's, where one was fitted; training drops it.
+        self.ratio: DensityRatio | None = None
         encoder: nn.Module
         decoder: nn.Module
         if network == "dense":
@@ -243,24 +246,35 @@ class QDVAE(nn.Module):
         sampler: SpinSampler | None = None,
         seed: int | None = None,
         *,
+        candidates: int = 1,
         rounds: int = 0,
     ) -> torch.Tensor:
         """New images: sample spins from the prior, decode them.
 
         Args:
             n: how many.
-            sampler: of this model's ``grbm``; asked for fresh spins as often as needed.  If left
-                out, ``n`` Gibbs chains are annealed and equilibrated.
-            seed: of those chains and of the rounds; a random one if left out.
-            rounds: of :meth:`refine` afterwards; 0 gives the samples of the model itself.
+            sampler: of this model's ``grbm``; asked for spins as often as needed, fresh ones at
+                first.  If left out, ``n`` Gibbs chains are annealed and equilibrated.
+            seed: of those chains, of the choice and of the rounds; a random one if left out.
+            candidates: strings drawn for each that is kept, chosen by :attr:`ratio`
+                (:func:`density_ratio.choose`); 1 gives the samples of the prior itself.
+            rounds: of :meth:`refine` afterwards; 0 changes nothing.
 
         Returns:
             Images ``(n, 1, 28, 28)`` in [0, 1].
 
         Raises:
             SamplerError: the sampler draws from another model, or cannot serve this one.
+            SettingError: there is no candidate, or several and nothing to choose them by.
         """
-        if seed is None and (sampler is None or rounds):
+        if candidates < 1:
+            raise SettingError(f"candidates={candidates} must be 1 or more.")
+        if candidates > 1 and self.ratio is None:
+            raise SettingError(
+                "This model has no density ratio to choose candidates by: set model.ratio = "
+                "fit_density_ratio(model, images), or leave candidates away."
+            )
+        if seed is None and (sampler is None or rounds or candidates > 1):
             seed = int(torch.randint(2**31, ()))
         if sampler is None:
             sampler = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph)
@@ -268,7 +282,16 @@ class QDVAE(nn.Module):
         draws = [sampler.fresh()]
         while sum(map(len, draws)) < n:
             draws.append(sampler.fresh())
-        spins = torch.cat(draws)[:n]
+        # Further candidates may be later strings of the same chains, as these have cooled already.
+        later = {"sweeps": 100} if isinstance(sampler, GibbsSampler) else {}
+        while sum(map(len, draws)) < n * candidates:
+            draws.append(sampler.sample(**later))
+        spins = torch.cat(draws)[: n * candidates]
+        if self.ratio is not None and candidates > 1:
+            generator = torch.Generator(spins.device).manual_seed(seed)
+            # Strings of one chain resemble each other: they are not to compete among themselves.
+            order = torch.randperm(len(spins), generator=generator, device=spins.device)
+            spins = choose(spins[order].unflatten(0, (candidates, n)), self.ratio, generator)
         images = torch.cat([self.decode(part) for part in spins.split(1_000)])
         return self.refine(images, rounds, seed=seed) if rounds else images
 

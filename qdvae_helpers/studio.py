@@ -73,6 +73,8 @@ def facts(header: dict) -> dict[str, str]:
         rows["epochs"] = f"{seen / int(counted[1].replace(',', '')):.1f}"
     if studio.get("start_from"):
         rows["fine-tuned from"] = studio["start_from"]
+    if ratio := info.get("ratio"):
+        rows["candidates"] = f"can be chosen among; density ratio of {ratio['divergence']:.1f} nats"
     if history := info.get("history"):
         last = history[-1]
         rows["reconstruction, held out"] = f"{last.get('validation', float('nan')):.1f} nats"
@@ -289,6 +291,7 @@ class _GenerateTab(_Tab):
         self.model = choice("model", [])
         self.count = Number("pictures", 40, 1, 200)
         self.seed = Number("seed", 1, 0, 9_999)
+        self.candidates = Number("candidates for each picture", 1, 1, 50)
         self.rounds = Number("rounds through the autoencoder", 0, 0, 10)
         self.sampler = choice("sampler", _SAMPLERS + _RECORDED)
         self.go = button("Generate", self.guarded(self._generate), button_style="primary")
@@ -307,6 +310,7 @@ class _GenerateTab(_Tab):
                 self.about,
                 self.count.widget,
                 self.seed.widget,
+                self.candidates.widget,
                 self.rounds.widget,
                 self.sampler,
                 beside(self.go, self.sharpen),
@@ -328,7 +332,7 @@ class _GenerateTab(_Tab):
 
     def _generate(self) -> None:
         name, n, seed = self.model.value, self.count.value, self.seed.value
-        kind, rounds = self.sampler.value, self.rounds.value
+        kind, candidates, rounds = self.sampler.value, self.candidates.value, self.rounds.value
         self.message.say(f"sampling {n} spin strings of {name}")
 
         @torch.no_grad()
@@ -336,10 +340,13 @@ class _GenerateTab(_Tab):
             model = self.store.load(name)
             sampler = make_sampler(model.grbm, kind, num_samples=n, seed=seed, graph=model.graph)
             try:
-                images = model.generate(n, sampler=sampler, seed=seed, rounds=rounds)
+                images = model.generate(
+                    n, sampler=sampler, seed=seed, candidates=candidates, rounds=rounds
+                )
             finally:
                 let_go(sampler)
-            later = f", then {rounds}× through encoder and decoder" if rounds else ""
+            later = f", each the choice of {candidates}" if candidates > 1 else ""
+            later += f", then {rounds}× through encoder and decoder" if rounds else ""
             self._made = (name, images, f"{sampler.provenance.kind}{later}")
             self._draw()
             self.save.disabled = False

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 import torch
 
 from qdvae_helpers.checkpoints import load_checkpoint, save_checkpoint
-from qdvae_helpers.data import load_images
+from qdvae_helpers.data import ImageSet, load_images
+from qdvae_helpers.density_ratio import divergence_bound, fit_density_ratio
 from qdvae_helpers.errors import DataError, QdvaeError, SettingError
 from qdvae_helpers.graphs import densest_subgraph, load_graph, working_graph
 from qdvae_helpers.models import NETWORKS, QDVAE
 from qdvae_helpers.profiles import PROFILES, current_profile
-from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.samplers import GibbsSampler, make_sampler
+from qdvae_helpers.seeding import seeded
 from qdvae_helpers.training import RECIPES, TrainConfig, fit, seed_of_process
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 # With more spins its encoder, which pays nothing for what it says, says more than a prior on the
 # QPU's graph can imitate (benchmarks/README.md).
 _MMD_SPINS = 48
+_RATIO_STEPS = {"full": 3_000}  # by profile; others have none unless they are asked for
 
 
 def _arguments(arguments: list[str] | None) -> argparse.Namespace:
@@ -51,6 +54,12 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--steps", type=int, help="gradient steps; default: the profile's")
     parser.add_argument(
         "--decoder-steps", type=int, help="the last of them, in which only the decoder learns"
+    )
+    parser.add_argument(
+        "--ratio-steps",
+        type=int,
+        help="afterwards, steps for the density ratio by which model.generate chooses among "
+        f"candidates; default: {_RATIO_STEPS['full']} in the profile full, 0 in others",
     )
     parser.add_argument("--batch", type=int, help="images a step; default: the profile's")
     parser.add_argument(
@@ -140,10 +149,15 @@ def train(options: argparse.Namespace) -> bool:
     held_out = load_images("mnist", "test", limit=profile.test_images)
     if options.jitter < 0:
         raise SettingError(f"--jitter {options.jitter}: choose 0 or more copies.")
+    if options.ratio_steps is None:
+        options.ratio_steps = _RATIO_STEPS.get(profile.name, 0)
+    if options.ratio_steps < 0:
+        raise SettingError(f"--ratio-steps {options.ratio_steps}: choose 0 or more.")
+    originals = images
     if options.jitter:
         images = images.jittered(options.jitter, options.seed)
     if options.images == "rounded":
-        images, held_out = images.rounded(), held_out.rounded()
+        images, originals, held_out = images.rounded(), originals.rounded(), held_out.rounded()
     start = load_checkpoint(options.start_from) if options.start_from else None
     if start and options.network not in (None, start.settings["network"]):
         raise SettingError(
@@ -224,10 +238,38 @@ def train(options: argparse.Namespace) -> bool:
         fabric=fabric,
     )
     if result.finished and rank == 0:
-        save_checkpoint(model, options.output, {"profile": profile.name})
+        about = {"profile": profile.name}
+        if options.ratio_steps:
+            try:
+                about["ratio"] = _fit_ratio(model, originals, held_out, options)
+            except KeyboardInterrupt:
+                print(
+                    f"Stopped at the density ratio; the trained model is saved in {part.name}. The "
+                    "same command begins here again.",
+                    flush=True,
+                )
+                return False
+        save_checkpoint(model, options.output, about)
         part.unlink()
         print(f"Wrote {options.output}", flush=True)
     return result.finished
+
+
+def _fit_ratio(
+    model: QDVAE, images: ImageSet, held_out: ImageSet, options: argparse.Namespace
+) -> dict:
+    """Give the model its density ratio; returns what its file says of that."""
+    model.eval()
+    model.ratio = fit_density_ratio(
+        model, images.images, steps=options.ratio_steps, seed=options.seed
+    )
+    prior = GibbsSampler(model.grbm, 2_000, seed=options.seed + 1, graph=model.graph).fresh()
+    with torch.no_grad(), seeded(options.seed, model.device):
+        parts = held_out.images.to(model.device).split(1_000)
+        encoded = torch.cat([model.spins(model.encode(part)) for part in parts])
+    nats = divergence_bound(model.ratio, encoded, prior)
+    print(f"The encoder's strings diverge from the prior's by {nats:.2f} nats or more.", flush=True)
+    return {"steps": options.ratio_steps, "divergence": nats}
 
 
 def main(arguments: list[str] | None = None) -> int:

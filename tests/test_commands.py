@@ -1,6 +1,7 @@
 """The commands that work without a notebook, and the profiles."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -138,6 +139,26 @@ def test_train_weighs_the_divergence_as_asked(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a child process there")
+def test_train_fits_the_ratio_where_asked(tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    output = tmp_path / "model.safetensors"
+    with monkeypatch.context() as patch:
+        patch.setattr("qdvae_helpers.train.fit_density_ratio", interrupted)
+        options = ["--steps", "2", "--spins", "12", "--device", "cpu", "--ratio-steps", "3"]
+        assert train_main([*options, "--output", str(output)]) == 3
+    assert "begins here again" in capsys.readouterr().out
+    assert not output.exists()
+    model = small_training(tmp_path, "--ratio-steps", "3")
+    assert "step      2" not in capsys.readouterr().out  # the trained model was there already
+    assert model.info["step"] == 2
+    assert model.info["ratio"]["steps"] == 3
+    assert math.isfinite(model.info["ratio"]["divergence"])
+    assert model.generate(2, seed=0, candidates=2).shape == (2, 1, 28, 28)
+    assert [file.name for file in tmp_path.iterdir()] == [output.name]
+
+
 def test_an_interrupted_train_command_continues(tmp_path):
     output = tmp_path / "model.safetensors"
     command = [sys.executable, "-m", "qdvae_helpers.train", "--output", str(output)]
@@ -166,6 +187,7 @@ def test_an_interrupted_train_command_continues(tmp_path):
         (["--sampler", "qpuu"], "There is no sampler 'qpuu'"),
         (["--sampler", "annealer", "--sweeps", "3"], "--sweeps is for the sampler gibbs"),
         (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
+        (["--ratio-steps", "-1"], "--ratio-steps -1: choose 0 or more"),
         (["--device", "tpu"], "There is no device 'tpu'"),
         (["--graph", "nowhere.json"], "Cannot read the graph nowhere.json"),
     ],

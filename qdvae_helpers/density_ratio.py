@@ -1,0 +1,156 @@
+"""Choosing among the prior's strings (taught in ``06_generating_digits``).
+
+Couplings of a QPU's graph cannot express everything about the strings that an encoder writes.  A
+classifier that tells the encoder's strings from the prior's sees the rest: its log-odds estimate
+``log q(s) / p(s)``, where q is the encoder's distribution over all images and p is the prior's.
+Drawing several strings from the prior and keeping each with a probability in proportion to
+``q(s) / p(s)`` brings p closer to q; what is decoded then looks more like digits.  The prior stays
+what a QPU can sample; the classifier and the choice are classical.
+"""
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from tqdm.auto import tqdm
+
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.samplers import GibbsSampler
+from qdvae_helpers.seeding import seeded
+
+if TYPE_CHECKING:
+    from qdvae_helpers.models import QDVAE
+
+
+class DensityRatio(nn.Module):
+    """A network whose answer estimates ``log q(s) / p(s)`` for spins ``(..., n)``, in nats.
+
+    It is the logit of a classifier that saw as many strings of q (encoded images) as of p (the
+    prior's samples): at its optimum the log-odds are the logarithm of the ratio of both densities
+    (Sugiyama, Suzuki and Kanamori 2012, *Density Ratio Estimation in Machine Learning*, chapter 4).
+
+    Args:
+        n_spins: length of a string.
+        width: units in each of the two hidden layers.
+    """
+
+    def __init__(self, n_spins: int, width: int = 512) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Linear(n_spins, width),
+            nn.GELU(),
+            nn.Dropout(0.2),
+            nn.Linear(width, width),
+            nn.GELU(),
+            nn.Dropout(0.2),
+            nn.Linear(width, 1),
+        )
+
+    def forward(self, spins: torch.Tensor) -> torch.Tensor:
+        """One number a string: ``(..., n)`` to ``(...)``."""
+        return self.net(spins).squeeze(-1)
+
+
+def fit_density_ratio(
+    model: "QDVAE",
+    images: torch.Tensor,
+    *,
+    steps: int = 3_000,
+    batch_size: int = 1_000,
+    learning_rate: float = 1e-3,
+    seed: int = 0,
+    progress: bool = True,
+) -> DensityRatio:
+    """Teach a classifier which strings are the encoder's and which the prior's.
+
+    The prior's come from Gibbs chains that are annealed first and move on for 10 sweeps a step; the
+    encoder's are drawn anew for every batch of images.  The model is not changed.
+
+    Args:
+        model: trained, in evaluation mode.
+        images: ``(N, 1, 28, 28)``, those of the distribution that is wanted.
+        steps: gradient steps.
+        batch_size: strings of either kind a step.
+        learning_rate: peak (AdamW): linear rise in a tenth of the steps, 100 at most, then half a
+            cosine to zero.
+        seed: of the network's start, the images, the spins and the chains.
+        progress: show a progress bar.
+
+    Raises:
+        SettingError: no steps or no strings.
+    """
+    if steps < 1 or batch_size < 1:
+        raise SettingError(f"steps={steps} and batch_size={batch_size} must both be 1 or more.")
+    device = model.device
+    generator = torch.Generator(device).manual_seed(seed)
+    chains = GibbsSampler(model.grbm, batch_size, seed=seed, graph=model.graph)
+    with torch.no_grad():
+        chains.fresh()
+        logits = torch.cat([model.encode(part.to(device)) for part in images.split(1_000)])
+    with torch.enable_grad(), seeded(seed, device):  # the network's start and its dropout
+        ratio = DensityRatio(model.n_spins).to(device)
+        optimizer = torch.optim.AdamW(
+            ratio.parameters(), learning_rate, weight_decay=0.1, fused=True
+        )
+        rise = min(100, max(1, steps // 10))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            lambda step: min(1.0, (step + 1) / rise) * (1 + math.cos(math.pi * step / steps)) / 2,
+        )
+        for _ in tqdm(range(steps), disable=not progress, leave=False, unit="step"):
+            ours = logits[
+                torch.randint(len(logits), (batch_size,), generator=generator, device=device)
+            ]
+            up = torch.bernoulli(torch.sigmoid(ours), generator=generator)
+            answers = ratio(torch.cat([2 * up - 1, chains.sample()]))
+            encoded, prior = answers.split(batch_size)
+            loss = F.softplus(-encoded).mean() + F.softplus(prior).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+    return ratio.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def choose(
+    candidates: torch.Tensor, ratio: DensityRatio, generator: torch.Generator | None = None
+) -> torch.Tensor:
+    """One of K strings in each place, with probabilities in proportion to ``q(s) / p(s)``.
+
+    Sampling-importance resampling (Rubin 1988): with more candidates what is kept comes closer to
+    q, as far as the ratio is right and p has strings like those of q at all.  A discrete prior that
+    accepts and rejects in the same way: Bauer and Mnih 2019 (arXiv:1810.11428).
+
+    Args:
+        candidates: ``(K, N, n)`` independent samples of the prior.
+        ratio: see :class:`DensityRatio`.
+        generator: of the choice; torch's global one if left out.
+
+    Returns:
+        ``(N, n)``.
+    """
+    log_ratio = torch.stack([ratio(part) for part in candidates])
+    uniform = torch.rand(log_ratio.shape, generator=generator, device=log_ratio.device)
+    gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+    chosen = (log_ratio + gumbel).argmax(0)  # the Gumbel-max trick
+    return candidates[chosen, torch.arange(len(chosen), device=chosen.device)]
+
+
+@torch.no_grad()
+def divergence_bound(ratio: DensityRatio, encoded: torch.Tensor, prior: torch.Tensor) -> float:
+    """A lower bound of the divergence ``KL(q || p)``, in nats, as far as these samples go.
+
+    ``E_q[log r] - log E_p[r]`` is at most the divergence whatever r is, and equal to it for
+    ``r = q / p`` (Donsker and Varadhan 1975).  Give strings that the ratio was not fitted to: it
+    knows its own by heart.
+
+    Args:
+        ratio: see :class:`DensityRatio`.
+        encoded: ``(M, n)`` strings of q.
+        prior: ``(M, n)`` strings of p.
+    """
+    of_prior = torch.logsumexp(ratio(prior), 0) - math.log(len(prior))
+    return float(ratio(encoded).mean() - of_prior)
