@@ -2,17 +2,18 @@
 
     python benchmarks/quality.py [CHECKPOINT ...] [--output benchmarks/results/quality.md]
 
-Without arguments the shipped model is scored.  Where ``$QDVAE_DATA/reference`` holds images of the
-models that D-Wave's image-generation demo ships (2,000 images of 32x32 from each, at the best
+Without arguments the shipped models are scored.  Where ``$QDVAE_DATA/reference`` holds images of
+the models that D-Wave's image-generation demo ships (2,000 images of 32x32 from each, at the best
 temperature of those tried), they are scored beside it.  Each model is scored in four views: 28x28
 and 32x32 pixels, grey and rounded to black and white.  The floor is real training images against
 real test images, the value a perfect generator would get.  ``share`` is the distance above the
 floor relative to that of the best reference model in the same view.
 
-Samples of the prior are scored as they are; chosen by the model's density ratio among 20 candidates
-each, where it has one; and both after three rounds through encoder and decoder (``QDVAE.refine``).
-Controls for every checkpoint: its own reconstructions of test images (what a perfect prior would
-give), and the same samples with every spin shuffled among them (what is left without couplings).
+Samples of the prior are scored as they are; where the model has a density ratio, also those chosen
+by it among ``--candidates``; and both after three rounds through encoder and decoder
+(``QDVAE.refine``).  Controls for every checkpoint: its own reconstructions of test images (what a
+perfect prior would give), and the same samples with every spin shuffled among them (what is left
+without couplings).
 """
 
 import argparse
@@ -38,7 +39,6 @@ VIEWS = {
     "32 grey": (32, False),
     "32 rounded": (32, True),
 }
-CANDIDATES = 20  # for each string that the density ratio keeps
 ROUNDS = 3  # of QDVAE.refine
 
 
@@ -66,18 +66,18 @@ def shuffled(spins: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 @torch.no_grad()
-def generated_images(model: QDVAE, n: int, seed: int) -> dict[str, torch.Tensor]:
+def generated_images(model: QDVAE, n: int, seed: int, candidates: int) -> dict[str, torch.Tensor]:
     """Samples, chosen ones, those without what the couplings do; all also after three rounds."""
     generator = torch.Generator().manual_seed(seed)
     sampler = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph)
     spins = sampler.fresh()
     sets = {"": spins, ", spins shuffled": shuffled(spins, generator)}
     if model.ratio is not None:
-        # As model.generate(n, candidates=CANDIDATES) does it, for the control, too.
-        more = [sampler.sample(sweeps=100) for _ in range(CANDIDATES - 1)]
-        pool = torch.cat([spins, *more])[torch.randperm(CANDIDATES * n, generator=generator)]
-        sets[", chosen"] = choose(pool.unflatten(0, (CANDIDATES, n)), model.ratio, generator)
-        pool = shuffled(pool, generator).unflatten(0, (CANDIDATES, n))
+        # As model.generate(n, candidates=...) does it, for the control, too.
+        more = [sampler.sample(sweeps=100) for _ in range(candidates - 1)]
+        pool = torch.cat([spins, *more])[torch.randperm(candidates * n, generator=generator)]
+        sets[", chosen"] = choose(pool.unflatten(0, (candidates, n)), model.ratio, generator)
+        pool = shuffled(pool, generator).unflatten(0, (candidates, n))
         sets[", spins shuffled, chosen"] = choose(pool, model.ratio, generator)
     images = {kind: model.decode(strings) for kind, strings in sets.items()}
     later = {
@@ -117,6 +117,7 @@ def main() -> int:
     parser.add_argument("checkpoints", nargs="*", type=Path)
     parser.add_argument("--images", type=int, default=2_000)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--candidates", type=int, default=40, help="for each chosen sample")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     n = options.images
@@ -124,7 +125,7 @@ def main() -> int:
     train, test = load_images("mnist", "train"), load_images("mnist", "test")
     models = {path.stem: load_checkpoint(path) for path in options.checkpoints}
     if not models:
-        models = {"qdvae-256": load_pretrained("qdvae-256")}
+        models = {name: load_pretrained(name) for name in ("qdvae-256", "qdvae-256-sharp")}
 
     sets: dict[str, list[torch.Tensor]] = {
         "floor: training images": [train.images[k * n : (k + 1) * n] for k in range(options.seeds)]
@@ -133,7 +134,7 @@ def main() -> int:
     lines = []
     for name, model in models.items():
         for seed in range(options.seeds):
-            for kind, images in generated_images(model, n, seed).items():
+            for kind, images in generated_images(model, n, seed, options.candidates).items():
                 sets.setdefault(f"{name}{kind}", []).append(images)
         # A model that learned black-and-white images is shown such images.
         shown = test.rounded() if "rounded" in model.info.get("data", "") else test
@@ -175,7 +176,13 @@ def main() -> int:
                 f"| {q.smallest_class:.3f} |"
             )
     text = "\n".join(
-        [f"{n:,} images, {options.seeds} seeds, {test.source}.", "", *table, "", *lines]
+        [
+            f"{n:,} images, {options.seeds} seeds, {options.candidates} candidates, {test.source}.",
+            "",
+            *table,
+            "",
+            *lines,
+        ]
     )
     print(text)
     if options.output:

@@ -119,7 +119,8 @@ class ModelStore:
 
     def _files(self) -> dict[str, Path]:
         """All files under names of models, whatever they hold."""
-        paths = {file.stem: file for file in sorted(PRETRAINED_DIR.glob("qdvae-*.safetensors"))}
+        shipped = PRETRAINED_DIR.glob("qdvae-*.safetensors")
+        paths = {file.stem: file for file in sorted(shipped, key=lambda file: file.stem)}
         for file in sorted(self.folder.glob("*.safetensors")):
             name = file.name.removesuffix(".safetensors")
             stem = name.removesuffix(".part")

@@ -120,34 +120,37 @@ def test_loading_needs_no_network(saved, monkeypatch):
     load_pretrained("qdvae-256")
 
 
-def test_the_shipped_model_is_small_complete_and_works():
+@pytest.mark.parametrize("name", ["qdvae-256", "qdvae-256-sharp"])
+def test_a_shipped_model_is_small_complete_and_works(name):
     from qdvae_helpers import checkpoints
 
-    path = checkpoints.PRETRAINED_DIR / "qdvae-256.safetensors"
-    assert path.stat().st_size < 8_000_000
+    path = checkpoints.PRETRAINED_DIR / f"{name}.safetensors"
+    assert path.stat().st_size < 8_500_000
     with path.open("rb") as file:  # the header is plain JSON with an explicit length: no pickle
         (length,) = struct.unpack("<Q", file.read(8))
         json.loads(file.read(length))
-    model = load_pretrained("qdvae-256")
+    model = load_pretrained(name)
     assert model.n_spins == 256
+    assert model.ratio is not None
     assert model.graph.topology == "zephyr"
     assert model.info["data"].startswith("MNIST train, 60,000 images")
-    assert {"train", "sampler", "history"} <= set(model.info)
+    assert {"train", "sampler", "history", "ratio"} <= set(model.info)
     images = model.generate(200, seed=0)
     ink = images.mean((1, 2, 3))
     assert 0.05 < ink.mean() < 0.25  # MNIST has 0.13
     assert images.flatten(1).std(0).max() > 0.3  # and the images differ
 
 
-def test_the_shipped_model_reconstructs_held_out_digits(real_mnist):
+@pytest.mark.parametrize(("name", "limit"), [("qdvae-256", 0.022), ("qdvae-256-sharp", 0.0175)])
+def test_a_shipped_model_reconstructs_held_out_digits(name, limit, real_mnist):
     from qdvae_helpers.data import load_images
 
-    test = load_images("mnist", "test", limit=1000).rounded()
+    test = load_images("mnist", "test").rounded()
     with torch.no_grad():
-        error = (load_pretrained().reconstruct(test.images) - test.images).square().mean()
-    assert error < 0.03  # all-grey images have 0.095
+        error = (load_pretrained(name).reconstruct(test.images) - test.images).square().mean()
+    assert error < limit  # all-grey images have 0.095
 
 
 def test_an_unknown_model_is_answered_with_the_known_ones():
-    with pytest.raises(CheckpointError, match=r"choose one of qdvae-256\."):
+    with pytest.raises(CheckpointError, match=r"choose one of qdvae-256, qdvae-256-sharp\."):
         load_pretrained("qdvae-512")

@@ -88,17 +88,17 @@ def test_other_names_are_refused_everywhere(name, store, model12):
 
 
 def test_the_store_lists_shipped_saved_and_unfinished_models(store, model12):
-    assert store.names() == ["qdvae-256"]
+    assert store.names() == ["qdvae-256", "qdvae-256-sharp"]
     store.finish(model12, "mine")
     save_checkpoint(model12, store.unfinished_path("later"))
-    assert store.names() == ["qdvae-256", "later (unfinished)", "mine"]
+    assert store.names() == ["qdvae-256", "qdvae-256-sharp", "later (unfinished)", "mine"]
     assert store.unfinished() == ["later"]
     assert store.load("mine").n_spins == 12
     for taken in ("mine", "MINE", "later", "qdvae-256"):
         with pytest.raises(SettingError, match="already"):
             store.require_free(taken)
     store.finish(model12, "later")
-    assert store.names() == ["qdvae-256", "later", "mine"]
+    assert store.names() == ["qdvae-256", "qdvae-256-sharp", "later", "mine"]
 
 
 def test_files_of_other_programs_are_not_offered_and_not_overwritten(store, model12):
@@ -109,7 +109,7 @@ def test_files_of_other_programs_are_not_offered_and_not_overwritten(store, mode
         path.write_bytes(b"\xff" * 9) if tensors is None else save_file(tensors, path)
     recording = {"qdvae": '{"format": "qdvae-recording/1"}'}
     save_file({"a": torch.zeros(1)}, store.folder / "drawn.safetensors", metadata=recording)
-    assert store.names() == ["qdvae-256", "mine"]
+    assert store.names() == ["qdvae-256", "qdvae-256-sharp", "mine"]
     for name in ("qcnn", "QCNN", "notes", "drawn"):
         with pytest.raises(SettingError, match="already"):
             store.require_free(name)
@@ -127,7 +127,7 @@ def test_links_do_not_lead_out_of_the_folder(store, model12, tmp_path):
     outside = save_checkpoint(model12, tmp_path / "elsewhere" / "secret.safetensors")
     store.folder.mkdir()
     (store.folder / "secret.safetensors").symlink_to(outside)
-    assert store.names() == ["qdvae-256"]
+    assert store.names() == ["qdvae-256", "qdvae-256-sharp"]
     with pytest.raises(SettingError, match="link out of the folder"):
         store.finish(model12, "secret")
     (store.folder / "pictures").symlink_to(tmp_path / "elsewhere")
@@ -238,7 +238,7 @@ def test_a_run_that_cannot_be_done_says_why(store):
     told = follow(store, TrainRequest("big", n_spins=96, sampler="exact"))
     assert told.end[0] == "failed"
     assert "exact sampling ends at" in told.end[1]
-    assert store.names() == ["qdvae-256"]
+    assert store.names() == ["qdvae-256", "qdvae-256-sharp"]
 
 
 def test_a_run_that_was_begun_elsewhere_is_not_resumed(store, model12):
