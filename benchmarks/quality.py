@@ -11,12 +11,14 @@ floor relative to that of the best reference model in the same view.
 
 Samples of the prior are scored as they are; where the model has a density ratio, also those chosen
 by it among ``--candidates``; and both after three rounds through encoder and decoder
-(``QDVAE.refine``).  Controls for every checkpoint: its own reconstructions of test images (what a
-perfect prior would give), and the same samples with every spin shuffled among them (what is left
-without couplings).
+(``QDVAE.refine``).  Controls for every checkpoint: its own reconstructions of test images; strings
+that the encoder wrote for training images (what a perfect prior would give); the prior's samples
+with every spin shuffled among them (what is left without couplings); and strings of a prior without
+couplings, chosen by a density ratio of its own (what the choice does without the couplings).
 """
 
 import argparse
+import copy
 import os
 import statistics
 import sys
@@ -27,7 +29,7 @@ import torch
 
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.data import load_images
-from qdvae_helpers.density_ratio import choose
+from qdvae_helpers.density_ratio import fit_density_ratio
 from qdvae_helpers.evaluate import Quality, quality
 from qdvae_helpers.judge import load_judge, resize
 from qdvae_helpers.models import QDVAE
@@ -59,32 +61,48 @@ def reference_images() -> dict[str, torch.Tensor]:
     return found
 
 
-def shuffled(spins: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def shuffled(spins: torch.Tensor, seed: int) -> torch.Tensor:
     """Every spin keeps its mean and forgets the others."""
-    orders = (torch.randperm(len(spins), generator=generator) for _ in range(spins.shape[1]))
+    generator = torch.Generator().manual_seed(seed)
+    orders = [torch.randperm(len(spins), generator=generator) for _ in range(spins.shape[1])]
     return torch.stack([column[o] for column, o in zip(spins.T, orders, strict=True)], 1)
 
 
 @torch.no_grad()
-def generated_images(model: QDVAE, n: int, seed: int, candidates: int) -> dict[str, torch.Tensor]:
-    """Samples, chosen ones, those without what the couplings do; all also after three rounds."""
-    generator = torch.Generator().manual_seed(seed)
-    sampler = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph)
-    spins = sampler.fresh()
-    sets = {"": spins, ", spins shuffled": shuffled(spins, generator)}
+def without_couplings(model: QDVAE, images: torch.Tensor, steps: int = 1_000) -> QDVAE:
+    """The model with a prior of independent spins that have the encoder's means, and its ratio."""
+    control = copy.deepcopy(model)
+    means = torch.stack([torch.tanh(model.encode(p) / 2).mean(0) for p in images.split(1_000)])
+    control.grbm.quadratic.zero_()
+    control.grbm.linear.copy_(-torch.atanh(means.mean(0).clamp(-0.999, 0.999)))
+    control.ratio = fit_density_ratio(control, images, steps=steps, progress=False)
+    return control
+
+
+@torch.no_grad()
+def generated_images(
+    model: QDVAE, n: int, seed: int, candidates: int, control: QDVAE | None
+) -> dict[str, torch.Tensor]:
+    """Samples, chosen ones, and those without what the couplings do; some also after rounds."""
+    spins = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph).fresh()
+    sets = {"": model.decode(spins), ", spins shuffled": model.decode(shuffled(spins, seed))}
     if model.ratio is not None:
-        # As model.generate(n, candidates=...) does it, for the control, too.
-        more = [sampler.sample(sweeps=100) for _ in range(candidates - 1)]
-        pool = torch.cat([spins, *more])[torch.randperm(candidates * n, generator=generator)]
-        sets[", chosen"] = choose(pool.unflatten(0, (candidates, n)), model.ratio, generator)
-        pool = shuffled(pool, generator).unflatten(0, (candidates, n))
-        sets[", spins shuffled, chosen"] = choose(pool, model.ratio, generator)
-    images = {kind: model.decode(strings) for kind, strings in sets.items()}
+        sets[", chosen"] = model.generate(n, seed=seed, candidates=candidates)
     later = {
-        f"{kind}, {ROUNDS} rounds": model.refine(found, ROUNDS, seed=seed)
-        for kind, found in images.items()
+        f"{kind}, {ROUNDS} rounds": model.refine(images, ROUNDS, seed=seed)
+        for kind, images in sets.items()
     }
-    return images | later
+    if control is not None:
+        sets[", no couplings"] = control.generate(n, seed=seed)
+        sets[", no couplings, chosen"] = control.generate(n, seed=seed, candidates=candidates)
+    return sets | later
+
+
+@torch.no_grad()
+def rebuilt(model: QDVAE, images: torch.Tensor) -> torch.Tensor:
+    """Images after encoder, spins drawn once, and decoder."""
+    torch.manual_seed(0)
+    return torch.cat([model.reconstruct(part) for part in images.split(1_000)])
 
 
 @torch.no_grad()
@@ -133,13 +151,18 @@ def main() -> int:
     sets |= {name: [images[:n]] for name, images in reference_images().items()}
     lines = []
     for name, model in models.items():
-        for seed in range(options.seeds):
-            for kind, images in generated_images(model, n, seed, options.candidates).items():
-                sets.setdefault(f"{name}{kind}", []).append(images)
         # A model that learned black-and-white images is shown such images.
-        shown = test.rounded() if "rounded" in model.info.get("data", "") else test
+        black_white = "rounded" in model.info.get("data", "")
+        known, shown = (s.rounded() if black_white else s for s in (train, test))
+        control = None if model.ratio is None else without_couplings(model, known.images)
+        for seed in range(options.seeds):
+            found = generated_images(model, n, seed, options.candidates, control)
+            for kind, images in found.items():
+                sets.setdefault(f"{name}{kind}", []).append(images)
         ways = reconstructions(model, shown.images)
         sets[f"{name}, reconstructions"] = [ways["drawn spins"][:n]]
+        written = [known.images[k * n : (k + 1) * n] for k in range(options.seeds)]
+        sets[f"{name}, encoder's strings"] = [rebuilt(model, images) for images in written]
         round32 = view_of(test.images, "32 rounded")
         for way, rebuilt in ways.items():
             errors = {

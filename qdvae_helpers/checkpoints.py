@@ -134,7 +134,7 @@ def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE
         model = QDVAE(saved_graph, tuple(settings.pop("hidden")), **settings)
         tensors = read_tensors(path, "model.")
         if any(name.startswith("ratio.") for name in tensors):
-            model.ratio = DensityRatio(model.n_spins)
+            model.ratio = DensityRatio(model.n_spins).requires_grad_(False)
         model.load_state_dict(tensors)
         model.info = header["info"]
     except (KeyError, TypeError, RuntimeError) as error:

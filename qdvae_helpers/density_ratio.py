@@ -1,9 +1,9 @@
 """Choosing among the prior's strings (taught in ``06_generating_digits``).
 
 Couplings of a QPU's graph cannot express everything about the strings that an encoder writes.  A
-classifier that tells the encoder's strings from the prior's sees the rest: its log-odds estimate
-``log q(s) / p(s)``, where q is the encoder's distribution over all images and p is the prior's.
-Drawing several strings from the prior and keeping each with a probability in proportion to
+classifier that tells the encoder's strings from the prior's sees what is missing: its logit
+estimates ``log q(s) / p(s)``, where q is the encoder's distribution over all images and p is the
+prior's.  Drawing several strings from the prior and keeping one with a probability in proportion to
 ``q(s) / p(s)`` brings p closer to q; what is decoded then looks more like digits.  The prior stays
 what a QPU can sample; the classifier and the choice are classical.
 """
@@ -28,16 +28,17 @@ class DensityRatio(nn.Module):
     """A network whose answer estimates ``log q(s) / p(s)`` for spins ``(..., n)``, in nats.
 
     It is the logit of a classifier that saw as many strings of q (encoded images) as of p (the
-    prior's samples): at its optimum the log-odds are the logarithm of the ratio of both densities
-    (Sugiyama, Suzuki and Kanamori 2012, *Density Ratio Estimation in Machine Learning*, chapter 4).
+    prior's samples at inverse temperature 1): at its optimum the logit is the logarithm of the
+    ratio of both densities (Sugiyama, Suzuki and Kanamori 2012, *Density Ratio Estimation in
+    Machine Learning*, chapter 4).
 
     Args:
         n_spins: length of a string.
-        width: units in each of the two hidden layers.
     """
 
-    def __init__(self, n_spins: int, width: int = 512) -> None:
+    def __init__(self, n_spins: int) -> None:
         super().__init__()
+        width = 512
         self.net = nn.Sequential(
             nn.Linear(n_spins, width),
             nn.GELU(),
@@ -66,7 +67,8 @@ def fit_density_ratio(
     """Teach a classifier which strings are the encoder's and which the prior's.
 
     The prior's come from Gibbs chains that are annealed first and move on for 10 sweeps a step; the
-    encoder's are drawn anew for every batch of images.  The model is not changed.
+    encoder's are drawn anew for every batch of images.  The model is not changed.  Until the end,
+    other threads that want seeded random numbers wait (:func:`seeding.seeded`).
 
     Args:
         model: trained, in evaluation mode.
@@ -75,15 +77,18 @@ def fit_density_ratio(
         batch_size: strings of either kind a step.
         learning_rate: peak (AdamW): linear rise in a tenth of the steps, 100 at most, then half a
             cosine to zero.
-        seed: of the network's start, the images, the spins and the chains.
+        seed: of the network's start and its dropout, of images and spins, and of the chains.
         progress: show a progress bar.
 
     Raises:
-        SettingError: no steps or no strings.
+        SettingError: no images, no steps or no strings.
     """
+    if len(images) == 0:
+        raise SettingError("There are no images: give those that the model was trained on.")
     if steps < 1 or batch_size < 1:
         raise SettingError(f"steps={steps} and batch_size={batch_size} must both be 1 or more.")
     device = model.device
+    # One seed for three streams: their numbers never meet in one comparison.
     generator = torch.Generator(device).manual_seed(seed)
     chains = GibbsSampler(model.grbm, batch_size, seed=seed, graph=model.graph)
     with torch.no_grad():
@@ -121,36 +126,44 @@ def choose(
     """One of K strings in each place, with probabilities in proportion to ``q(s) / p(s)``.
 
     Sampling-importance resampling (Rubin 1988): with more candidates what is kept comes closer to
-    q, as far as the ratio is right and p has strings like those of q at all.  A discrete prior that
-    accepts and rejects in the same way: Bauer and Mnih 2019 (arXiv:1810.11428).
+    q, as far as the ratio is right and p has strings like those of q at all.  Priors of variational
+    autoencoders that are reweighted by such a classifier: Aneja and others 2020 (arXiv:2010.02917).
 
     Args:
-        candidates: ``(K, N, n)`` independent samples of the prior.
-        ratio: see :class:`DensityRatio`.
+        candidates: ``(K, N, n)`` samples of the prior at inverse temperature 1, those of one place
+            independent of each other.
+        ratio: see :class:`DensityRatio`; any function of strings ``(N, n)`` with answers ``(N,)``.
         generator: of the choice; torch's global one if left out.
 
     Returns:
         ``(N, n)``.
+
+    Raises:
+        SettingError: the ratio's answers have another shape.
     """
     log_ratio = torch.stack([ratio(part) for part in candidates])
-    uniform = torch.rand(log_ratio.shape, generator=generator, device=log_ratio.device)
-    gumbel = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-    chosen = (log_ratio + gumbel).argmax(0)  # the Gumbel-max trick
+    if log_ratio.shape != candidates.shape[:2]:
+        raise SettingError(
+            f"For candidates of shape {tuple(candidates.shape)} the ratio gave answers of shape "
+            f"{tuple(log_ratio.shape)}: give one number a string, for example with squeeze(-1)."
+        )
+    chosen = torch.multinomial(log_ratio.softmax(0).T, 1, generator=generator).squeeze(1)
     return candidates[chosen, torch.arange(len(chosen), device=chosen.device)]
 
 
 @torch.no_grad()
 def divergence_bound(ratio: DensityRatio, encoded: torch.Tensor, prior: torch.Tensor) -> float:
-    """A lower bound of the divergence ``KL(q || p)``, in nats, as far as these samples go.
+    """Estimate of a lower bound of the divergence ``KL(q || p)``, in nats.
 
     ``E_q[log r] - log E_p[r]`` is at most the divergence whatever r is, and equal to it for
-    ``r = q / p`` (Donsker and Varadhan 1975).  Give strings that the ratio was not fitted to: it
-    knows its own by heart.
+    ``r = q / p`` (Donsker and Varadhan 1975).  Means over samples take the place of the
+    expectations; few strings of p make the estimate too large.  Give strings that the ratio was not
+    fitted to: it may know its own by heart.
 
     Args:
         ratio: see :class:`DensityRatio`.
         encoded: ``(M, n)`` strings of q.
-        prior: ``(M, n)`` strings of p.
+        prior: ``(L, n)`` strings of p.
     """
     of_prior = torch.logsumexp(ratio(prior), 0) - math.log(len(prior))
     return float(ratio(encoded).mean() - of_prior)

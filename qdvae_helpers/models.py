@@ -24,6 +24,7 @@ from qdvae_helpers.samplers import GibbsSampler, SpinSampler
 
 IMAGE_SHAPE = (1, 28, 28)
 _PIXELS = math.prod(IMAGE_SHAPE)
+_SHUFFLE, _CHOICE = 1_000_003, 2_000_003  # added to a seed, for random numbers of their own
 
 
 def mlp(widths: list[int]) -> nn.Sequential:
@@ -254,10 +255,12 @@ class QDVAE(nn.Module):
         Args:
             n: how many.
             sampler: of this model's ``grbm``; asked for spins as often as needed, fresh ones at
-                first.  If left out, ``n`` Gibbs chains are annealed and equilibrated.
+                first.  If left out, ``n`` Gibbs chains are annealed and equilibrated, or 256 where
+                that many candidates are wanted.
             seed: of those chains, of the choice and of the rounds; a random one if left out.
-            candidates: strings drawn for each that is kept, chosen by :attr:`ratio`
-                (:func:`density_ratio.choose`); 1 gives the samples of the prior itself.
+            candidates: strings drawn for each that is kept, see :meth:`candidate_strings`, chosen
+                by :attr:`ratio` (:func:`density_ratio.choose`); 1 gives the samples of the prior
+                itself.
             rounds: of :meth:`refine` afterwards; 0 changes nothing.
 
         Returns:
@@ -267,33 +270,70 @@ class QDVAE(nn.Module):
             SamplerError: the sampler draws from another model, or cannot serve this one.
             SettingError: there is no candidate, or several and nothing to choose them by.
         """
-        if candidates < 1:
-            raise SettingError(f"candidates={candidates} must be 1 or more.")
         if candidates > 1 and self.ratio is None:
             raise SettingError(
-                "This model has no density ratio to choose candidates by: set model.ratio = "
-                "fit_density_ratio(model, images), or leave candidates away."
+                "This model has no density ratio to choose by: ask for 1 candidate, or set "
+                "model.ratio = fit_density_ratio(model, images)."
             )
         if seed is None and (sampler is None or rounds or candidates > 1):
             seed = int(torch.randint(2**31, ()))
+        strings = self.candidate_strings(n, candidates, sampler, seed)
+        if self.ratio is not None and candidates > 1:
+            generator = torch.Generator(strings.device).manual_seed(seed + _CHOICE)
+            spins = choose(strings, self.ratio, generator)
+        else:
+            spins = strings[0]
+        images = torch.cat([self.decode(part) for part in spins.split(1_000)])
+        return self.refine(images, rounds, seed=seed) if rounds else images
+
+    @torch.no_grad()
+    def candidate_strings(
+        self,
+        n: int,
+        candidates: int,
+        sampler: SpinSampler | None = None,
+        seed: int | None = None,
+    ) -> torch.Tensor:
+        """Strings of the prior, several for each place, to choose among.
+
+        The first ones are fresh; Gibbs chains that have cooled go on for 100 sweeps for each
+        further one.  All are shuffled, so that strings of one chain seldom compete: a chain may
+        stay near one digit for long.  A sampler of few chains cannot avoid that.
+
+        Args:
+            n: places.
+            candidates: strings for each.
+            sampler, seed: as for :meth:`generate`.
+
+        Returns:
+            Spins ``(candidates, n, number of spins)``.
+
+        Raises:
+            SamplerError: as for :meth:`generate`.
+            SettingError: less than one candidate.
+        """
+        if candidates < 1:
+            raise SettingError(f"candidates={candidates} must be 1 or more.")
+        if seed is None and (sampler is None or candidates > 1):
+            seed = int(torch.randint(2**31, ()))
         if sampler is None:
-            sampler = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph)
+            chains = n if candidates == 1 else max(n, min(n * candidates, 256))
+            sampler = GibbsSampler(self.grbm, chains, seed=seed, graph=self.graph)
         sampler.require_model(self.grbm)
         draws = [sampler.fresh()]
         while sum(map(len, draws)) < n:
             draws.append(sampler.fresh())
-        # Further candidates may be later strings of the same chains, as these have cooled already.
-        later = {"sweeps": 100} if isinstance(sampler, GibbsSampler) else {}
+        later = {}
+        if isinstance(sampler, GibbsSampler):
+            later["sweeps"] = max(100, sampler.sweeps)
         while sum(map(len, draws)) < n * candidates:
             draws.append(sampler.sample(**later))
-        spins = torch.cat(draws)[: n * candidates]
-        if self.ratio is not None and candidates > 1:
-            generator = torch.Generator(spins.device).manual_seed(seed)
-            # Strings of one chain resemble each other: they are not to compete among themselves.
-            order = torch.randperm(len(spins), generator=generator, device=spins.device)
-            spins = choose(spins[order].unflatten(0, (candidates, n)), self.ratio, generator)
-        images = torch.cat([self.decode(part) for part in spins.split(1_000)])
-        return self.refine(images, rounds, seed=seed) if rounds else images
+        strings = torch.cat(draws)[: n * candidates]
+        if candidates > 1:
+            generator = torch.Generator(strings.device).manual_seed(seed + _SHUFFLE)
+            order = torch.randperm(len(strings), generator=generator, device=strings.device)
+            strings = strings[order]
+        return strings.unflatten(0, (candidates, n))
 
     @torch.no_grad()
     def refine(self, images: torch.Tensor, rounds: int, seed: int = 0) -> torch.Tensor:

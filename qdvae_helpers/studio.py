@@ -74,7 +74,8 @@ def facts(header: dict) -> dict[str, str]:
     if studio.get("start_from"):
         rows["fine-tuned from"] = studio["start_from"]
     if ratio := info.get("ratio"):
-        rows["candidates"] = f"can be chosen among; density ratio of {ratio['divergence']:.1f} nats"
+        nats = f"at least about {ratio['divergence']:.1f} nats from the encoder's strings"
+        rows["prior"] = f"{nats}; candidates can be chosen among"
     if history := info.get("history"):
         last = history[-1]
         rows["reconstruction, held out"] = f"{last.get('validation', float('nan')):.1f} nats"
@@ -333,7 +334,7 @@ class _GenerateTab(_Tab):
     def _generate(self) -> None:
         name, n, seed = self.model.value, self.count.value, self.seed.value
         kind, candidates, rounds = self.sampler.value, self.candidates.value, self.rounds.value
-        self.message.say(f"sampling {n} spin strings of {name}")
+        self.message.say(f"sampling {n * candidates} spin strings of {name}")
 
         @torch.no_grad()
         def work() -> None:

@@ -1,7 +1,7 @@
 """Train a model without a notebook: ``python -m qdvae_helpers.train --output model.safetensors``.
 
 The run saves its state beside the output while it lasts (``*.part.safetensors``); the same command
-continues an interrupted run.  ``make pretrained`` is this command for the model that ships.
+continues an interrupted run.  ``make pretrained`` is this command for the models that ship.
 
 Under ``torchrun`` it trains in several processes through Lightning Fabric (extra ``cluster``); see
 docs/scaling.md.
@@ -157,7 +157,8 @@ def train(options: argparse.Namespace) -> bool:
     if options.jitter:
         images = images.jittered(options.jitter, options.seed)
     if options.images == "rounded":
-        images, originals, held_out = images.rounded(), originals.rounded(), held_out.rounded()
+        images, held_out = images.rounded(), held_out.rounded()
+        originals = originals.rounded() if options.jitter else images
     start = load_checkpoint(options.start_from) if options.start_from else None
     if start and options.network not in (None, start.settings["network"]):
         raise SettingError(
@@ -259,6 +260,7 @@ def _fit_ratio(
     model: QDVAE, images: ImageSet, held_out: ImageSet, options: argparse.Namespace
 ) -> dict:
     """Give the model its density ratio; returns what its file says of that."""
+    print("Fitting the density ratio; some minutes in the profile full.", flush=True)
     model.eval()
     model.ratio = fit_density_ratio(
         model, images.images, steps=options.ratio_steps, seed=options.seed
@@ -268,7 +270,7 @@ def _fit_ratio(
         parts = held_out.images.to(model.device).split(1_000)
         encoded = torch.cat([model.spins(model.encode(part)) for part in parts])
     nats = divergence_bound(model.ratio, encoded, prior)
-    print(f"The encoder's strings diverge from the prior's by {nats:.2f} nats or more.", flush=True)
+    print(f"The encoder's strings differ from the prior's by at least about {nats:.2f} nats.")
     return {"steps": options.ratio_steps, "divergence": nats}
 
 

@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from qdvae_helpers.models import QDVAE
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 
@@ -22,6 +25,34 @@ def test_every_benchmark_is_importable_and_explains_its_options(path, monkeypatc
     told = capsys.readouterr().out
     assert told.startswith(f"usage: {path.name}")
     assert " ".join(module.__doc__.split())[:40] in " ".join(told.split())
+
+
+def test_controls_of_quality_keep_what_they_say(monkeypatch, graph12, digits):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    import quality
+
+    spins = torch.randn(50, 12).sign()
+    shuffled = quality.shuffled(spins, seed=1)
+    assert torch.equal(shuffled.sum(0), spins.sum(0))
+    assert not torch.equal(shuffled, spins)
+
+    model = QDVAE(graph12, (16,)).eval()
+    before = {name: t.clone() for name, t in model.state_dict().items()}
+    control = quality.without_couplings(model, digits.images, steps=2)
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+    assert not control.grbm.quadratic.any()
+    with torch.no_grad():
+        means = torch.tanh(model.encode(digits.images) / 2).mean(0)
+    assert torch.tanh(-control.grbm.linear).tolist() == pytest.approx(means.tolist(), abs=1e-4)
+    plain = quality.generated_images(model, 6, 0, 2, None)
+    assert list(plain) == ["", ", spins shuffled", ", 3 rounds", ", spins shuffled, 3 rounds"]
+    model.ratio = control.ratio
+    found = quality.generated_images(model, 6, 0, 2, control)
+    assert {", chosen", ", chosen, 3 rounds", ", no couplings", ", no couplings, chosen"} <= set(
+        found
+    )
+    assert torch.equal(found[""], model.generate(6, seed=0))
+    assert torch.equal(found[", chosen"], model.generate(6, seed=0, candidates=2))
 
 
 def test_one_lesson_measured_anew_leaves_the_other_rows_alone(monkeypatch):

@@ -67,10 +67,12 @@ def test_the_fit_repeats_with_its_seed_and_leaves_torch_alone(model, digits):
     options = {"steps": 3, "batch_size": 20, "progress": False}
     torch.manual_seed(5)
     before = torch.get_rng_state()
+    weights = copy.deepcopy(model.state_dict())
     one, same, other = (
         fit_density_ratio(model, digits.images[:50], seed=seed, **options) for seed in (1, 1, 2)
     )
     assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(t, weights[name]) for name, t in model.state_dict().items())
     spins = torch.ones(1, 12)
     assert torch.equal(one(spins), same(spins))
     assert not torch.equal(one(spins), other(spins))
@@ -101,7 +103,7 @@ def test_the_choice_has_the_probabilities_that_it_says(k):
 
 def test_choosing_brings_strings_nearer_to_the_encoders(model, digits, fitted):
     states, log_q, log_p = exact(model, digits.images)
-    rank = (2.0 ** torch.arange(12)).float()
+    rank = 2.0 ** torch.arange(12)
 
     def distance(spins):
         """Total variation distance from q, with the noise of a finite sample."""
@@ -109,13 +111,15 @@ def test_choosing_brings_strings_nearer_to_the_encoders(model, digits, fitted):
         counts = torch.bincount(which, minlength=len(states)) / len(spins)
         return float((counts - log_q.exp()).abs().sum() / 2)
 
-    plain = states[torch.multinomial(log_p.exp(), 160_000, replacement=True)]
-    generator = torch.Generator().manual_seed(0)
-    chosen = choose(plain.unflatten(0, (16, 10_000)), fitted, generator)
-    perfect = states[torch.multinomial(log_q.exp(), 10_000, replacement=True)]
-    assert distance(chosen) - distance(perfect) < 0.5 * (
-        distance(plain[:10_000]) - distance(perfect)
-    )
+    generator = torch.Generator().manual_seed(1)
+    perfect = states[torch.multinomial(log_q.exp(), 10_000, True, generator=generator)]
+    found = []
+    for k in (1, 4, 64):
+        drawn = torch.multinomial(log_p.exp(), k * 10_000, True, generator=generator)
+        candidates = states[drawn].unflatten(0, (k, 10_000))
+        found.append(distance(choose(candidates, fitted, generator)) - distance(perfect))
+    assert found[0] > found[1] > found[2]
+    assert found[2] < 0.5 * found[0]
 
 
 def test_generate_chooses_and_repeats(model, digits):
@@ -132,6 +136,23 @@ def test_generate_chooses_and_repeats(model, digits):
     assert not torch.equal(chosen, plain)
     few = GibbsSampler(model.grbm, 3, seed=1, graph=model.graph)
     assert model.generate(4, few, candidates=3).shape == plain.shape
+    later = model.generate(4, seed=1, candidates=3, rounds=2)
+    assert torch.equal(later, model.refine(chosen, 2, seed=1))
+
+
+def test_candidates_are_as_many_as_asked_and_of_many_chains(model, monkeypatch):
+    made = []
+
+    class Counted(GibbsSampler):
+        def __init__(self, grbm, num_chains, **options):
+            made.append(num_chains)
+            super().__init__(grbm, num_chains, **options)
+
+    monkeypatch.setattr("qdvae_helpers.models.GibbsSampler", Counted)
+    assert model.candidate_strings(1, 40, seed=0).shape == (40, 1, 12)
+    assert model.candidate_strings(3, 1, seed=0).shape == (1, 3, 12)
+    assert model.candidate_strings(2, 500, seed=0).shape == (500, 2, 12)
+    assert made == [40, 3, 256]
 
 
 def test_generate_keeps_what_the_ratio_prefers(model, monkeypatch):
@@ -150,6 +171,7 @@ def test_a_saved_model_keeps_its_ratio(model, tmp_path):
     spins = torch.ones(2, 12)
     assert torch.equal(loaded.ratio(spins), model.ratio(spins))
     assert not loaded.ratio.training
+    assert not any(weight.requires_grad for weight in loaded.ratio.parameters())
 
 
 def test_training_drops_the_ratio_of_the_model_before(model, digits):
@@ -172,3 +194,13 @@ def test_chosen_samples_of_a_shipped_model_are_nearer_to_real_digits(real_mnist)
 def test_a_fit_without_steps_or_strings_is_refused(model, digits, options):
     with pytest.raises(SettingError, match="1 or more"):
         fit_density_ratio(model, digits.images, **options)
+
+
+def test_a_fit_without_images_is_refused(model, digits):
+    with pytest.raises(SettingError, match="no images"):
+        fit_density_ratio(model, digits.images[:0])
+
+
+def test_a_ratio_with_answers_of_another_shape_is_refused():
+    with pytest.raises(SettingError, match=r"squeeze\(-1\)"):
+        choose(torch.ones(3, 5, 2), torch.nn.Linear(2, 1))

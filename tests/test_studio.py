@@ -440,7 +440,7 @@ def test_a_round_in_the_studio(store):
     generate.candidates.value = 3
     assert generated("no density ratio")
     generate.model.value = "qdvae-256"
-    assert "density ratio of" in generate.about.value
+    assert "candidates can be chosen among" in generate.about.value
     assert generated("each the choice of 3, then 2×")
     assert [type(tab.widget) for tab in (train, generate)] == [ipywidgets.VBox] * 2
     dashboard.close()
