@@ -176,8 +176,10 @@ def test_a_saved_model_keeps_its_ratio(model, tmp_path):
 
 def test_training_drops_the_ratio_of_the_model_before(model, digits):
     model.ratio = DensityRatio(12)
+    model.info = {"ratio": {"steps": 1, "divergence": 1.0}}
     fit(model, digits, TrainConfig(steps=1, batch_size=10), progress=False)
     assert model.ratio is None
+    assert "ratio" not in model.info
 
 
 def test_chosen_samples_of_a_shipped_model_are_nearer_to_real_digits(real_mnist):
