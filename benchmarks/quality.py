@@ -29,7 +29,7 @@ import torch
 
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.data import load_images
-from qdvae_helpers.density_ratio import fit_density_ratio
+from qdvae_helpers.density_ratio import choose, fit_density_ratio
 from qdvae_helpers.evaluate import Quality, quality
 from qdvae_helpers.judge import load_judge, resize
 from qdvae_helpers.models import QDVAE
@@ -85,21 +85,25 @@ def generated_images(
 ) -> dict[str, torch.Tensor]:
     """Samples, chosen ones, and those without what the couplings do; some also after rounds."""
     spins = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph).fresh()
-    sets = {"": model.decode(spins), ", spins shuffled": model.decode(shuffled(spins, seed))}
+    sets = {"": model.decode(spins)}
     if model.ratio is not None:
         sets[", chosen"] = model.generate(n, seed=seed, candidates=candidates)
     later = {
         f"{kind}, {ROUNDS} rounds": model.refine(images, ROUNDS, seed=seed)
         for kind, images in sets.items()
     }
+    sets[", spins shuffled"] = model.decode(shuffled(spins, seed))
     if control is not None:
-        sets[", no couplings"] = control.generate(n, seed=seed)
-        sets[", no couplings, chosen"] = control.generate(n, seed=seed, candidates=candidates)
+        generator = torch.Generator().manual_seed(seed)
+        up = torch.sigmoid(-2 * control.grbm.linear).expand(candidates, n, -1)
+        strings = 2 * torch.bernoulli(up, generator=generator) - 1
+        kept = choose(strings, control.ratio, generator)
+        sets[", no couplings, chosen"] = control.decode(kept)
     return sets | later
 
 
 @torch.no_grad()
-def rebuilt(model: QDVAE, images: torch.Tensor) -> torch.Tensor:
+def written_and_read(model: QDVAE, images: torch.Tensor) -> torch.Tensor:
     """Images after encoder, spins drawn once, and decoder."""
     torch.manual_seed(0)
     return torch.cat([model.reconstruct(part) for part in images.split(1_000)])
@@ -162,7 +166,7 @@ def main() -> int:
         ways = reconstructions(model, shown.images)
         sets[f"{name}, reconstructions"] = [ways["drawn spins"][:n]]
         written = [known.images[k * n : (k + 1) * n] for k in range(options.seeds)]
-        sets[f"{name}, encoder's strings"] = [rebuilt(model, images) for images in written]
+        sets[f"{name}, encoder's strings"] = [written_and_read(model, images) for images in written]
         round32 = view_of(test.images, "32 rounded")
         for way, rebuilt in ways.items():
             errors = {
