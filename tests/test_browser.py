@@ -456,6 +456,8 @@ def test_the_studios_lesson_in_jupyterlab(page, run_all):
     studio.get_by_role("tab", name="Generate").click()
     generate = studio.locator(".qdvae-generate")
     type_number(generate, "pictures", 4)
+    type_number(generate, "candidates for each picture", 3)
     generate.get_by_role("button", name="Generate").click()
     expect(generate.get_by_text("4 digits of qdvae-256")).to_be_visible()
+    expect(generate.get_by_text("each the choice of 3")).to_be_visible()
     assert not serious_violations(page, ".qdvae-studio")
