@@ -5,7 +5,7 @@ profile   meant for                                              time on two cor
 ========  =====================================================  =======================
 fast      continuous integration: does every cell run?           seconds a notebook
 lesson    reading and workshops (the default)                    minutes a notebook
-full      the model that ships: many times as many steps         twenty minutes and more
+full      the model qdvae-256: 7.5 times as many steps           twenty minutes and more
 ========  =====================================================  =======================
 """
 
