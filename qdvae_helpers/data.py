@@ -1,48 +1,164 @@
 """Images with their source (taught in ``01_classical_autoencoders``).
 
-The one way from a data set to tensors.  The whole set is loaded once: decoding images one by one
-costs more than the training step that uses them.
+The one way from a data set, an array or a folder of pictures to tensors.  Whole sets at once:
+decoding images one by one costs more than the training step that uses them.
 """
 
-import functools
 import hashlib
-import os
-import shutil
-import socket
-import tempfile
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image, ImageOps
 from torch.nn import functional
 
 from qdvae_helpers.errors import DataError, SettingError
+from qdvae_helpers.idx_files import data_dir, read_split
 
-#: SHA-256 of the four uncompressed MNIST files (their MD5 sums are the ones commonly published).
-MNIST_SHA256 = {
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-}
-_SPLIT_PREFIX = {"train": "train", "test": "t10k"}
-_DIGITS_TRAIN = 1_500  # of 1,797: the last 297 come from writers who are not in the first part
-_DOWNLOAD_TIMEOUT_S = 10.0
+__all__ = ["ImageSet", "Source", "data_dir", "held_out_sample", "load_images"]
+
+_TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+_SIDE = 28  # pixels
+_ROUNDED = "rounded to black and white"
 
 
-class ImageSet(NamedTuple):
+@dataclass(frozen=True)
+class Source:
+    """Where images come from and what was done to them; printed, it is a figure's caption."""
+
+    data_set: str  #: ``mnist``, ``fashion-mnist`` or a name of your own
+    split: str  #: ``train``, ``test``, or empty where there are no splits
+    count: int  #: images taken, not counting copies
+    transforms: tuple[str, ...] = ()  #: what was done since, in words, first things first
+    drawn: tuple[int, int] | None = None  #: for a random sample: from how many images, the seed
+
+    def __str__(self) -> str:
+        amount = f"{self.count:,} images"
+        if self.drawn:
+            amount = f"a random {self.count:,} of {self.drawn[0]:,} images (seed {self.drawn[1]})"
+        name = f"{_TITLES.get(self.data_set, self.data_set)} {self.split}".strip()
+        return ", ".join([name, amount, *self.transforms])
+
+    @property
+    def black_and_white(self) -> bool:
+        """Whether every pixel was rounded to 0 or 1."""
+        return _ROUNDED in self.transforms
+
+    def then(self, transform: str) -> "Source":
+        """The same source after one more transform, named in words."""
+        return replace(self, transforms=(*self.transforms, transform))
+
+    def to_dict(self) -> dict:
+        """Plain values for a JSON header; ``from_dict`` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Source":
+        """The source that ``to_dict`` wrote, also after a way through JSON.
+
+        Raises:
+            DataError: a field is missing or unknown.
+        """
+        try:
+            drawn = values.get("drawn")
+            lists = {"transforms": tuple(values["transforms"]), "drawn": drawn and tuple(drawn)}
+            return cls(**{**values, **lists})
+        except (AttributeError, KeyError, TypeError) as error:
+            raise DataError(f"This is no source of images: {values!r} ({error}).") from error
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
     """Images, their labels, and where they came from."""
 
     images: torch.Tensor  #: ``(N, 1, 28, 28)`` float32 in [0, 1], 0 is background
-    labels: torch.Tensor  #: ``(N,)`` int64
-    source: str  #: what a figure's caption says, for example ``MNIST train, 60,000 images``
+    labels: torch.Tensor  #: ``(N,)`` int64; -1 where there are none
+    source: Source  #: prints as a caption, for example ``MNIST train, 60,000 images``
+
+    @classmethod
+    def from_array(
+        cls,
+        array: np.ndarray | torch.Tensor,
+        labels: np.ndarray | torch.Tensor | None = None,
+        name: str = "own images",
+    ) -> "ImageSet":
+        """Images of your own from an array or a tensor, which is copied.
+
+        Args:
+            array: ``(N, 28, 28)`` or ``(N, 1, 28, 28)``, whole numbers 0 to 255 in uint8, or floats
+                in [0, 1]; 0 is background.
+            labels: ``(N,)`` whole numbers, if there are any.
+            name: what captions call them.
+
+        Raises:
+            SettingError: no images, another size, type or range, or as many labels as do not fit.
+        """
+        images = _as_tensor(array)
+        shape = tuple(images.shape)
+        if shape[1:] not in ((_SIDE, _SIDE), (1, _SIDE, _SIDE)) or not shape[0]:
+            raise SettingError(
+                f"Images of shape {shape}: give (N, 28, 28) or (N, 1, 28, 28), N at least 1. "
+                "ImageSet.from_folder resizes pictures; images[None] makes a set of one."
+            )
+        if images.dtype == torch.uint8:
+            images = images.float().div_(255)
+        elif not images.is_floating_point():
+            raise SettingError(
+                f"Images of {images.dtype}: give uint8 (0 to 255) or floats (0 to 1)."
+            )
+        low, high = (float(bound) for bound in images.aminmax())  # NaN if there is one
+        if not (low >= 0 and high <= 1):
+            raise SettingError(
+                f"Images with values from {low:g} to {high:g}: floats must lie in [0, 1]. "
+                "Divide values up to 255 by 255."
+            )
+        n = len(images)
+        chosen = torch.full((n,), -1) if labels is None else _as_tensor(labels)
+        whole = not (chosen.is_floating_point() or chosen.is_complex())
+        if chosen.shape != (n,) or not whole:
+            raise SettingError(
+                f"{chosen.dtype} labels of shape {tuple(chosen.shape)} for {n:,} images: "
+                "give one whole number an image."
+            )
+        return cls(images.float().view(n, 1, _SIDE, _SIDE), chosen.long(), Source(name, "", n))
+
+    @classmethod
+    def from_folder(
+        cls, path: str | Path, *, invert: bool = False, name: str | None = None
+    ) -> "ImageSet":
+        """Pictures of your own from a folder, in the order of their names.
+
+        Each is made grey, and resized to 28x28 with smoothing; one that is not square gets a margin
+        of paper first.  Transparent parts are paper, too.
+
+        Args:
+            path: folder with pictures (PNG, JPEG and what else Pillow reads) and nothing else;
+                folders in it, and files whose names begin with a dot, are passed over.
+            invert: for dark strokes on white paper; without it, bright strokes on black.
+            name: what captions call them; the folder's name if left out.
+
+        Raises:
+            DataError: no such folder, no pictures in it, or a file that is none; it is named.
+        """
+        path = Path(path)
+        if not path.is_dir():
+            raise DataError(f"There is no folder {path}.")
+        files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+        if not files:
+            raise DataError(f"There are no pictures in {path}: put PNG or JPEG files there.")
+        found = cls.from_array(
+            np.stack([_picture(file, invert) for file in files]), name=name or path.resolve().name
+        )
+        return replace(found, source=found.source.then("inverted")) if invert else found
+
+    def __len__(self) -> int:
+        return len(self.images)
 
     def rounded(self) -> "ImageSet":
         """The same images in black and white: every pixel rounded to 0 or 1."""
-        return self._replace(
-            images=self.images.round(), source=f"{self.source}, rounded to black and white"
-        )
+        source = self.source.then(_ROUNDED)
+        return replace(self, images=self.images.round(), source=source)
 
     def jittered(self, copies: int, seed: int = 0) -> "ImageSet":
         """The images, and ``copies`` gently bent ones of each, against learning images by heart.
@@ -52,11 +168,119 @@ class ImageSet(NamedTuple):
         """
         generator = torch.Generator().manual_seed(seed)
         bent = [_bend(part, generator) for _ in range(copies) for part in self.images.split(5_000)]
-        return self._replace(
-            images=torch.cat([self.images, *bent]),
-            labels=self.labels.repeat(1 + copies),
-            source=f"{self.source}, and {copies} gently bent copies of each",
+        return ImageSet(
+            torch.cat([self.images, *bent]),
+            self.labels.repeat(1 + copies),
+            self.source.then(f"and {copies} gently bent copies of each"),
         )
+
+    def first(self, n: int) -> "ImageSet":
+        """The first ``n`` images, or all where there are fewer; shares memory with this set.
+
+        Raises:
+            SettingError: ``n`` is below 1.
+        """
+        n = min(_at_least_one(n), len(self))
+        if len(self) == self.source.count:
+            source = replace(self.source, count=n)
+        else:  # copies are among them
+            source = self.source.then(f"the first {n:,} of these")
+        return ImageSet(self.images[:n], self.labels[:n], source)
+
+    def sample(self, n: int | None, seed: int = 0) -> "ImageSet":
+        """``n`` different images drawn at random; with the same seed, smaller samples begin larger.
+
+        Args:
+            n: how many; ``None`` for all, in random order.
+            seed: of the draw.
+
+        Raises:
+            SettingError: ``n`` is below 1, or more than there are.
+        """
+        rows = _draw(len(self), n, seed)
+        if len(self) == self.source.count and self.source.drawn is None:
+            source = replace(self.source, count=len(rows), drawn=(len(self), seed))
+        else:  # copies are among them, or they were drawn before
+            source = self.source.then(f"a random {len(rows):,} of these (seed {seed})")
+        return ImageSet(self.images[rows], self.labels[rows], source)
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with any pixel, their number or their order."""
+        shape = repr(tuple(self.images.shape)).encode()
+        return hashlib.sha256(shape + self.images.numpy().tobytes()).hexdigest()[:16]
+
+
+def load_images(name: str = "mnist", split: str = "train", *, limit: int | None = None) -> ImageSet:
+    """Load a data set as tensors.
+
+    ``mnist`` comes with the repository.  ``fashion-mnist`` is looked for in the folder that
+    ``QDVAE_DATA`` names (in torchvision's layout, ``FashionMNIST/raw/*-ubyte``, also with ``.gz``),
+    in ``data/``, and where Debian's package ``dataset-fashion-mnist`` puts it; then it is
+    downloaded, unless ``QDVAE_DOWNLOAD=0``.  Every file is checked against its SHA-256.
+
+    Args:
+        name: ``mnist`` or ``fashion-mnist``.
+        split: ``train`` or ``test``.
+        limit: keep only the first so many images.
+
+    Raises:
+        SettingError: unknown name or split, or a limit below 1.
+        DataError: a file is missing, truncated or altered; the message names it and the remedy.
+    """
+    if limit is not None:
+        _at_least_one(limit)
+    pixels, labels = read_split(name, split)
+    return _as_set(name, split, pixels[:limit], labels[:limit])
+
+
+def held_out_sample(n: int | None = 1_000, name: str = "mnist", *, seed: int = 0) -> ImageSet:
+    """``n`` images drawn at random from all of the test set: the same as its ``sample(n, seed)``.
+
+    The first half of MNIST's test set is by tidier writers than the second; a random part is not.
+
+    Args:
+        n: how many; ``None`` for all.
+        name: as in ``load_images``.
+        seed: of the draw; samples of one seed are nested, the smaller begins the larger.
+
+    Raises:
+        SettingError, DataError: as ``load_images`` and ``ImageSet.sample``.
+    """
+    pixels, labels = read_split(name, "test")
+    rows = _draw(len(pixels), n, seed).numpy()
+    found = _as_set(name, "test", pixels[rows], labels[rows])
+    return replace(found, source=replace(found.source, drawn=(len(pixels), seed)))
+
+
+def _as_set(name: str, split: str, pixels: np.ndarray, labels: np.ndarray) -> ImageSet:
+    """An image set of bytes; they are copied as they become floats."""
+    images = torch.from_numpy(pixels.astype(np.float32)).div_(255).unsqueeze(1)
+    return ImageSet(
+        images, torch.from_numpy(labels.astype(np.int64)), Source(name, split, len(pixels))
+    )
+
+
+def _as_tensor(array: np.ndarray | torch.Tensor) -> torch.Tensor:
+    """A copy on the CPU, without gradients."""
+    try:
+        if isinstance(array, torch.Tensor):
+            return array.detach().cpu().clone()
+        return torch.from_numpy(np.array(array))
+    except (TypeError, ValueError) as error:
+        raise SettingError(f"This is no array of numbers: {error}") from error
+
+
+def _at_least_one(n: int) -> int:
+    if n < 1:
+        raise SettingError(f"{n} images cannot be had: ask for at least one image.")
+    return n
+
+
+def _draw(there: int, n: int | None, seed: int) -> torch.Tensor:
+    """Indices of ``n`` out of so many, all different."""
+    if n is not None and _at_least_one(n) > there:
+        raise SettingError(f"{n:,} images of {there:,}: ask for fewer, or for None to get all.")
+    return torch.randperm(there, generator=torch.Generator().manual_seed(seed))[:n]
 
 
 def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -73,141 +297,19 @@ def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return functional.grid_sample(images, grid, align_corners=False).clamp(0, 1)
 
 
-def data_dir() -> Path:
-    """Where data sets are looked for: ``QDVAE_DATA`` if set, else the repository's ``data/``."""
-    root = Path(__file__).resolve().parent.parent
-    if configured := os.environ.get("QDVAE_DATA"):
-        folder = Path(configured).expanduser()
-        # A kernel runs in notebooks/, make in the repository: a relative folder must serve both.
-        return folder if folder.is_dir() else root / folder
-    return root / "data" if (root / "data").is_dir() else Path("data")
-
-
-def load_images(
-    name: str = "mnist", split: str = "train", *, limit: int | None = None, download: bool = True
-) -> ImageSet:
-    """Load a data set as tensors, offline if need be.
-
-    ``mnist`` is looked for in ``QDVAE_DATA`` or ``data/`` (torchvision's layout
-    ``MNIST/raw/*-ubyte``), then downloaded by torchvision, and where neither works replaced by
-    ``digits``, the 1,797 handwritten digits of 8x8 pixels that scikit-learn carries; a line on
-    the screen says so.  Set ``QDVAE_DOWNLOAD=0`` to never try the network.
-
-    Args:
-        name: ``mnist`` or ``digits``.
-        split: ``train`` or ``test``.
-        limit: keep only the first so many images.
-        download: whether a missing MNIST may be fetched.
-
-    Raises:
-        SettingError: unknown name or split, or a limit below 1.
-        DataError: a file is there but truncated or altered; the message names it.
-    """
-    if name not in ("mnist", "digits"):
-        raise SettingError(f"There is no data set {name!r} here: choose 'mnist' or 'digits'.")
-    if split not in _SPLIT_PREFIX:
-        raise SettingError(f"There is no split {split!r}: choose 'train' or 'test'.")
-    if limit is not None and limit < 1:
-        raise SettingError(f"limit={limit}: ask for at least one image, or leave it out.")
-
-    if name == "mnist" and _find_or_download(download):
-        images, labels = _read_mnist(split, limit)
-        title = "MNIST"
-    else:
-        images, labels = _read_digits(split, limit)
-        title = "scikit-learn digits (8x8, enlarged)"
-    return ImageSet(images, labels, f"{title} {split}, {len(images):,} images")
-
-
-def _raw_files(split: str) -> list[Path]:
-    raw = data_dir() / "MNIST" / "raw"
-    return [raw / file for file in MNIST_SHA256 if file.startswith(_SPLIT_PREFIX[split])]
-
-
-def _find_or_download(download: bool) -> bool:
-    """True when MNIST is in place; says why where it is not."""
-    # All four files for either split: no model shall train on MNIST and be judged on other digits.
-    if not all(file.exists() for split in _SPLIT_PREFIX for file in _raw_files(split)):
-        reason = "downloads are switched off"
-        if download and os.environ.get("QDVAE_DOWNLOAD", "1") != "0":
-            reason = _download_mnist(data_dir())
-        if reason:
-            _announce(
-                f"MNIST is not here ({reason}): using the small 8x8 digits of scikit-learn "
-                "instead. Results will look coarser. See data/README.md."
-            )
-            return False
-    return True
-
-
-@functools.cache
-def _announce(line: str) -> None:
-    """Print a line once in a session."""
-    print(line, flush=True)
-
-
-def _verified(file: Path) -> np.ndarray:
-    """The bytes of one of the four files."""
-    content = np.fromfile(file, dtype=np.uint8)
-    if hashlib.sha256(content).hexdigest() != MNIST_SHA256[file.name]:
-        raise DataError(
-            f"{file} is truncated or altered ({len(content):,} bytes, wrong checksum). "
-            "Delete it and run again: it will be downloaded anew; or copy the original file there."
-        )
-    return content
-
-
-@functools.cache
-def _download_mnist(root: Path) -> str:
-    """Fetch and verify MNIST with torchvision; return why it failed, or an empty string.
-
-    Tried once in a session, since a bad network makes every try slow.  Everything arrives in a
-    temporary folder first, so an interrupted download leaves no half files.
-    """
-    from torchvision.datasets import MNIST
-
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+def _picture(file: Path, invert: bool) -> np.ndarray:
+    """A picture as ``(28, 28)`` uint8, bright on black."""
+    paper = 255 if invert else 0
     try:
-        target = root / "MNIST" / "raw"
-        target.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root) as temporary:
-            MNIST(temporary, download=True)
-            for file in MNIST_SHA256:
-                arrived = Path(temporary) / "MNIST" / "raw" / file
-                _verified(arrived)
-                shutil.move(arrived, target / file)
-    except PermissionError:
-        return f"the data folder {root.name!r} is read-only; point QDVAE_DATA at one you can write"
-    except (OSError, RuntimeError) as error:  # no network, mirror down, half a file
-        return f"download failed: {type(error).__name__}"
-    finally:
-        socket.setdefaulttimeout(before)
-    return ""
-
-
-def _read_mnist(split: str, limit: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The first images and labels of a split.
-
-    Not with torchvision, whose import takes 150 MB.  The format: three bytes, the number of axes,
-    the length of each in four bytes, the values (LeCun, Cortes and Burges, "IDX").
-    """
-    images, labels = map(_verified, _raw_files(split))
-    n, height, width = images[4:16].view(">i4").tolist()
-    pixels = torch.from_numpy(images[16:]).view(n, 1, height, width)
-    # Cut first: a slice of the floats would keep all of them in memory, four times the bytes.
-    return pixels[:limit].float().div_(255), torch.from_numpy(labels[8:])[:limit].long()
-
-
-def _read_digits(split: str, limit: int | None) -> tuple[torch.Tensor, torch.Tensor]:
-    """The digits of scikit-learn, enlarged to 20x20 in a 28x28 frame, as MNIST's digits are."""
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    part = slice(None, _DIGITS_TRAIN) if split == "train" else slice(_DIGITS_TRAIN, None)
-    pixels, targets = digits.images[part][:limit], digits.target[part][:limit]
-    small = torch.tensor(pixels, dtype=torch.float32).div(16).unsqueeze(1)
-    large = torch.nn.functional.interpolate(
-        small, size=(20, 20), mode="bilinear", align_corners=False
-    )
-    return torch.nn.functional.pad(large, (4, 4, 4, 4)), torch.tensor(targets)
+        with Image.open(file) as picture:
+            if picture.mode[0] in "IF":  # Pillow would cut their values off at 255
+                raise ValueError(f"mode {picture.mode}, only 8 bits a colour can be read")
+            upright = ImageOps.exif_transpose(picture).convert("RGBA")
+        sheet = Image.new("RGBA", upright.size, (paper, paper, paper))
+        grey = Image.alpha_composite(sheet, upright).convert("L")
+        small = ImageOps.pad(grey, (_SIDE, _SIDE), Image.Resampling.LANCZOS, color=paper)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise DataError(
+            f"{file} cannot be read as a picture ({error}). Save it as PNG, or move it elsewhere."
+        ) from error
+    return np.asarray(ImageOps.invert(small) if invert else small)

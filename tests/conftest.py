@@ -1,14 +1,18 @@
-"""Fixtures shared by the tests.  Nothing here needs a network, an account or MNIST."""
+"""Fixtures shared by the tests.  Nothing here needs a network or an account."""
 
 import os
 
 import pytest
+import requests_mock
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from fake_leap import ENDPOINT, PATIENCE, TOKEN, FakeLeap
+from small_models import random_grbm
 
-from qdvae_helpers.budget import Tally
-from qdvae_helpers.data import ImageSet
-from qdvae_helpers.graphs import QPUGraph, densest_subgraph, working_graph
+from qdvae_helpers.data import ImageSet, load_images
+from qdvae_helpers.graphs import QPUGraph, densest_subgraph, ideal_graph
+from qdvae_helpers.qpu.budget import Tally
+from qdvae_helpers.samplers import make_sampler
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +27,13 @@ def clean_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("QDVAE_DOWNLOAD", "0")
     monkeypatch.setenv("DWAVE_CONFIG_FILE", "")  # "": look for no file
     monkeypatch.setenv("DWAVE_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("qdvae_helpers.budget._TALLY", Tally())
+    monkeypatch.setattr("qdvae_helpers.qpu.budget._TALLY", Tally())
     torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
 def qpu() -> QPUGraph:
-    return working_graph("ideal")
+    return ideal_graph()
 
 
 @pytest.fixture(scope="session")
@@ -44,27 +48,55 @@ def grbm12(graph12) -> GraphRestrictedBoltzmannMachine:
 
 @pytest.fixture(scope="session")
 def digits() -> ImageSet:
-    """The first 300 digits that scikit-learn carries."""
-    from qdvae_helpers.data import load_images
+    """The first 300 training digits of MNIST, grey."""
+    return load_images("mnist", limit=300)
 
-    return load_images("digits", limit=300)
+
+# A QPU, with everything below HTTP replaced ----------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def live(qpu) -> QPUGraph:
+    """The working graph of the only QPU that there is."""
+    return densest_subgraph(qpu, 40)
+
+
+@pytest.fixture(scope="session")
+def home(live) -> QPUGraph:
+    """A model's graph, all of it healthy."""
+    return densest_subgraph(live, 12)
 
 
 @pytest.fixture
-def real_mnist() -> str:
-    """Skips, visibly, where the complete MNIST is not at hand."""
-    from qdvae_helpers.data import MNIST_SHA256, data_dir
-
-    folder = data_dir() / "MNIST" / "raw"
-    if not all((folder / name).is_file() for name in MNIST_SHA256):
-        pytest.skip("MNIST is not here: set QDVAE_DATA")
-    return str(folder)
+def home_grbm(home) -> GraphRestrictedBoltzmannMachine:
+    return random_grbm(home, seed=3)
 
 
-def random_grbm(graph: QPUGraph, seed: int, scale: float = 0.4) -> GraphRestrictedBoltzmannMachine:
-    """A Boltzmann machine with Gaussian biases of both signs, strong enough to matter."""
-    generator = torch.Generator().manual_seed(seed)
-    grbm = GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)
-    grbm.linear.data = scale * torch.randn(grbm.n_nodes, generator=generator)
-    grbm.quadratic.data = scale * torch.randn(grbm.n_edges, generator=generator)
-    return grbm
+@pytest.fixture
+def account(monkeypatch) -> None:
+    """A token and a budget in the environment."""
+    monkeypatch.setenv("DWAVE_API_TOKEN", TOKEN)
+    monkeypatch.setenv("DWAVE_API_ENDPOINT", ENDPOINT)
+    monkeypatch.setenv("QDVAE_QPU_BUDGET_S", "100")
+
+
+@pytest.fixture
+def leap(account, live):
+    """The service; it remembers what it truly drew and what it would charge."""
+    with requests_mock.Mocker() as mock:
+        yield FakeLeap(mock, live)
+
+
+@pytest.fixture
+def make_live(leap, home_grbm, home):
+    """Builds QPU samplers of the model, and closes their connections."""
+    made = []
+
+    def build(model=home_grbm, graph=home, **options):
+        options = {"prefactor": 0.15, "num_samples": 20} | PATIENCE | options
+        made.append(make_sampler(model, "qpu", graph=graph, **options))
+        return made[-1]
+
+    yield build
+    for sampler in made:
+        sampler.close()

@@ -1,0 +1,199 @@
+"""The files of MNIST and Fashion-MNIST: where they are, whether they are whole, what they hold.
+
+A file is read once a process and kept as bytes, a quarter of what its floats would take.
+"""
+
+import functools
+import gzip
+import hashlib
+import lzma
+import math
+import os
+import socket
+import tempfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from qdvae_helpers.errors import DataError, SettingError
+from qdvae_helpers.paths import DATA, folder
+
+#: SHA-256 of the four files of MNIST, uncompressed.
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+#: The same for Fashion-MNIST, whose files have the same names.
+FASHION_MNIST_SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+#: Where Debian's package ``dataset-fashion-mnist`` puts its files.
+DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+
+_PREFIXES = {"train": "train", "test": "t10k"}
+_BYTES = {  # of an uncompressed file: what to read at most, whatever a file claims to unpack to
+    "train-images-idx3-ubyte": 60_000 * 784 + 16,
+    "train-labels-idx1-ubyte": 60_000 + 8,
+    "t10k-images-idx3-ubyte": 10_000 * 784 + 16,
+    "t10k-labels-idx1-ubyte": 10_000 + 8,
+}
+_OPEN = {"": open, ".gz": gzip.open, ".xz": lzma.open}
+_UNREADABLE = (OSError, EOFError, MemoryError, lzma.LZMAError, zlib.error)  # for bad bytes
+_DOWNLOAD_TIMEOUT_S = 10.0
+
+
+def data_dir() -> Path:
+    """Where Fashion-MNIST is or shall be: ``QDVAE_DATA`` if set, else ``data/`` here."""
+    return folder("QDVAE_DATA", DATA)
+
+
+def read_split(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """All images and labels of a split as read-only bytes; the second time costs nothing.
+
+    Args:
+        name: ``mnist`` or ``fashion-mnist``.
+        split: ``train`` or ``test``.
+
+    Returns:
+        ``(N, 28, 28)`` pixels from 0 to 255, and ``(N,)`` labels from 0 to 9.
+
+    Raises:
+        SettingError: unknown name or split.
+        DataError: a file is missing, truncated or altered; the message names it and the remedy.
+    """
+    finders = {"mnist": _mnist_file, "fashion-mnist": _fashion_file}
+    if name not in finders:
+        raise SettingError(f"There is no data set {name!r}: choose 'mnist' or 'fashion-mnist'.")
+    if split not in _PREFIXES:
+        raise SettingError(f"There is no split {split!r}: choose 'train' or 'test'.")
+    files = [f"{_PREFIXES[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
+    pixels, labels = (_verified(*finders[name](file)) for file in files)
+    return pixels, labels
+
+
+def read_idx(content: bytes) -> np.ndarray:
+    """The array in the bytes of an IDX file, the format of LeCun, Cortes and Burges.
+
+    Two zeros, the type (8: bytes), the number of axes, the length of each in four bytes, then the
+    values.  Nothing is copied; the array is read-only.
+
+    Raises:
+        DataError: these are other bytes, or more or fewer than the lengths say.
+    """
+    axes = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
+    start = 4 + 4 * axes
+    if not axes or len(content) < start:
+        raise DataError("this is no IDX file of bytes: it begins otherwise")
+    shape = np.frombuffer(content, ">u4", axes, offset=4).tolist()
+    if len(content) - start != math.prod(shape):
+        raise DataError(f"its lengths {shape} do not fit {len(content) - start:,} values")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _mnist_file(file: str) -> tuple[Path, str, str]:
+    """Path, checksum and remedy of a file of MNIST, which comes with the repository."""
+    path = DATA / "MNIST" / f"{file}.xz"
+    remedy = "Get it again: git checkout -- data/MNIST, or download the repository anew."
+    if not path.is_file():
+        raise DataError(f"{path} is missing. {remedy}")
+    return path, MNIST_SHA256[file], remedy
+
+
+def _fashion_file(file: str) -> tuple[Path, str, str]:
+    """The same for Fashion-MNIST, which may have to be downloaded."""
+    root = data_dir()
+    path, reason = _find_fashion(file), ""
+    if path is None:
+        if os.environ.get("QDVAE_DOWNLOAD") == "0":
+            reason = "downloads are switched off by QDVAE_DOWNLOAD=0"
+        else:
+            reason = _download_fashion(root)
+        path = _find_fashion(file)
+    if path is None:
+        raise DataError(
+            f"Fashion-MNIST is not here ({reason}). Copy its four files to "
+            f"{root / 'FashionMNIST' / 'raw'} (data/README.md), or install Debian's package "
+            f"dataset-fashion-mnist, or connect to the network and restart.{_astray(root, file)}"
+        )
+    remedy = "Delete it and run again: it is looked for elsewhere, and then downloaded."
+    return path, FASHION_MNIST_SHA256[file], remedy
+
+
+def _find_fashion(file: str) -> Path | None:
+    folders = [data_dir() / "FashionMNIST" / "raw", DATA / "FashionMNIST" / "raw"]
+    paths = [at / (file + end) for at in (*folders, DEBIAN_FASHION_MNIST) for end in ("", ".gz")]
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _astray(root: Path, file: str) -> str:
+    """A sentence on a file that looks like the one wanted, but has another place or name."""
+    like = "*".join(["", *file.removesuffix("-ubyte").split("-"), ""])  # *train*images*idx3*
+    for at in (root / "FashionMNIST" / "raw", root / "FashionMNIST", root):
+        for path in sorted(at.glob(like)):
+            return f" If {path} is part of it: move it there, named {file} or {file}.gz."
+    return ""
+
+
+@functools.cache
+def _download_fashion(root: Path) -> str:
+    """Fetch and check Fashion-MNIST with torchvision; return why it failed, or an empty string.
+
+    Tried once a process, since a bad network makes every try slow.  Everything arrives in a
+    temporary folder first, so an interrupted download leaves no half files.
+    """
+    from torchvision.datasets import FashionMNIST  # here, since its import takes 150 MB
+
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(dir=root, prefix=".saving-")
+    except OSError as error:
+        return f"{root} cannot be written to ({error.strerror}), let QDVAE_DATA name one that can"
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
+    try:
+        with temporary as arrived:
+            FashionMNIST(arrived, download=True)
+            files = [Path(arrived, "FashionMNIST", "raw", file) for file in FASHION_MNIST_SHA256]
+            for file in files:
+                _content(file, FASHION_MNIST_SHA256[file.name], "Try again later.")
+            target = root / "FashionMNIST" / "raw"
+            target.mkdir(parents=True, exist_ok=True)
+            for file in files:
+                os.replace(file, target / file.name)
+    except (OSError, RuntimeError) as error:  # no network, mirror down, half a file, a proxy's page
+        return f"the download failed: {type(error).__name__}, {' '.join(str(error).split())[:200]}"
+    finally:
+        socket.setdefaulttimeout(before)
+    return ""
+
+
+@functools.cache
+def _verified(path: Path, sha256: str, remedy: str) -> np.ndarray:
+    """The array in a file, kept for the next time."""
+    content = _content(path, sha256, remedy)
+    try:
+        return read_idx(content)
+    except DataError as error:
+        raise DataError(f"{path} cannot be used: {error}. {remedy}") from error
+
+
+def _content(path: Path, sha256: str, remedy: str) -> bytes:
+    """The uncompressed bytes of a file, never more than such a file has."""
+    most = _BYTES[path.name.removesuffix(path.suffix)]
+    try:
+        with _OPEN[path.suffix](path, "rb") as file:
+            content = file.read(most + 1)
+    except _UNREADABLE as error:
+        raise DataError(f"{path} is truncated or damaged ({error}). {remedy}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        size = f"more than {most:,}" if len(content) > most else f"{len(content):,}"
+        raise DataError(
+            f"{path} is truncated or altered (wrong checksum, {size} bytes uncompressed). {remedy}"
+        )
+    return content
