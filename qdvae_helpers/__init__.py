@@ -1,9 +1,11 @@
-"""Shared code of the lessons: every module here is a recap of something taught in a notebook.
+"""Shared code of the lessons.
 
-Importing the package is cheap: torch and the D-Wave libraries load when a module that needs them
-does.
+What lessons teach lies here, one module each; what belongs together in several files is a folder.
+``docs/architecture.md`` is the map.  Importing the package is cheap: torch and the D-Wave libraries
+load when a module that needs them does.
 """
 
+import importlib
 import os
 
 # torch's OpenMP threads spin while they wait, so two kernels on one small machine slow each other
@@ -12,3 +14,17 @@ import os
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"
+
+#: The names to begin with, and the rooms that they come from when first used.
+_FIRST = {"load_images": "data", "load_pretrained": "checkpoints", "make_sampler": "samplers"}
+__all__ = ["load_images", "load_pretrained", "make_sampler"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FIRST:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_FIRST[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,25 +6,23 @@ is never half a checkpoint, and reading it executes no code and contacts no solv
 """
 
 import json
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 
 from qdvae_helpers.density_ratio import DensityRatio
 from qdvae_helpers.errors import CheckpointError, GraphError
-from qdvae_helpers.files import replacing
+from qdvae_helpers.files import claimed_format, read_json_header, read_tensors, write_tensors
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.paths import DATA, folder
 
 _FAMILY = "qdvae-checkpoint/"
-_FORMAT = _FAMILY + "1"
-_ROOT = Path(__file__).resolve().parent.parent
-PRETRAINED_DIR = _ROOT / "data" / "pretrained"
+_FORMAT = _FAMILY + "2"
+PRETRAINED_DIR = DATA / "pretrained"
 _RECORDED_VERSIONS = ("torch", "dwave-pytorch-plugin")
 
 
@@ -57,20 +55,6 @@ def save_checkpoint(
     return write_tensors(path, tensors, header)
 
 
-def write_tensors(path: str | Path, tensors: dict[str, torch.Tensor], header: dict) -> Path:
-    """Write a safetensors file with a JSON header; atomic: an old file is kept or replaced.
-
-    Args:
-        path: file to write; its folder is created.
-        tensors: on the CPU, contiguous, none sharing memory with another.
-        header: plain values.
-    """
-    path = Path(path)
-    with replacing(path) as written:
-        save_file(tensors, written, metadata={"qdvae": json.dumps(header)})
-    return path
-
-
 def read_header(path: str | Path) -> dict:
     """What a checkpoint says of itself, without loading its tensors.
 
@@ -81,8 +65,7 @@ def read_header(path: str | Path) -> dict:
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path.name}: check its name and folder.")
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["qdvae"])
+        header = read_json_header(path)
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(
             f"{path.name} is damaged or no checkpoint of this package ({type(error).__name__}): "
@@ -101,15 +84,7 @@ def is_checkpoint(path: str | Path) -> bool:
 
     Reads no more than the header; other programs write safetensors files, too.
     """
-    try:
-        with Path(path).open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > Path(path).stat().st_size:  # before that much memory is asked for
-                return False
-            header = json.loads(file.read(length))
-        return json.loads(header["__metadata__"]["qdvae"])["format"].startswith(_FAMILY)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return False
+    return claimed_format(path).startswith(_FAMILY)
 
 
 def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE:
@@ -157,19 +132,9 @@ def require_same_graph(saved: QPUGraph, wanted: QPUGraph, name: str) -> None:
     )
 
 
-def read_tensors(path: str | Path, prefix: str) -> dict[str, torch.Tensor]:
-    """The tensors whose names begin with ``prefix``, without it."""
-    with safe_open(path, "pt") as file:
-        names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-        # Copies: a tensor that still maps the file would forbid replacing it on Windows.
-        return {name.removeprefix(prefix): file.get_tensor(name).clone() for name in names}
-
-
 def models_dir() -> Path:
     """Where lessons save their own models: ``QDVAE_MODELS``, else ``data/models``."""
-    if configured := os.environ.get("QDVAE_MODELS"):
-        return _ROOT / Path(configured).expanduser()  # an absolute folder stays as it is
-    return _ROOT / "data" / "models"
+    return folder("QDVAE_MODELS", DATA / "models")
 
 
 def load_pretrained(name: str = "qdvae-256") -> QDVAE:

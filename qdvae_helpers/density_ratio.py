@@ -9,7 +9,7 @@ what a QPU can sample; the classifier and the choice are classical.
 """
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -17,11 +17,6 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from qdvae_helpers.errors import SettingError
-from qdvae_helpers.samplers import GibbsSampler
-from qdvae_helpers.seeding import seeded
-
-if TYPE_CHECKING:
-    from qdvae_helpers.models import QDVAE
 
 
 class DensityRatio(nn.Module):
@@ -55,67 +50,56 @@ class DensityRatio(nn.Module):
 
 
 def fit_density_ratio(
-    model: "QDVAE",
-    images: torch.Tensor,
+    draw_encoded: Callable[[int], torch.Tensor],
+    draw_prior: Callable[[int], torch.Tensor],
+    n_spins: int,
     *,
     steps: int = 3_000,
     batch_size: int = 1_000,
     learning_rate: float = 1e-3,
-    seed: int = 0,
     progress: bool = True,
 ) -> DensityRatio:
-    """Teach a classifier which strings are the encoder's and which the prior's.
+    """Teach a classifier to tell the encoder's strings from the prior's.
 
-    The prior's come from Gibbs chains that are annealed first and move on for 10 sweeps a step; the
-    encoder's are drawn anew for every batch of images.  The model is not changed.  Until the end,
-    other threads that want seeded random numbers wait (:func:`seeding.seeded`).
+    :meth:`QDVAE.fit_ratio <qdvae_helpers.models.QDVAE.fit_ratio>` calls it with both.  The
+    network's start and its dropout follow torch's global random numbers.
 
     Args:
-        model: trained, in evaluation mode.
-        images: ``(N, 1, 28, 28)``, those of the distribution that is wanted.
+        draw_encoded: so many strings of the encoder ``(N, n)``, new ones at every call.
+        draw_prior: so many of the prior, likewise, at inverse temperature 1.
+        n_spins: length of a string.
         steps: gradient steps.
-        batch_size: strings of either kind a step.
+        batch_size: strings of each kind a step.
         learning_rate: peak (AdamW): linear rise in a tenth of the steps, 100 at most, then half a
             cosine to zero.
-        seed: of the network's start and its dropout, of images and spins, and of the chains.
         progress: show a progress bar.
 
+    Returns:
+        The classifier, in evaluation mode, on the device of the strings.
+
     Raises:
-        SettingError: no images, no steps or no strings.
+        SettingError: no steps or no strings.
     """
-    if len(images) == 0:
-        raise SettingError("There are no images: give those that the model was trained on.")
     if steps < 1 or batch_size < 1:
         raise SettingError(f"steps={steps} and batch_size={batch_size} must both be 1 or more.")
-    device = model.device
-    # One seed for three streams: their numbers never meet in one comparison.
-    generator = torch.Generator(device).manual_seed(seed)
-    chains = GibbsSampler(model.grbm, batch_size, seed=seed, graph=model.graph)
-    with torch.no_grad():
-        chains.fresh()
-        logits = torch.cat([model.encode(part.to(device)) for part in images.split(1_000)])
-    with torch.enable_grad(), seeded(seed, device):  # the network's start and its dropout
-        ratio = DensityRatio(model.n_spins).to(device)
-        optimizer = torch.optim.AdamW(
-            ratio.parameters(), learning_rate, weight_decay=0.1, fused=True
-        )
-        rise = min(100, max(1, steps // 10))
-        schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer,
-            lambda step: min(1.0, (step + 1) / rise) * (1 + math.cos(math.pi * step / steps)) / 2,
-        )
-        for _ in tqdm(range(steps), disable=not progress, leave=False, unit="step"):
-            ours = logits[
-                torch.randint(len(logits), (batch_size,), generator=generator, device=device)
-            ]
-            up = torch.bernoulli(torch.sigmoid(ours), generator=generator)
-            answers = ratio(torch.cat([2 * up - 1, chains.sample()]))
-            encoded, prior = answers.split(batch_size)
-            loss = F.softplus(-encoded).mean() + F.softplus(prior).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            schedule.step()
+    prior = draw_prior(batch_size)
+    ratio = DensityRatio(n_spins).to(prior.device)
+    optimizer = torch.optim.AdamW(ratio.parameters(), learning_rate, weight_decay=0.1, fused=True)
+    rise = min(100, max(1, steps // 10))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: min(1.0, (step + 1) / rise) * (1 + math.cos(math.pi * step / steps)) / 2,
+    )
+    for step in tqdm(range(steps), disable=not progress, leave=False, unit="step"):
+        encoded = draw_encoded(batch_size)
+        prior = draw_prior(batch_size) if step else prior
+        answers = ratio(torch.cat([encoded, prior]))
+        of_encoded, of_prior = answers.split([len(encoded), len(prior)])
+        loss = F.softplus(-of_encoded).mean() + F.softplus(of_prior).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
     return ratio.eval().requires_grad_(False)
 
 

@@ -5,6 +5,13 @@ class QdvaeError(Exception):
     """Base class of every error that this package raises on purpose."""
 
 
+def in_words(error: Exception) -> str:
+    """An error as a sentence for the person in front of the screen."""
+    if isinstance(error, QdvaeError):
+        return str(error)
+    return f"This should not have happened ({type(error).__name__}): {error}"
+
+
 class SettingError(QdvaeError, ValueError):
     """An option, an argument or an environment variable has a value that does not exist here."""
 

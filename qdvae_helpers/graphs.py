@@ -8,16 +8,18 @@ changes whenever the device is recalibrated.
 
 import hashlib
 import json
-import os
 import random
+import time
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import dimod
+import dwave.graphs as dg
 import networkx as nx
 
-from qdvae_helpers.errors import GraphError, QPUError, SettingError
+from qdvae_helpers.errors import GraphError
 from qdvae_helpers.files import replacing
 
 _FORMAT = "qdvae-graph/1"
@@ -131,31 +133,12 @@ class QPUGraph:
         return graph
 
 
-def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
-    """The graph of a whole QPU.
+def ideal_graph(seed: int = 0) -> QPUGraph:
+    """A Zephyr Z12 graph with as many defects as a real Advantage2 had, needing no account.
 
     Args:
-        source: ``ideal``, a Zephyr Z12 graph with as many defects as a real Advantage2 had, drawn
-            from ``seed``; ``live``, the present graph of the default QPU of your Leap account;
-            ``auto``, live when a token is set (``DWAVE_API_TOKEN``) and a QPU answers, else ideal.
-        seed: which defects the ideal graph gets.
-
-    Raises:
-        SettingError: unknown source.
-        GraphError: ``live`` without a usable account or network.
+        seed: which qubits and couplers are missing.
     """
-    if source not in ("auto", "ideal", "live"):
-        raise SettingError(f"Unknown graph source {source!r}: choose 'auto', 'ideal' or 'live'.")
-    if source == "live" or (source == "auto" and os.environ.get("DWAVE_API_TOKEN")):
-        try:
-            return _live_graph()
-        except GraphError as error:
-            if source == "live":
-                raise
-            print(f"{error}\nContinuing with the ideal graph.", flush=True)
-
-    import dwave.graphs as dg
-
     graph = dg.zephyr_graph(12, 4)
     defects = random.Random(seed)
     graph.remove_nodes_from(defects.sample(sorted(graph), _MISSING_QUBITS))
@@ -166,17 +149,23 @@ def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
     return QPUGraph(tuple(graph), tuple(edges), source=source)
 
 
-def _live_graph() -> QPUGraph:
-    from qdvae_helpers.leap import capture, close, connect
+def solver_graph(device: dimod.Structured, *, name: str, graph_id: str | None) -> QPUGraph:
+    """The working graph of a connected device, with solver, graph id and date as its source.
 
-    try:
-        qpu = connect("zephyr")  # as all models here, unless D-Wave's own settings name a solver
-    except QPUError as error:
-        raise GraphError(str(error)) from None
-    try:
-        return capture(qpu)
-    finally:
-        close(qpu)
+    Args:
+        device: with ``nodelist``, ``edgelist`` and the property ``topology``.
+        name: of the solver.
+        graph_id: the service's own name for the present working graph, where it gives one.
+    """
+    topology = device.properties["topology"]
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    return QPUGraph(
+        tuple(device.nodelist),
+        tuple(device.edgelist),
+        topology["type"],
+        tuple(topology["shape"]),
+        f"live graph of {name} (graph id {graph_id}), captured {date}",
+    )
 
 
 def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:
@@ -230,8 +219,6 @@ def colouring(graph: QPUGraph | nx.Graph) -> dict[Hashable, int]:
     graphs need four colours, and their coordinates give them; other graphs are coloured greedily.
     """
     if isinstance(graph, QPUGraph) and graph.topology == "zephyr":
-        import dwave.graphs as dg
-
         coordinates = dg.zephyr_coordinates(*graph.shape)
         return {
             qubit: dg.zephyr_four_color(coordinates.linear_to_zephyr(qubit))

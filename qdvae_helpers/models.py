@@ -1,14 +1,8 @@
-"""Encoder, spins, decoder, and the Boltzmann machine between them; a Gaussian VAE for comparison.
+"""The two generative models: the QDVAE, and a Gaussian VAE for comparison.
 
 Taught in ``01_classical_autoencoders``, ``02_spin_latent_space`` and ``05_training_the_qdvae``.
-
-Shapes and signs used everywhere: images ``(B, 1, 28, 28)`` in [0, 1]; ``logits`` ``(B, n)`` with
-``P(s_i = +1) = sigmoid(logits_i)``, so the mean spin is ``tanh(logits_i / 2)``; spins ``(..., n)``
-with entries -1 and +1.
+Shapes and signs: see :mod:`qdvae_helpers.networks`, whose parts are at hand here, too.
 """
-
-import itertools
-import math
 
 import torch
 from dwave.plugins.torch.models import (
@@ -17,137 +11,17 @@ from dwave.plugins.torch.models import (
 )
 from torch import nn
 
-from qdvae_helpers.density_ratio import DensityRatio, choose
+from qdvae_helpers.data import Source
+from qdvae_helpers.density_ratio import DensityRatio, choose, fit_density_ratio
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.networks import IMAGE_SHAPE, Decoder, Encoder, SpinDiscretiser
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
+from qdvae_helpers.seeding import seeded
 
-IMAGE_SHAPE = (1, 28, 28)
-_PIXELS = math.prod(IMAGE_SHAPE)
+__all__ = ["IMAGE_SHAPE", "QDVAE", "Decoder", "Encoder", "GaussianVAE", "SpinDiscretiser"]
+
 _SHUFFLE, _CHOICE = 1_000_003, 2_000_003  # added to a seed, for random numbers of their own
-
-
-def mlp(widths: list[int]) -> nn.Sequential:
-    """Linear layers of these widths with a GELU between each two."""
-    layers: list[nn.Module] = []
-    for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
-        layers += [nn.GELU()] if i else []
-        layers += [nn.Linear(fan_in, fan_out)]
-    return nn.Sequential(*layers)
-
-
-class Encoder(nn.Module):
-    """Images ``(B, 1, 28, 28)`` to logits ``(B, n_spins)``."""
-
-    def __init__(self, n_spins: int, hidden: tuple[int, ...]) -> None:
-        super().__init__()
-        self.net = mlp([_PIXELS, *hidden, n_spins])
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits of these images."""
-        return self.net(images.flatten(1))
-
-
-class Decoder(nn.Module):
-    """Spins ``(..., n_spins)`` to pixel logits ``(..., 1, 28, 28)``."""
-
-    def __init__(self, n_spins: int, hidden: tuple[int, ...]) -> None:
-        super().__init__()
-        self.net = mlp([n_spins, *reversed(hidden), _PIXELS])
-
-    def forward(self, spins: torch.Tensor) -> torch.Tensor:
-        """The pixel logits of these spins."""
-        return self.net(spins).unflatten(-1, IMAGE_SHAPE)
-
-    @torch.no_grad()
-    def start_from(self, pixel_logits: torch.Tensor) -> None:
-        """Let the untrained decoder answer about these ``(1, 28, 28)`` whatever the spins are."""
-        self.net[-1].bias.copy_(pixel_logits.flatten())
-
-
-class ConvolutionalEncoder(nn.Module):
-    """Images ``(B, 1, 28, 28)`` to logits ``(B, n_spins)``: maps of 14x14, of 7x7, then layers."""
-
-    def __init__(self, n_spins: int, hidden: tuple[int, ...]) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(1, 16, 4, stride=2, padding=1),
-            nn.GELU(),
-            nn.Conv2d(16, 32, 4, stride=2, padding=1),
-            nn.GELU(),
-            nn.Flatten(),
-            mlp([32 * 7 * 7, *hidden, n_spins]),
-        )
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The logits of these images."""
-        return self.net(images)
-
-
-class ConvolutionalDecoder(nn.Module):
-    """Spins ``(..., n_spins)`` to pixel logits ``(..., 1, 28, 28)``: 7x7, 14x14, 28x28.
-
-    One layer of its own from spins to 64 maps of 7x7 pixels; what follows is the same at every
-    place of the picture, so a stroke learned in one place is known in all.
-    """
-
-    def __init__(self, n_spins: int) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Linear(n_spins, 64 * 7 * 7),
-            nn.GELU(),
-            nn.Unflatten(1, (64, 7, 7)),
-            nn.ConvTranspose2d(64, 32, 4, stride=2, padding=1),
-            nn.GELU(),
-            nn.ConvTranspose2d(32, 1, 6, stride=2, padding=2),
-        )
-        self.pixel_bias = nn.Parameter(torch.zeros(IMAGE_SHAPE))
-
-    def forward(self, spins: torch.Tensor) -> torch.Tensor:
-        """The pixel logits of these spins."""
-        pixels = self.net(spins.reshape(-1, spins.shape[-1])) + self.pixel_bias
-        return pixels.reshape(*spins.shape[:-1], *IMAGE_SHAPE)
-
-    @torch.no_grad()
-    def start_from(self, pixel_logits: torch.Tensor) -> None:
-        """Let the untrained decoder answer about these ``(1, 28, 28)`` whatever the spins are."""
-        self.pixel_bias.copy_(pixel_logits)
-
-
-#: How encoder and decoder may be built; the lessons build the dense ones.
-NETWORKS = ("dense", "convolutional")
-
-
-class SpinDiscretiser(nn.Module):
-    """Logits to random spins, differentiably while training.
-
-    Adding logistic noise to a logit and taking the sign draws the spin exactly.  In training the
-    sign is replaced by ``tanh((logit + noise) / (2 tau))``, the binary concrete relaxation
-    (Maddison et al. 2017, Jang et al. 2017); with ``hard=True`` the sign is kept in the forward
-    pass and only its gradient is taken from the relaxation (straight-through).  In evaluation spins
-    are drawn exactly.
-
-    Args:
-        tau: temperature of the relaxation; small is closer to a sign, with noisier gradients.
-        hard: whether the decoder sees true spins while training.
-    """
-
-    def __init__(self, tau: float, hard: bool) -> None:
-        super().__init__()
-        self.tau = tau
-        self.hard = hard
-        self.generator: torch.Generator | None = None  # None: torch's global one
-
-    def forward(self, logits: torch.Tensor, n_samples: int = 1) -> torch.Tensor:
-        """``(B, n)`` to ``(B, n_samples, n)``, as the plugin's autoencoder asks."""
-        size = (logits.shape[0], n_samples, *logits.shape[1:])
-        uniform = torch.rand(size, generator=self.generator, device=logits.device)
-        noisy = logits.unsqueeze(1) + torch.logit(uniform, eps=1e-7)
-        spins = torch.where(noisy > 0, 1.0, -1.0)
-        if not self.training:
-            return spins
-        soft = torch.tanh(noisy / (2 * self.tau))
-        return soft + (spins - soft).detach() if self.hard else soft
 
 
 class QDVAE(nn.Module):
@@ -158,15 +32,9 @@ class QDVAE(nn.Module):
 
     Args:
         graph: the qubits and couplers that the prior may use.
-        hidden: widths of the encoder's hidden layers; a dense decoder mirrors them, a convolutional
-            one has none.
-        network: ``dense``, as the lessons build it, or ``convolutional``, which rebuilds sharper
-            and takes nearly three times as long a step.
+        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         tau: temperature of the relaxed spins in training.
         hard: see :class:`SpinDiscretiser`.
-
-    Raises:
-        SettingError: there is no such network.
     """
 
     def __init__(
@@ -174,28 +42,17 @@ class QDVAE(nn.Module):
         graph: QPUGraph,
         hidden: tuple[int, ...] = (512, 512),
         *,
-        network: str = "dense",
         tau: float = 0.5,
         hard: bool = False,
     ) -> None:
         super().__init__()
-        if network not in NETWORKS:
-            raise SettingError(
-                f"There is no network {network!r}: choose one of {', '.join(NETWORKS)}."
-            )
         n_spins = len(graph.nodes)
         self.graph = graph
-        self.settings = {"hidden": list(hidden), "network": network, "tau": tau, "hard": hard}
+        self.settings = {"hidden": list(hidden), "tau": tau, "hard": hard}
         self.info: dict = {}  # what a checkpoint knows of its making
         #: Of the encoder's strings to the prior's, where one was fitted; training drops it.
         self.ratio: DensityRatio | None = None
-        encoder: nn.Module
-        decoder: nn.Module
-        if network == "dense":
-            encoder, decoder = Encoder(n_spins, hidden), Decoder(n_spins, hidden)
-        else:
-            encoder = ConvolutionalEncoder(n_spins, hidden)
-            decoder = ConvolutionalDecoder(n_spins)
+        encoder, decoder = Encoder(n_spins, hidden), Decoder(n_spins, hidden)
         self.dvae = DiscreteVariationalAutoencoder(encoder, decoder, SpinDiscretiser(tau, hard))
         self.grbm = GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)
         # The plugin starts with couplings for the temperature of a QPU; at inverse temperature 1
@@ -206,6 +63,12 @@ class QDVAE(nn.Module):
     def n_spins(self) -> int:
         """Number of latent spins, which is the number of qubits."""
         return self.grbm.n_nodes
+
+    @property
+    def trained_on(self) -> Source | None:
+        """The images that the model learned, as a saved model knows them; prints as a caption."""
+        data = self.info.get("data")
+        return None if data is None else Source.from_dict(data)
 
     @property
     def device(self) -> torch.device:
@@ -228,9 +91,26 @@ class QDVAE(nn.Module):
         """Logits ``(B, n)`` of the spins."""
         return self.dvae.encoder(images)
 
-    def spins(self, logits: torch.Tensor) -> torch.Tensor:
+    def spins(self, logits: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """One random spin string ``(B, n)`` for each row of logits."""
-        return self.dvae.latent_to_discrete(logits, 1).squeeze(1)
+        return self.dvae.latent_to_discrete(logits, 1, generator).squeeze(1)
+
+    def forward(
+        self, images: torch.Tensor, draws: int = 1, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What the plugin's autoencoder computes, with random numbers of one's own.
+
+        Args:
+            images: ``(B, 1, 28, 28)``.
+            draws: spin strings for each image.
+            generator: of the spins; torch's global one if left out.
+
+        Returns:
+            Logits ``(B, n)``, spins ``(B, draws, n)``, pixel logits ``(B, draws, 1, 28, 28)``.
+        """
+        logits = self.encode(images)
+        spins = self.dvae.latent_to_discrete(logits, draws, generator)
+        return logits, spins, self.dvae.decoder(spins)
 
     def decode(self, spins: torch.Tensor) -> torch.Tensor:
         """Images ``(..., 1, 28, 28)`` in [0, 1], the mean brightness of each pixel."""
@@ -272,8 +152,8 @@ class QDVAE(nn.Module):
         """
         if candidates > 1 and self.ratio is None:
             raise SettingError(
-                "This model has no density ratio to choose by: ask for 1 candidate, or set "
-                "model.ratio = fit_density_ratio(model, images)."
+                "This model has no density ratio to choose by: ask for 1 candidate, or "
+                "call model.fit_ratio(images)."
             )
         if seed is None and (sampler is None or rounds or candidates > 1):
             seed = int(torch.randint(2**31, ()))
@@ -323,17 +203,67 @@ class QDVAE(nn.Module):
         draws = [sampler.fresh()]
         while sum(map(len, draws)) < n:
             draws.append(sampler.fresh())
-        later = {}
-        if isinstance(sampler, GibbsSampler):
-            later["sweeps"] = max(100, sampler.sweeps)
         while sum(map(len, draws)) < n * candidates:
-            draws.append(sampler.sample(**later))
+            draws.append(sampler.more())
         strings = torch.cat(draws)[: n * candidates]
         if candidates > 1:
             generator = torch.Generator(strings.device).manual_seed(seed + _SHUFFLE)
             order = torch.randperm(len(strings), generator=generator, device=strings.device)
             strings = strings[order]
         return strings.unflatten(0, (candidates, n))
+
+    def fit_ratio(
+        self,
+        images: torch.Tensor,
+        *,
+        steps: int = 3_000,
+        batch_size: int = 1_000,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> DensityRatio:
+        """Set :attr:`ratio`: teach a classifier to tell the encoder's strings from the prior's.
+
+        At every step both kinds of strings are new: spins of randomly chosen images, and the next
+        ones of persistent Gibbs chains, which were annealed first.  Encoder and prior are only
+        read.  Its network draws from torch's global random numbers, which start from the seed and
+        are put back afterwards; threads that want the same wait until it ends.
+
+        Args:
+            images: ``(N, 1, 28, 28)``, those that the model was trained on.
+            steps, batch_size, progress: see :func:`~qdvae_helpers.density_ratio.fit_density_ratio`.
+            seed: of the network's start and its dropout, of images and spins, and of the chains.
+
+        Raises:
+            SettingError: no images, no steps or no strings.
+        """
+        if len(images) == 0 or batch_size < 1:
+            raise SettingError(
+                f"{len(images)} images and batch_size={batch_size}: give the images that the model "
+                "was trained on, and one string a step or more."
+            )
+        device = self.device
+        # One seed for three streams: their numbers never meet in one comparison.
+        generator = torch.Generator(device).manual_seed(seed)
+        chains = GibbsSampler(self.grbm, batch_size, seed=seed, graph=self.graph)
+        with torch.no_grad():
+            chains.fresh()
+            logits = torch.cat([self.encode(part.to(device)) for part in images.split(1_000)])
+
+        def draw_encoded(n: int) -> torch.Tensor:
+            rows = torch.randint(len(logits), (n,), generator=generator, device=device)
+            up = torch.bernoulli(torch.sigmoid(logits[rows]), generator=generator)
+            return 2 * up - 1
+
+        with torch.enable_grad(), seeded(seed, device):
+            self.ratio = fit_density_ratio(
+                draw_encoded,
+                lambda n: chains.sample(),
+                self.n_spins,
+                steps=steps,
+                batch_size=batch_size,
+                progress=progress,
+            )
+        return self.ratio
 
     @torch.no_grad()
     def refine(self, images: torch.Tensor, rounds: int, seed: int = 0) -> torch.Tensor:

@@ -26,7 +26,7 @@ class Profile:
     hidden: tuple[int, ...]  #: widths of the encoder's hidden layers (mirrored in the decoder)
     steps: int  #: gradient steps
     batch_size: int  #: images a step
-    num_chains: int  #: persistent Markov chains of the prior
+    num_samples: int  #: persistent Markov chains of the prior
     sweeps: int  #: Gibbs sweeps of every chain between two gradient steps
     n_generate: int  #: images generated where a lesson measures something
 

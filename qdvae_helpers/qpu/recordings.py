@@ -1,4 +1,4 @@
-"""Samples that were saved, and a sampler that replays them (docs/qpu.md has the commands).
+"""Samples that were saved (docs/qpu.md has the commands).
 
 A recording is one safetensors file: the spins as packed bits, the biases they were drawn for, and
 in the header a JSON text with the graph and where the samples came from.  Reading it executes no
@@ -6,11 +6,8 @@ code and contacts no solver.  It serves exactly the model it was made of: spins 
 would be wrong samples, so they are refused, and a prior that is being trained cannot be served.
 """
 
-import contextlib
 import hashlib
 import json
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,17 +15,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
-from dwave.plugins.torch.utils import sampleset_to_tensor
 from safetensors import SafetensorError, safe_open
 
-from qdvae_helpers.checkpoints import write_tensors
-from qdvae_helpers.errors import GraphError, QPUError, RecordingError
+from qdvae_helpers.errors import GraphError, RecordingError
+from qdvae_helpers.files import claimed_format, read_json_header, read_tensors, write_tensors
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.samplers import DeviceSampler, Provenance, SpinSampler
+from qdvae_helpers.paths import DATA, folder
+from qdvae_helpers.provenance import Provenance
 
 _KIND = "qdvae-recording"
 _FORMAT = f"{_KIND}/1"
-_ROOT = Path(__file__).resolve().parent.parent
 MAX_BYTES = 5_000_000  # of a file; 100,000 strings of 256 spins take 3.2 MB
 _RECORDED_VERSIONS = ("dwave-system", "dwave-cloud-client")
 
@@ -69,56 +65,6 @@ def _hash(graph: QPUGraph, linear: torch.Tensor, quadratic: torch.Tensor) -> str
     for values in (linear, quadratic):
         digest.update(values.detach().cpu().numpy().astype("<f4").tobytes())
     return digest.hexdigest()[:16]
-
-
-def record(sampler: SpinSampler, reads: int) -> Recording:
-    """Draw fresh spins and keep them with their provenance; costs what the sampler costs.
-
-    Args:
-        sampler: any but a recorded one.
-        reads: how many strings at least; whole calls are kept.  Where a QPU fails after some of
-            them were paid for, these make the recording, and a printed line says how many and why.
-
-    Raises:
-        RecordingError: the sampler itself replays a recording.
-        QPUError: the QPU failed before any string arrived.
-    """
-    if sampler.kind == "recorded":
-        raise RecordingError("These samples are a recording already: copy its file instead.")
-    grbm, draws = sampler.grbm, []
-    with _fixed_prefactor(sampler):
-        while sum(map(len, draws)) < max(1, reads):
-            try:
-                draws.append(sampler.fresh())
-            except QPUError as error:
-                for answer in sampler.device.take_partial():
-                    draws.append(sampleset_to_tensor(list(grbm.nodes), answer, grbm.linear.device))
-                if not draws:
-                    raise
-                arrived = sum(map(len, draws))
-                print(f"{error}\nRecording the {arrived:,} of {reads:,} reads that arrived.")
-                break
-    return Recording(
-        torch.cat(draws).detach().cpu(),
-        grbm.linear.detach().cpu().clone(),
-        grbm.quadratic.detach().cpu().clone(),
-        sampler.graph,
-        sampler.provenance,
-        sampler.kind != "qpu",
-    )
-
-
-@contextlib.contextmanager
-def _fixed_prefactor(sampler: SpinSampler) -> Iterator[None]:
-    """Let a device's sampler draw everything with the prefactor that is written down afterwards."""
-    if not isinstance(sampler, DeviceSampler):
-        yield
-        return
-    tracked, sampler.track_every = sampler.track_every, 0
-    try:
-        yield
-    finally:
-        sampler.track_every = tracked
 
 
 def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BYTES) -> None:
@@ -201,8 +147,7 @@ def read_recording_header(path: str | Path) -> dict:
     if not path.is_file():
         raise RecordingError(f"There is no recording {path.name}: check its name and folder.")
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {})["qdvae"])
+        header = read_json_header(path)
         if header["format"] != _FORMAT:
             raise RecordingError(
                 f"{path.name} has format {header['format']!r}, this version reads {_FORMAT!r}: use "
@@ -214,7 +159,7 @@ def read_recording_header(path: str | Path) -> dict:
             raise
         raise RecordingError(
             f"{path.name} is damaged or no recording ({type(error).__name__}): make it again with "
-            "'python -m qdvae_helpers.record'."
+            "'qdvae record'."
         ) from error
     return header
 
@@ -229,8 +174,7 @@ def load_recording(path: str | Path) -> Recording:
     header = read_recording_header(path)
     try:
         graph = QPUGraph.from_json(json.dumps(header["graph"]))
-        with safe_open(path, "pt") as file:
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+        tensors = read_tensors(path)
         shape = (header["reads"], len(graph.nodes))
         if tensors["bits"].shape != (shape[0], -(-shape[1] // 8)):
             raise ValueError("shape of the spins")
@@ -246,7 +190,7 @@ def load_recording(path: str | Path) -> Recording:
     except (SafetensorError, GraphError, KeyError, TypeError, ValueError) as error:
         raise RecordingError(
             f"{path.name} does not hold what its header says ({type(error).__name__}): make it "
-            "again with 'python -m qdvae_helpers.record'."
+            "again with 'qdvae record'."
         ) from error
     if recording.model_hash != header["model_hash"]:
         raise RecordingError(f"{path.name} was altered since it was recorded: fetch it again.")
@@ -255,10 +199,8 @@ def load_recording(path: str | Path) -> Recording:
 
 def recording_folders() -> list[Path]:
     """Where recordings are looked for: ``QDVAE_RECORDINGS`` if set, then ``data/recordings``."""
-    shipped = _ROOT / "data" / "recordings"
-    if configured := os.environ.get("QDVAE_RECORDINGS"):
-        return [_ROOT / Path(configured).expanduser(), shipped]
-    return [shipped]
+    shipped = DATA / "recordings"
+    return list(dict.fromkeys([folder("QDVAE_RECORDINGS", shipped), shipped]))
 
 
 def find_recordings(wanted: str) -> list[Path]:
@@ -268,8 +210,8 @@ def find_recordings(wanted: str) -> list[Path]:
     that cannot be read is, too, and a printed line names it.
     """
     found = []
-    for folder in recording_folders():
-        for path in sorted(folder.glob("*.safetensors")):
+    for place in recording_folders():
+        for path in sorted(place.glob("*.safetensors")):
             if _is_something_else(path):
                 continue
             try:
@@ -285,112 +227,7 @@ def find_recordings(wanted: str) -> list[Path]:
 def _is_something_else(path: Path) -> bool:
     """Whether it is a sound safetensors file that does not claim to be a recording."""
     try:
-        with safe_open(path, "pt") as file:
-            header = json.loads((file.metadata() or {}).get("qdvae", "{}"))
-    except (SafetensorError, OSError, ValueError):
+        with safe_open(path, "pt"):
+            return claimed_format(path).partition("/")[0] != _KIND
+    except (SafetensorError, OSError):
         return False
-    return isinstance(header, dict) and str(header.get("format")).partition("/")[0] != _KIND
-
-
-class RecordedSampler(SpinSampler):
-    """Replays a recording: every string once, in an order that depends on the seed.
-
-    Args:
-        grbm: the model; must be the recorded one, bias by bias, at every call.
-        recording: see :func:`load_recording`.
-        num_reads: samples at each call.
-        seed: of the order.
-        graph: see :class:`~qdvae_helpers.samplers.SpinSampler`.
-
-    Raises:
-        RecordingError: it is a recording of another model.
-    """
-
-    kind = "recorded"
-
-    def __init__(
-        self,
-        grbm: GraphRestrictedBoltzmannMachine,
-        recording: Recording,
-        num_reads: int = 256,
-        *,
-        seed: int = 0,
-        graph: QPUGraph | None = None,
-    ) -> None:
-        super().__init__(grbm, graph or recording.graph, seed)
-        self.recording = recording
-        self.num_reads = num_reads
-        generator = torch.Generator().manual_seed(seed)
-        self._order = torch.randperm(len(recording.spins), generator=generator)
-        self._require_recorded_model()
-
-    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
-        """The next ``num_reads`` strings ``(num_reads, n)``.
-
-        Raises:
-            RecordingError: the model has changed, all strings are used up, or spins are clamped.
-        """
-        if x is not None:
-            raise RecordingError("A recording cannot clamp spins: use the sampler 'gibbs'.")
-        self._require_recorded_model()
-        start = self._calls * self.num_reads
-        if start + self.num_reads > len(self._order):
-            raise RecordingError(
-                f"The recording holds {len(self._order):,} strings, and {start:,} of them are used "
-                f"up, so {self.num_reads:,} more cannot be had: ask for fewer, or record more with "
-                "'python -m qdvae_helpers.record'."
-            )
-        self._calls += 1
-        rows = self.recording.spins[self._order[start : start + self.num_reads]]
-        return rows.to(self._grbm.linear.device)
-
-    @property
-    def prefactor(self) -> float:
-        """What the biases were multiplied by when the device was programmed."""
-        return float(self.recording.provenance.parameters.get("prefactor", 1.0))
-
-    def _require_recorded_model(self) -> None:
-        if model_hash(self._grbm, self._graph) != self.recording.model_hash:
-            raise RecordingError(_OTHER_MODEL)
-
-    def _describe(self) -> str:
-        made = self.recording.provenance
-        return f"recorded on {made.time[:10]}: {made.description}"
-
-    def _describe_parameters(self) -> dict:
-        return {
-            "seed": self._seed,
-            "num_reads": self.num_reads,
-            "simulated": self.recording.simulated,
-            "recorded": self.recording.provenance.to_dict(),
-        }
-
-
-_OTHER_MODEL = (
-    "No recording belongs to this model: recorded spins serve only the very biases they were drawn "
-    "for, so a prior in training cannot use them. Use the sampler 'gibbs', or record this model "
-    "with 'python -m qdvae_helpers.record'."
-)
-
-
-def make_recorded_sampler(
-    grbm: GraphRestrictedBoltzmannMachine,
-    num_samples: int,
-    seed: int,
-    graph: QPUGraph | None,
-    *,
-    path: str | Path | None = None,
-) -> RecordedSampler:
-    """Find the recording of this model, or take the file ``path``.
-
-    Raises:
-        RecordingError: there is none, or it belongs to another model.
-    """
-    if path is None:
-        if graph is None:
-            raise RecordingError("The sampler 'recorded' needs graph=..., the model's QPU graph.")
-        found = find_recordings(model_hash(grbm, graph))
-        if not found:
-            raise RecordingError(_OTHER_MODEL)
-        path = found[0]
-    return RecordedSampler(grbm, load_recording(path), num_samples, seed=seed, graph=graph)

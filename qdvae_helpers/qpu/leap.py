@@ -7,7 +7,6 @@ with a remedy, and the token stays out of errors and logs.
 import contextlib
 import logging
 import threading
-import time
 from collections.abc import Iterator, Mapping
 
 from dwave.cloud import exceptions as cloud
@@ -22,7 +21,6 @@ from dwave.system import DWaveSampler
 from requests.exceptions import RequestException
 
 from qdvae_helpers.errors import QPUError
-from qdvae_helpers.graphs import QPUGraph
 
 _CLOSING_S = 2.0
 OFFLINE = "or stay offline with QDVAE_SAMPLER=annealer"
@@ -202,16 +200,3 @@ def close(qpu: DWaveSampler) -> None:
 def graph_id(qpu: DWaveSampler) -> str | None:
     """The service's own name for the present working graph, where it gives one."""
     return getattr(getattr(qpu.solver.identity, "version", None), "graph_id", None)
-
-
-def capture(qpu: DWaveSampler) -> QPUGraph:
-    """The working graph of a connected QPU, with solver, graph id and date as its source."""
-    topology = qpu.properties["topology"]
-    date = time.strftime("%Y-%m-%d", time.gmtime())
-    return QPUGraph(
-        tuple(qpu.nodelist),
-        tuple(qpu.edgelist),
-        topology["type"],
-        tuple(topology["shape"]),
-        f"live graph of {qpu.solver.name} (graph id {graph_id(qpu)}), captured {date}",
-    )

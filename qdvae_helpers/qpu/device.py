@@ -1,0 +1,164 @@
+"""A real QPU as a dimod sampler: batches and gauges over a problem that was placed on it."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+
+import dimod
+from dwave.preprocessing.composites import SpinReversalTransformComposite
+from dwave.system import DWaveSampler, FixedEmbeddingComposite
+from dwave.system.warnings import WarningAction
+
+from qdvae_helpers.errors import SamplerError
+from qdvae_helpers.qpu.leap import close
+from qdvae_helpers.qpu.submission import Submitter
+
+
+class QPU(dimod.Sampler):
+    """The device that :class:`~qdvae_helpers.samplers.LiveSampler` draws from: batches and gauges over a placed problem.
+
+    A call is often several submissions (batches, gauges, rows of clamped spins), and each is paid
+    for.  Where one fails, the call fails, but the answers before it are kept, and the same call
+    made again sends only what is missing.  Handing out fewer reads instead would break the shapes
+    that samplers promise, lose which row of clamped spins is whose, and hide a fault that lasts.
+
+    Args:
+        qpu: the connection.
+        embedding: qubit of the device for each node of the model.
+        gauges: how many random spin reversals the reads of a call are spread over.  A device treats
+            +1 and -1 not quite alike; reversing random spins in turn averages that out.  0: none.
+        annealing_time: microseconds; the device's default if left out.
+        seed: of the gauges.
+        patience: see :class:`~qdvae_helpers.qpu.submission.Submitter`.
+    """
+
+    properties = parameters = None  # declared abstract by dimod
+
+    def __init__(
+        self,
+        qpu: DWaveSampler,
+        embedding: Mapping[int, int],
+        *,
+        gauges: int = 0,
+        annealing_time: float | None = None,
+        seed: int = 0,
+        **patience,
+    ) -> None:
+        self.connection = qpu
+        self.solver = qpu.solver
+        self.embedding = dict(embedding)
+        self.gauges = gauges
+        self.submitter = Submitter(qpu, **patience)
+        self._child = FixedEmbeddingComposite(
+            self.submitter, {node: (qubit,) for node, qubit in embedding.items()}
+        )
+        # Importing dwave.inspector makes the composite look for broken chains, and that look fails
+        # where spins are clamped.  Here every chain is a single qubit, so none can break.
+        self._child.warnings_default = WarningAction.IGNORE
+        if gauges:
+            self._child = SpinReversalTransformComposite(self._child, seed=seed)
+        self._annealing_time = annealing_time
+        self.options: dict = {}  # of every submission
+        if annealing_time is not None:
+            self.options["annealing_time"] = annealing_time
+            self._check_annealing_time(annealing_time)
+        self.properties = self._ranges()
+        self.parameters = dict(qpu.parameters)
+        # Of a call under way or broken off: what each submission asked for, and its answer.
+        self._kept: list[tuple[tuple, dimod.SampleSet]] = []
+        self._answered = 0  # submissions of the last call that have their answer
+        self._in_call = False
+
+    @property
+    def partial(self) -> list[dimod.SampleSet]:
+        """Answers of a call that was broken off, until another problem is sent."""
+        return [answer for _, answer in self._kept]
+
+    @property
+    def arrived(self) -> int:
+        """Reads of the last call that are kept because it was broken off."""
+        return sum(len(answer) for answer in self.partial[: self._answered])
+
+    def take_partial(self) -> list[dimod.SampleSet]:
+        """The same, and forget them: for another use, so that no later call hands them out."""
+        partial = self.partial
+        self._kept.clear()
+        return partial
+
+    @contextlib.contextmanager
+    def one_call(self) -> Iterator[None]:
+        """Everything that is sent inside belongs to one call, kept until all of it is answered."""
+        if self._in_call:
+            yield
+            return
+        self._in_call, self._answered = True, 0
+        try:
+            yield
+            self._kept.clear()
+        finally:
+            self._in_call = False
+
+    def _check_annealing_time(self, wanted: float) -> None:
+        low, high = self.connection.properties["annealing_time_range"]
+        if not low <= wanted <= high:
+            raise SamplerError(
+                f"annealing_time={wanted:g} us is outside the device's range "
+                f"[{low:g}, {high:g}]: choose a value inside."
+            )
+
+    def _ranges(self) -> dict:
+        """The ranges of h and J; with gauges a value must be allowed with either sign."""
+        properties = self.connection.properties
+        ranges = {}
+        for name in ("h_range", "extended_j_range"):
+            low, high = properties.get(name, properties.get("j_range"))
+            if self.gauges:
+                high = min(-low, high)
+                low = -high
+            ranges[name] = [low, high]
+        return ranges
+
+    def batches(self, num_reads: int) -> list[int]:
+        """Reads of the single submissions that make up one call."""
+        parts = max(
+            min(self.gauges, num_reads),
+            -(-num_reads // self.submitter.max_reads(self._annealing_time)),
+            1,
+        )
+        return [num_reads // parts + (part < num_reads % parts) for part in range(parts)]
+
+    def estimate_s(self, num_reads: int) -> float:
+        """Seconds of QPU access time of one call with all its submissions."""
+        qubits = len(self.embedding)
+        return sum(
+            self.submitter.estimate_s(qubits, reads, self._annealing_time)
+            for reads in self.batches(num_reads)
+        )
+
+    def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
+        """All reads of all batches.
+
+        Raises:
+            SamplerError: see :meth:`Submitter.sample`; batches that were answered are kept in
+                :attr:`partial`, and the same call made again sends only the others.
+        """
+        batches = self.batches(parameters.pop("num_reads"))
+        parameters |= self.options
+        with self.one_call():
+            answers = [self._submit(bqm, num_reads=reads, **parameters) for reads in batches]
+        return dimod.concatenate(answers)
+
+    def _submit(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
+        """The answer that is kept from an earlier attempt at this very call, or a new one."""
+        asked = (bqm, parameters)
+        left = self._kept[self._answered :]
+        if not left or left[0][0] != asked:
+            del self._kept[self._answered :]
+            answer = self._child.sample(bqm, **parameters)
+            answer.resolve()
+            self._kept.append(((bqm.copy(), parameters), answer))
+        self._answered += 1
+        return self._kept[self._answered - 1][1]
+
+    def close(self) -> None:
+        """End the connection."""
+        close(self.connection)

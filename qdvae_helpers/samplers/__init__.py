@@ -1,0 +1,161 @@
+"""One way to draw spins from a Boltzmann machine (taught in ``04_grbm_on_a_qpu_subgraph``).
+
+Every sampler here is a ``TorchSampler`` of the D-Wave plugin: ``sampler.sample()`` returns spins of
+shape ``(num_samples, n)`` with entries -1 and +1, in the order of ``grbm.nodes``, drawn from
+``p(s) ~ exp(-beta E(s))`` with the energy ``E(s) = sum_i h_i s_i + sum_ij J_ij s_i s_j`` that
+``grbm(s)`` computes.  The parameters of the GRBM are read anew at every call.
+
+=========  ==========================================================================  ==========
+kind       how                                                                         runs on
+=========  ==========================================================================  ==========
+gibbs      block Gibbs, colour by colour, as matrix products                           CPU or GPU
+annealer   D-Wave's client on a simulated device with an unknown temperature           CPU
+exact      tree decomposition: independent, exact samples of small or sparse graphs    CPU
+recorded   samples of this very model that were saved earlier                          nothing
+qpu        a QPU of your Leap account; needs a token and a budget                      D-Wave
+=========  ==========================================================================  ==========
+
+All but the last are classical.  The lessons choose with ``QDVAE_SAMPLER``.
+"""
+
+import os
+from collections.abc import Callable
+
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+
+from qdvae_helpers.errors import GraphError, SamplerError, SettingError
+from qdvae_helpers.graphs import QPUGraph, ideal_graph
+from qdvae_helpers.provenance import Provenance
+from qdvae_helpers.samplers.annealer import SimulatedQPU
+from qdvae_helpers.samplers.base import SpinSampler
+from qdvae_helpers.samplers.device import BetaEstimate, DeviceSampler, estimate_beta
+from qdvae_helpers.samplers.exact import ExactSampler
+from qdvae_helpers.samplers.gibbs import GibbsSampler
+from qdvae_helpers.samplers.live import LiveSampler, live_graph, make_live_sampler
+from qdvae_helpers.samplers.recorded import RecordedSampler, make_recorded_sampler, record
+
+__all__ = [
+    "BetaEstimate",
+    "DeviceSampler",
+    "ExactSampler",
+    "GibbsSampler",
+    "LiveSampler",
+    "Provenance",
+    "RecordedSampler",
+    "SimulatedQPU",
+    "SpinSampler",
+    "estimate_beta",
+    "make_sampler",
+    "record",
+    "sampler_kind",
+    "working_graph",
+]
+
+
+def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
+    """The graph of a whole QPU.
+
+    Args:
+        source: ``ideal``, see :func:`~qdvae_helpers.graphs.ideal_graph`; ``live``, the present
+            graph of the default QPU of your Leap account; ``auto``, live when a token is set
+            (``DWAVE_API_TOKEN``) and a QPU answers, else ideal.
+        seed: which defects the ideal graph gets.
+
+    Raises:
+        SettingError: unknown source.
+        GraphError: ``live`` without a usable account or network.
+    """
+    if source not in ("auto", "ideal", "live"):
+        raise SettingError(f"Unknown graph source {source!r}: choose 'auto', 'ideal' or 'live'.")
+    if source == "live":
+        return live_graph()
+    if source == "auto" and os.environ.get("DWAVE_API_TOKEN"):
+        try:
+            return live_graph()
+        except GraphError as error:
+            print(f"{error}\nContinuing with the ideal graph.", flush=True)
+    return ideal_graph(seed)
+
+
+def _make_gibbs(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    return GibbsSampler(grbm, num_samples, seed=seed, graph=graph, **options)
+
+
+def _make_exact(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    return ExactSampler(grbm, num_samples, seed=seed, graph=graph, **options)
+
+
+def _make_annealer(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+    device_options = {key: options.pop(key) for key in ("noise", "num_sweeps") if key in options}
+    if graph is None:
+        raise SamplerError("The sampler 'annealer' needs graph=..., the QPU graph of the model.")
+    device = SimulatedQPU(graph, seed=seed, **device_options)
+    return DeviceSampler(grbm, device, num_samples, seed=seed, graph=graph, **options)
+
+
+_MAKERS: dict[str, Callable[..., SpinSampler]] = {
+    "gibbs": _make_gibbs,
+    "annealer": _make_annealer,
+    "exact": _make_exact,
+    "recorded": make_recorded_sampler,
+    "qpu": make_live_sampler,
+}
+
+
+def sampler_kind(kind: str | None = None) -> str:
+    """The sampler to use: ``kind``, or what ``QDVAE_SAMPLER`` names, or ``gibbs``.
+
+    Raises:
+        SettingError: there is no sampler of that name.
+    """
+    kind = kind or os.environ.get("QDVAE_SAMPLER") or "gibbs"
+    if kind not in _MAKERS:
+        raise SettingError(
+            f"There is no sampler {kind!r}: choose one of {', '.join(_MAKERS)} (argument or "
+            "QDVAE_SAMPLER)."
+        )
+    return kind
+
+
+def make_sampler(
+    grbm: GraphRestrictedBoltzmannMachine,
+    kind: str | None = None,
+    *,
+    num_samples: int = 256,
+    seed: int = 0,
+    graph: QPUGraph | None = None,
+    or_else: str | None = None,
+    **options,
+) -> SpinSampler:
+    """Build the sampler of this name: the one place where lessons choose.
+
+    Args:
+        grbm: the model to draw from.
+        kind: ``gibbs``, ``annealer``, ``exact``, ``recorded`` or ``qpu``; if left out,
+            ``QDVAE_SAMPLER``, else ``gibbs``.
+        num_samples: spin strings that each ``sample()`` returns.
+        seed: the same seed gives the same samples.
+        graph: the QPU graph of the model (names it in captions, colours it for Gibbs sampling).
+        or_else: the sampler to take, with a printed line, where the wanted one cannot serve this
+            model (no token, no budget, no recording ...).  If left out that is an error where
+            ``kind`` is given, and ``gibbs`` takes the place of one that ``QDVAE_SAMPLER`` names.
+        options: passed on, for example ``sweeps=20`` (gibbs) or ``noise=0.02`` (annealer).
+
+    Raises:
+        SettingError: there is no sampler of that name.
+        SamplerError: the sampler cannot serve this model, or a number is out of range.
+    """
+    if num_samples < 1 or seed < 0:
+        raise SamplerError(
+            f"num_samples={num_samples} must be 1 or more, and seed={seed} must be 0 or more."
+        )
+    make = _MAKERS[sampler_kind(kind)]
+    if kind is None and or_else is None:
+        or_else = "gibbs"
+    try:
+        return make(grbm, num_samples, seed, graph, **options)
+    except SamplerError as reason:
+        if or_else is None:
+            raise
+        print(f"{reason}\nContinuing with the sampler {or_else!r}.", flush=True)
+        return _MAKERS[sampler_kind(or_else)](grbm, num_samples, seed, graph)

@@ -1,0 +1,152 @@
+"""What all samplers share: the model, the graph's hash, a seed, a count of calls."""
+
+import contextlib
+from collections.abc import Iterator
+
+import networkx as nx
+import numpy as np
+import torch
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from dwave.plugins.torch.samplers import TorchSampler
+
+from qdvae_helpers.errors import SamplerError
+from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.provenance import Provenance
+from qdvae_helpers.qpu.budget import Plan
+
+
+def graph_of(grbm: GraphRestrictedBoltzmannMachine) -> QPUGraph:
+    """The graph a GRBM lives on, for its hash; use the original ``QPUGraph`` where you have it."""
+    position = grbm.node_to_idx
+    edges = [(position[u], position[v]) for u, v in grbm.edges]
+    return QPUGraph(tuple(range(grbm.n_nodes)), tuple(edges), "unnamed", ())
+
+
+def plain_graph(grbm: GraphRestrictedBoltzmannMachine) -> nx.Graph:
+    """The same for networkx, with the GRBM's own names of nodes."""
+    plain = nx.Graph()
+    plain.add_nodes_from(grbm.nodes)
+    plain.add_edges_from(grbm.edges)
+    return plain
+
+
+class SpinSampler(TorchSampler):
+    """What all samplers here share: the model, the graph's hash, a seed, a count of calls.
+
+    Args:
+        grbm: the model to sample; never changed.
+        graph: the graph it lives on, for its name, hash and colouring.
+        seed: the same seed gives the same sequence of samples.
+    """
+
+    kind = ""
+    simulated = True  #: whether a classical computer draws the spins; only a real QPU's are not
+
+    def __init__(
+        self, grbm: GraphRestrictedBoltzmannMachine, graph: QPUGraph | None, seed: int
+    ) -> None:
+        if graph is not None and (
+            list(graph.nodes) != list(grbm.nodes) or list(graph.edges) != list(grbm.edges)
+        ):
+            raise SamplerError(
+                "The graph's qubits and couplers are not the GRBM's nodes and edges in the same "
+                "order: build it with GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)."
+            )
+        self._grbm = grbm
+        self._graph = graph if graph is not None else graph_of(grbm)
+        self._seed = seed
+        self._calls = 0
+        super().__init__()
+
+    def fresh(self) -> torch.Tensor:
+        """Spins ``(num_samples, n)`` that owe nothing to earlier calls."""
+        return self.sample()
+
+    def more(self) -> torch.Tensor:
+        """Further spins ``(num_samples, n)``, to stand beside the last ones as if they were new."""
+        return self.sample()
+
+    def plan(self, calls: int) -> Plan | None:
+        """What so many calls cost; ``None`` where they cost nothing."""
+        return None
+
+    def diagnostics(self) -> dict[str, float]:
+        """Numbers of a sampler's own for the reports of a training run."""
+        return {}
+
+    @contextlib.contextmanager
+    def steady(self) -> Iterator[None]:
+        """Inside, all samples are drawn alike, as :attr:`provenance` will say afterwards."""
+        yield
+
+    def salvage(self) -> list[torch.Tensor]:
+        """Spins of a call that broke off, each ``(some reads, n)``; they are handed out once."""
+        return []
+
+    def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
+        """The qubits and couplers in use, and the couplings as a device would get them."""
+        return self._graph, self._grbm.quadratic.detach()
+
+    def close(self) -> None:
+        """End a connection, where the sampler has one; it cannot be used afterwards."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether another call is not affordable; only a QPU with a budget ever says so."""
+        return False
+
+    def require_model(self, grbm: GraphRestrictedBoltzmannMachine) -> None:
+        """Refuse to serve a model that this sampler does not draw from.
+
+        Raises:
+            SamplerError: ``grbm`` is another object, though perhaps one of the same shape.
+        """
+        if grbm is not self._grbm:
+            raise SamplerError(
+                "This sampler draws from another model: make a new one with "
+                "make_sampler(model.grbm, ...) after building the model."
+            )
+
+    @property
+    def grbm(self) -> GraphRestrictedBoltzmannMachine:
+        """The model that is sampled."""
+        return self._grbm
+
+    @property
+    def graph(self) -> QPUGraph:
+        """The graph that the model lives on."""
+        return self._graph
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where the samples of the next call come from."""
+        parameters = self._describe_parameters()
+        return Provenance(self.kind, self._describe(), self._graph.hash, parameters)
+
+    def _describe(self) -> str:
+        raise NotImplementedError
+
+    def _describe_parameters(self) -> dict:
+        return {"seed": self._seed}
+
+    def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
+        if x.dim() != 2 or x.shape[1] != self._grbm.n_nodes:
+            raise SamplerError(
+                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self._grbm.n_nodes})."
+            )
+        if not (x.isnan() | (x.abs() == 1)).all():
+            raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")
+        return x
+
+    def _fresh_seed(self) -> int:
+        """A new seed for each call, reproducible from the sampler's own seed."""
+        self._calls += 1
+        return int(np.random.default_rng([self._seed, self._calls]).integers(2**31))
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """All that is needed to continue the same sequence of samples later."""
+        return {"calls": torch.tensor(self._calls)}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        self._calls = int(state["calls"])

@@ -1,0 +1,302 @@
+"""Block Gibbs sampling on the graph's colours, with annealing (taught in lesson 04)."""
+
+import math
+import warnings
+
+import numpy as np
+import torch
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+
+from qdvae_helpers.errors import SamplerError
+from qdvae_helpers.graphs import QPUGraph, colouring
+from qdvae_helpers.samplers.base import SpinSampler, plain_graph
+
+_SWEEPS_A_LEVEL = 5  # of Gibbs sampling at each temperature of an annealing run
+
+
+class GibbsSampler(SpinSampler):
+    """Persistent Markov chains, updated one colour of spins at a time.
+
+    Given all others, a spin is +1 with probability ``sigmoid(-2 beta (h + sum_j J_j s_j))``; spins
+    of one colour do not interact, so they are drawn together (Geman and Geman 1984; "chromatic"
+    sampling: Gonzalez et al. 2011).  The fields of one colour are one product of a sparse matrix
+    with all chains (a dense one where torch has no fast sparse product: outside the CPU, or without
+    MKL).  Chains are stored as bits, colour after colour, so that a product, a sigmoid, a random
+    number and a comparison are all that an update costs.  On a CUDA device, where launching these
+    takes longer than computing them, the sweeps of a call are captured once and replayed.
+
+    Args:
+        grbm: the model; samples are returned on its device.
+        num_samples: chains that run side by side; each gives one sample a call.
+        sweeps: sweeps over all spins at each call of :meth:`sample`.
+        beta: inverse temperature.
+        seed: seed of the chains' start and of every update.
+        graph: see :class:`SpinSampler`.
+        device: where the chains live; the GRBM's device if left out.
+
+    Raises:
+        SamplerError: no chains or no sweeps, or a graph that is not the GRBM's.
+    """
+
+    kind = "gibbs"
+
+    def __init__(
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        num_samples: int = 256,
+        sweeps: int = 10,
+        *,
+        beta: float = 1.0,
+        seed: int = 0,
+        graph: QPUGraph | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        if num_samples < 1 or sweeps < 1:
+            raise SamplerError(
+                f"num_samples={num_samples} and sweeps={sweeps} must both be 1 or more."
+            )
+        self.num_samples = num_samples
+        self.sweeps = sweeps
+        self.beta = beta
+        super().__init__(grbm, graph, seed)
+
+        colours = colouring(graph if graph is not None else plain_graph(grbm))
+        by_colour = sorted(range(grbm.n_nodes), key=lambda i: (colours[grbm.idx_to_node[i]], i))
+        sizes = np.unique([colours[node] for node in grbm.nodes], return_counts=True)[1]
+        ends = np.cumsum(sizes).tolist()
+        self._blocks = list(zip([0, *ends[:-1]], ends, strict=True))
+
+        self._generator = torch.Generator(device or grbm.linear.device).manual_seed(seed)
+        device = self._generator.device
+        self._order = torch.tensor(by_colour, device=device)
+        position = torch.empty_like(self._order)
+        position[self._order] = torch.arange(grbm.n_nodes, device=device)
+        self._position = position  # node index -> row of the chains
+        # Both directions of every coupling, sorted by row: the pattern of a sparse matrix.
+        i, j = position[grbm.edge_idx_i.to(device)], position[grbm.edge_idx_j.to(device)]
+        rows, columns = torch.cat([i, j]), torch.cat([j, i])
+        by_row = torch.argsort(rows * grbm.n_nodes + columns)
+        self._rows, self._columns = rows[by_row], columns[by_row]
+        self._edge_of_entry = by_row % max(1, grbm.n_edges)
+        # Numbers, not a tensor: reading them from a GPU would wait for all its work.
+        counts = torch.bincount(rows, minlength=grbm.n_nodes)
+        self._row_starts = [0, *counts.cumsum(0).tolist()]
+        self._bits = self._random_bits(num_samples)
+        self._captured: tuple[tuple, torch.cuda.CUDAGraph] | None = None
+        self.refresh_parameters()
+
+    def to(self, device: torch.device | str) -> "GibbsSampler":
+        """A copy whose chains live on another device and go on with new random numbers there."""
+        moved = super().to(device)
+        moved._bits = moved._bits.clone()  # on the same device ``to`` would share the chains
+        moved._generator = torch.Generator(device).manual_seed(self._fresh_seed())
+        moved._captured = None
+        moved.refresh_parameters()
+        return moved
+
+    def sample(self, x: torch.Tensor | None = None, *, sweeps: int | None = None) -> torch.Tensor:
+        """Advance the chains and return their spins, ``(num_samples, n)``.
+
+        Args:
+            x: clamped spins ``(any number of chains, n)``: -1 and +1 stay as they are, NaN is drawn
+                given the others.  These chains start anew from random spins and leave the
+                persistent ones alone.
+            sweeps: how many sweeps this time, in place of the sampler's own number.
+        """
+        sweeps = self.sweeps if sweeps is None else sweeps
+        if x is None:
+            bits = self._bits
+            self._sweep(sweeps)
+        else:
+            x = self._check_clamps(x).to(self._bits.device)
+            bits = self._random_bits(len(x))
+            clamps = ((x + 1) / 2).T[self._order].contiguous()
+            self._run(bits, np.full(sweeps, self.beta), clamps)
+        return self._to_spins(bits)
+
+    def fresh(self) -> torch.Tensor:
+        """Spins of chains that were annealed anew, see :meth:`restart`."""
+        return self.restart()
+
+    def more(self) -> torch.Tensor:
+        """The same chains after at least 100 sweeps."""
+        return self.sample(sweeps=max(100, self.sweeps))
+
+    def restart(self, sweeps: int = 3000) -> torch.Tensor:
+        """Start all chains anew at random, cool them as one population, then equilibrate.
+
+        Four fifths of the sweeps are population annealing (see :meth:`anneal`), the rest stay at
+        ``beta``.  Use it before chains are first read at a model that is already trained: valleys
+        that plain annealing leaves too empty or too full get their share from the resampling
+        (``tests/samplers/test_gibbs.py`` has a model of two valleys where plain annealing errs).
+        """
+        levels = max(1, sweeps * 4 // 5 // _SWEEPS_A_LEVEL)
+        self.anneal(levels)
+        self._run(self._bits, np.full(max(0, sweeps - levels * _SWEEPS_A_LEVEL), self.beta))
+        return self._to_spins(self._bits)
+
+    @torch.no_grad()
+    def anneal(self, levels: int, *, resample: bool = True) -> torch.Tensor:
+        """Restart all chains at infinite temperature and cool them to ``beta`` in equal steps.
+
+        A step from one inverse temperature to the next multiplies the weight of a chain by
+        ``exp(-(next - last) E)``; then come five sweeps at the new one.  The mean weight estimates
+        the partition function: annealed importance sampling (Neal 2001).  With ``resample`` the
+        chains are drawn anew in proportion to their weights whenever these have become too unequal,
+        and at the end: population annealing (Hukushima and Iba 2003, Machta 2010).
+
+        Args:
+            levels: steps of the inverse temperature.
+            resample: whether chains may be copied and dropped.  Without it the chains stay
+                independent, so the spread of their weights gives an error bar.
+
+        Returns:
+            Log weights ``(num_samples,)``, float64; ``log Z`` is the logarithm of their mean
+            exponential.  After resampling all are equal.
+        """
+        self._bits.copy_(self._random_bits(self.num_samples))
+        # Once for all levels: the model does not change meanwhile.
+        h, couplings = self._biases()
+        matrix, products = self._matrix(couplings, 0, len(h)), self._products()
+        start = self._grbm.n_nodes * math.log(2)  # log Z at infinite temperature
+        log_weights = torch.full((self.num_samples,), start, dtype=torch.float64)
+        step = self.beta / levels
+        for level in range(1, levels + 1):
+            spins = self._bits * 2 - 1
+            energies = (spins * (h.unsqueeze(1) + torch.mm(matrix, spins) / 2)).sum(0)
+            log_weights -= step * energies.cpu().double()
+            if resample:
+                shares = torch.softmax(log_weights, 0)
+                effective = 1 / shares.square().sum()
+                if level == levels or effective < 0.5 * self.num_samples:
+                    self._resample(shares)
+                    mean = torch.logsumexp(log_weights, 0) - math.log(self.num_samples)
+                    log_weights.fill_(float(mean))
+            self._run(self._bits, np.full(_SWEEPS_A_LEVEL, step * level), products=products)
+        return log_weights
+
+    def _resample(self, shares: torch.Tensor) -> None:
+        """Draw the chains anew in proportion to ``shares`` (systematic resampling)."""
+        n, device = len(shares), self._bits.device
+        offset = torch.rand(1, generator=self._generator, device=device).cpu()
+        points = (torch.arange(n) + offset.double()) / n
+        chosen = torch.searchsorted(shares.cumsum(0), points).clamp(max=n - 1)
+        self._bits.copy_(self._bits[:, chosen.to(device)])
+
+    @torch.no_grad()
+    def _sweep(self, sweeps: int) -> None:
+        """Sweeps of the persistent chains; on a CUDA device from the second call on as a graph."""
+        parameters = (self._grbm.linear, self._grbm.quadratic)
+        betas = np.full(sweeps, self.beta)
+        if not (self._bits.is_cuda and all(p.device == self._bits.device for p in parameters)):
+            self._run(self._bits, betas)
+            return
+        # A graph reads and writes the memory that it was captured with.
+        key = (sweeps, self.beta, self._generator, *(p.data_ptr() for p in parameters))
+        if self._captured is None or self._captured[0] != key:
+            self._run(self._bits, betas)  # also loads what capturing must not load
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(self._generator)
+            with torch.cuda.graph(graph):
+                self._run(self._bits, betas)
+            self._captured = (key, graph)
+        else:
+            self._captured[1].replay()
+
+    @torch.no_grad()
+    def _run(
+        self,
+        bits: torch.Tensor,
+        betas: np.ndarray,
+        clamps: torch.Tensor | None = None,
+        products: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
+    ) -> None:
+        """Sweep ``bits`` in place, once for each inverse temperature."""
+        products = self._products() if products is None else products
+        widest = max(end - start for start, end in self._blocks)
+        fields = bits.new_empty(widest, bits.shape[1])
+        noise = torch.empty_like(fields)
+        for beta in betas.tolist():
+            for (start, end), (bias, weight) in zip(self._blocks, products, strict=True):
+                p, u, target = fields[: end - start], noise[: end - start], bits[start:end]
+                torch.addmm(bias, weight, bits, beta=beta, alpha=beta, out=p)
+                p.sigmoid_()
+                u.uniform_(generator=self._generator)
+                torch.lt(u, p, out=target)
+                if clamps is not None:
+                    held = clamps[start:end]
+                    torch.where(held.isnan(), target, held, out=target)
+
+    def _products(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """For each colour a bias and a weight: with the bits they make the sigmoid's argument."""
+        # With s = 2b - 1 the field h + J s becomes (h - J 1) + 2 J b, so the argument of the
+        # sigmoid, -2 beta times that, is linear in the bits.
+        h, couplings = self._biases()
+        row_sums = torch.zeros_like(h).index_add_(0, self._rows, couplings)
+        bias = -2 * (h - row_sums).unsqueeze(1)
+        return [
+            (bias[start:end], self._matrix(-4 * couplings, start, end))
+            for start, end in self._blocks
+        ]
+
+    def _biases(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """``h`` in the order of the chains' rows, and the entries of the symmetric ``J``."""
+        grbm, device = self._grbm, self._bits.device
+        h = grbm.linear.detach().to(device)[self._order]
+        return h, grbm.quadratic.detach().to(device)[self._edge_of_entry]
+
+    def _matrix(self, entries: torch.Tensor, start: int, end: int) -> torch.Tensor:
+        """Rows ``start`` to ``end`` of the symmetric matrix with these entries."""
+        first, last = self._row_starts[start], self._row_starts[end]
+        columns, entries = self._columns[first:last], entries[first:last]
+        size = (end - start, self._grbm.n_nodes)
+        if entries.device.type == "cpu" and torch.backends.mkl.is_available():
+            starts = torch.tensor(self._row_starts[start : end + 1]) - first
+            with warnings.catch_warnings():  # torch calls its sparse matrices a beta
+                warnings.simplefilter("ignore", UserWarning)
+                return torch.sparse_csr_tensor(starts, columns, entries, size)
+        matrix = entries.new_zeros(size)
+        matrix[self._rows[first:last] - start, columns] = entries
+        return matrix
+
+    def _random_bits(self, num_chains: int) -> torch.Tensor:
+        size = (self._grbm.n_nodes, num_chains)
+        device = self._generator.device
+        return torch.randint(2, size, generator=self._generator, device=device).float()
+
+    def _to_spins(self, bits: torch.Tensor) -> torch.Tensor:
+        return (bits[self._position] * 2 - 1).T.contiguous().to(self._grbm.linear.device)
+
+    def _describe(self) -> str:
+        at = "" if self.beta == 1 else f" at inverse temperature {self.beta:g}"
+        return f"Gibbs sampling on a classical computer, {self.num_samples:,} chains{at}"
+
+    def _describe_parameters(self) -> dict:
+        return {
+            "seed": self._seed,
+            "num_samples": self.num_samples,
+            "sweeps": self.sweeps,
+            "beta": self.beta,
+        }
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """The chains and the state of their random numbers, to continue from."""
+        return super().state_dict() | {
+            "bits": self._bits.to(torch.uint8),
+            "generator": self._generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue the chains where :meth:`state_dict` was taken.
+
+        Raises:
+            SamplerError: another number of chains or spins.
+        """
+        if state["bits"].shape != self._bits.shape:
+            raise SamplerError(
+                f"The saved chains have shape {tuple(state['bits'].shape)}, this sampler's "
+                f"{tuple(self._bits.shape)}: use the same number of chains and spins."
+            )
+        super().load_state_dict(state)
+        self._bits.copy_(state["bits"])
+        self._generator.set_state(state["generator"].cpu())

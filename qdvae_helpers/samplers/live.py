@@ -1,0 +1,182 @@
+"""A real QPU behind the seam (used in lessons 04 to 06; docs/qpu.md explains set-up and costs).
+
+``make_sampler(..., "qpu")`` gives a :class:`LiveSampler`.  Below it is D-Wave's own client, put
+together as ``SpinReversalTransformComposite`` (optional) over ``FixedEmbeddingComposite`` over
+:class:`~qdvae_helpers.qpu.submission.Submitter`, which submits through ``DWaveSampler``'s solver.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+from dwave.plugins.torch.utils import sampleset_to_tensor
+
+from qdvae_helpers.errors import GraphError, QPUError, SamplerError
+from qdvae_helpers.graphs import QPUGraph, solver_graph
+from qdvae_helpers.qpu.budget import Plan, qpu_tally
+from qdvae_helpers.qpu.device import QPU
+from qdvae_helpers.qpu.leap import OFFLINE, close, connect, graph_id
+from qdvae_helpers.qpu.placement import compare, place
+from qdvae_helpers.samplers.device import DeviceSampler
+
+
+class LiveSampler(DeviceSampler):
+    """A real QPU: the simulated one's interface, with cost, placement and a watched temperature.
+
+    Args:
+        grbm: the model.
+        device: see :class:`QPU`.
+        num_samples: samples at each call.
+        options: of :class:`~qdvae_helpers.samplers.DeviceSampler`; the temperature is followed
+            (``track_every=1``) unless they say otherwise.
+    """
+
+    kind = "qpu"
+    simulated = False
+
+    def __init__(
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        device: QPU,
+        num_samples: int = 256,
+        **options,
+    ) -> None:
+        setup = 0.0
+        if options.get("prefactor") is None:  # two rounds as a rule
+            setup = 2 * device.estimate_s(self.calibration_reads)
+        call_s = device.estimate_s(num_samples)
+        plan = Plan(device.solver.name, 1, num_samples, call_s, setup)
+        qpu_tally().require(plan.total_s, "Measuring the temperature and one call")
+        print(f"{plan}.", flush=True)
+        options = {"track_every": 1} | options
+        super().__init__(grbm, device, num_samples, **options)
+
+    def plan(self, calls: int) -> Plan:
+        """What ``calls`` further calls of :meth:`sample` cost, by the solver's timing data."""
+        device = self.device
+        call_s = device.estimate_s(self.num_samples)
+        return Plan(device.solver.name, calls, self.num_samples, call_s)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the budget no longer allows another call."""
+        return not qpu_tally().allows(self.device.estimate_s(self.num_samples))
+
+    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
+        """See :meth:`DeviceSampler.sample`; each row of ``x`` is a submission of its own.
+
+        Raises:
+            SamplerError: see :class:`QPU`; where it says that reads are kept, the same call made
+                again sends only the missing ones.
+        """
+        asked = self.num_samples if x is None else len(x)
+        try:
+            with self.device.one_call():
+                return super().sample(x)
+        except SamplerError as error:
+            if arrived := self.device.arrived:
+                kept = (
+                    f"{arrived:,} of the {asked:,} reads of this call have arrived and are kept "
+                    "(sampler.device.partial): the same call of this sampler sends only the rest."
+                )
+                error.args = (f"{error} {kept}",)
+            raise
+
+    def salvage(self) -> list[torch.Tensor]:
+        """See :meth:`SpinSampler.salvage`: answers that were paid for before a call broke off."""
+        nodes, place = list(self._grbm.nodes), self._grbm.linear.device
+        answers = self.device.take_partial()
+        return [sampleset_to_tensor(nodes, answer, place) for answer in answers]
+
+    def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
+        """See :meth:`SpinSampler.problem_on_chip`: on the qubits where the model was placed."""
+        graph, couplings = super().problem_on_chip()
+        qubit = self.device.embedding
+        values = {
+            tuple(sorted((qubit[u], qubit[v]))): j
+            for (u, v), j in zip(graph.edges, couplings.tolist(), strict=True)
+        }
+        qubits = tuple(qubit[node] for node in graph.nodes)
+        placed = QPUGraph(qubits, tuple(values), graph.topology, graph.shape)
+        return placed, couplings.new_tensor([values[edge] for edge in placed.edges])
+
+    def close(self) -> None:
+        """End the connection to Leap."""
+        self.device.close()
+
+    def _describe(self) -> str:
+        moved = sum(node != qubit for node, qubit in self.device.embedding.items())
+        placed = f", placed on {moved} other qubits" if moved else ""
+        return f"QPU {self.device.solver.name}, {self.num_samples:,} reads{placed}"
+
+    def _describe_parameters(self) -> dict:
+        device = self.device
+        return super()._describe_parameters() | {
+            "solver": device.solver.name,
+            "solver_graph_id": graph_id(device.connection),
+            "gauges": device.gauges,
+            **device.options,
+            "timing_us": dict(device.submitter.timing),
+        }
+
+
+def live_graph() -> QPUGraph:
+    """The present working graph of the default QPU of your Leap account.
+
+    Raises:
+        GraphError: no usable account or network; the message has the cause and a remedy.
+    """
+    try:
+        qpu = connect("zephyr")  # as all models here, unless D-Wave's own settings name a solver
+    except QPUError as error:
+        raise GraphError(str(error)) from None
+    try:
+        return solver_graph(qpu, name=qpu.solver.name, graph_id=graph_id(qpu))
+    finally:
+        close(qpu)
+
+
+def make_live_sampler(
+    grbm: GraphRestrictedBoltzmannMachine,
+    num_samples: int,
+    seed: int,
+    graph: QPUGraph | None,
+    *,
+    solver: str | Mapping | None = None,
+    region: str | None = None,
+    search_s: int = 10,
+    **options,
+) -> LiveSampler:
+    """Connect, place the model on healthy qubits, measure the temperature.
+
+    Args:
+        grbm: the model.
+        num_samples: reads a call.
+        seed: of the calibration problem and the gauges.
+        graph: the model's graph.
+        solver, region: see :func:`connect`.
+        search_s: seconds to look for other qubits where the model's own are missing.
+        options: of :class:`QPU` and :class:`LiveSampler`.
+
+    Raises:
+        QPUError: no connection, no budget, or the model does not fit on the present graph.
+    """
+    qpu = connect(None if graph is None else graph.topology, solver=solver, region=region)
+    try:
+        live = solver_graph(qpu, name=qpu.solver.name, graph_id=graph_id(qpu))
+        saved = graph or QPUGraph(tuple(grbm.nodes), tuple(grbm.edges), live.topology, live.shape)
+        if drift := compare(saved, live):
+            print(f"{drift}. Looking for other qubits ...", flush=True)
+        embedding = place(saved, live, search_s)
+        if embedding is None:
+            raise QPUError(
+                f"{drift}, and no other place for the model was found: train a model on the "
+                f"QPU's present graph, which lesson 05 does where a token is set, {OFFLINE}."
+            )
+        names = ("gauges", "annealing_time", "timeout_s", "retries", "backoff_s", "ask_again_s")
+        device_options = {name: options.pop(name) for name in names if name in options}
+        device = QPU(qpu, embedding, seed=seed, **device_options)
+        return LiveSampler(grbm, device, num_samples, seed=seed, graph=graph, **options)
+    except BaseException:
+        close(qpu)
+        raise

@@ -1,0 +1,156 @@
+"""Samples that were saved, replayed; and how they are recorded (docs/qpu.md)."""
+
+from pathlib import Path
+
+import torch
+from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
+
+from qdvae_helpers.errors import QPUError, RecordingError
+from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.qpu.recordings import Recording, find_recordings, load_recording, model_hash
+from qdvae_helpers.samplers.base import SpinSampler
+
+_OTHER_MODEL = (
+    "No recording belongs to this model: recorded spins serve only the very biases they were drawn "
+    "for, so a prior in training cannot use them. Use the sampler 'gibbs', or record this model "
+    "with 'qdvae record'."
+)
+
+
+def record(sampler: SpinSampler, num_samples: int) -> Recording:
+    """Draw fresh spins and keep them with their provenance; costs what the sampler costs.
+
+    Args:
+        sampler: any but a recorded one.
+        num_samples: how many strings at least; whole calls are kept.  Where a QPU fails after some
+            of them were paid for, these make the recording, and a printed line says how many and
+            why.
+
+    Raises:
+        RecordingError: the sampler itself replays a recording.
+        QPUError: the QPU failed before any string arrived.
+    """
+    if isinstance(sampler, RecordedSampler):
+        raise RecordingError("These samples are a recording already: copy its file instead.")
+    grbm, draws = sampler.grbm, []
+    with sampler.steady():
+        while sum(map(len, draws)) < max(1, num_samples):
+            try:
+                draws.append(sampler.fresh())
+            except QPUError as error:
+                draws += sampler.salvage()
+                if not draws:
+                    raise
+                arrived = sum(map(len, draws))
+                print(f"{error}\nRecording the {arrived:,} of {num_samples:,} that arrived.")
+                break
+    return Recording(
+        torch.cat(draws).detach().cpu(),
+        grbm.linear.detach().cpu().clone(),
+        grbm.quadratic.detach().cpu().clone(),
+        sampler.graph,
+        sampler.provenance,
+        sampler.simulated,
+    )
+
+
+class RecordedSampler(SpinSampler):
+    """Replays a recording: every string once, in an order that depends on the seed.
+
+    Args:
+        grbm: the model; must be the recorded one, bias by bias, at every call.
+        recording: see :func:`load_recording`.
+        num_samples: samples at each call.
+        seed: of the order.
+        graph: see :class:`~qdvae_helpers.samplers.SpinSampler`.
+
+    Raises:
+        RecordingError: it is a recording of another model.
+    """
+
+    kind = "recorded"
+
+    def __init__(
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        recording: Recording,
+        num_samples: int = 256,
+        *,
+        seed: int = 0,
+        graph: QPUGraph | None = None,
+    ) -> None:
+        super().__init__(grbm, graph or recording.graph, seed)
+        self.recording = recording
+        self.simulated = recording.simulated
+        self.num_samples = num_samples
+        generator = torch.Generator().manual_seed(seed)
+        self._order = torch.randperm(len(recording.spins), generator=generator)
+        self._require_recorded_model()
+
+    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
+        """The next ``num_samples`` strings ``(num_samples, n)``.
+
+        Raises:
+            RecordingError: the model has changed, all strings are used up, or spins are clamped.
+        """
+        if x is not None:
+            raise RecordingError("A recording cannot clamp spins: use the sampler 'gibbs'.")
+        self._require_recorded_model()
+        start = self._calls * self.num_samples
+        if start + self.num_samples > len(self._order):
+            raise RecordingError(
+                f"The recording holds {len(self._order):,} strings, and {start:,} of them are used "
+                f"up, so {self.num_samples:,} more cannot be had: ask for fewer, or record more "
+                "with 'qdvae record'."
+            )
+        self._calls += 1
+        rows = self.recording.spins[self._order[start : start + self.num_samples]]
+        return rows.to(self._grbm.linear.device)
+
+    @property
+    def prefactor(self) -> float:
+        """What the biases were multiplied by when the device was programmed."""
+        return float(self.recording.provenance.parameters.get("prefactor", 1.0))
+
+    def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
+        """See :meth:`SpinSampler.problem_on_chip`, as when the samples were recorded."""
+        return self._graph, self.prefactor * self._grbm.quadratic.detach()
+
+    def _require_recorded_model(self) -> None:
+        if model_hash(self._grbm, self._graph) != self.recording.model_hash:
+            raise RecordingError(_OTHER_MODEL)
+
+    def _describe(self) -> str:
+        made = self.recording.provenance
+        return f"recorded on {made.time[:10]}: {made.description}"
+
+    def _describe_parameters(self) -> dict:
+        return {
+            "seed": self._seed,
+            "num_samples": self.num_samples,
+            "simulated": self.recording.simulated,
+            "recorded": self.recording.provenance.to_dict(),
+        }
+
+
+def make_recorded_sampler(
+    grbm: GraphRestrictedBoltzmannMachine,
+    num_samples: int,
+    seed: int,
+    graph: QPUGraph | None,
+    *,
+    path: str | Path | None = None,
+) -> RecordedSampler:
+    """Find the recording of this model, or take the file ``path``.
+
+    Raises:
+        RecordingError: there is none, or it belongs to another model.
+    """
+    if path is None:
+        if graph is None:
+            raise RecordingError("The sampler 'recorded' needs graph=..., the model's QPU graph.")
+        found = find_recordings(model_hash(grbm, graph))
+        if not found:
+            raise RecordingError(_OTHER_MODEL)
+        path = found[0]
+    return RecordedSampler(grbm, load_recording(path), num_samples, seed=seed, graph=graph)

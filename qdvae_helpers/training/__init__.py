@@ -1,0 +1,44 @@
+"""Training (taught in ``05_training_the_qdvae``).
+
+``config`` holds what decides a run, ``schedules`` what changes from step to step, ``objective`` the
+loss of a step, ``loop`` the steps, ``reports`` what is told on the way, ``state`` the file of an
+interrupted run; ``prepare`` sets a run up for lesson, studio and command alike, and ``background``
+runs one beside the notebook.
+"""
+
+from qdvae_helpers.training.background import (
+    LARGEST,
+    SMALLEST,
+    Progress,
+    TrainingRun,
+    TrainRequest,
+)
+from qdvae_helpers.training.config import RECIPE_SETTINGS, RECIPES, TrainConfig
+from qdvae_helpers.training.loop import TrainResult, fit
+from qdvae_helpers.training.prepare import (
+    PreparedRun,
+    default_spins,
+    prepare_run,
+    usual_images,
+)
+from qdvae_helpers.training.reports import format_report
+from qdvae_helpers.training.schedules import seed_of_process
+
+__all__ = [
+    "LARGEST",
+    "RECIPES",
+    "RECIPE_SETTINGS",
+    "SMALLEST",
+    "PreparedRun",
+    "Progress",
+    "TrainConfig",
+    "TrainRequest",
+    "TrainResult",
+    "TrainingRun",
+    "default_spins",
+    "fit",
+    "format_report",
+    "prepare_run",
+    "seed_of_process",
+    "usual_images",
+]

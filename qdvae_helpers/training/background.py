@@ -1,0 +1,231 @@
+"""A training run beside the notebook: asked for, followed, cancelled and resumed (lesson 12).
+
+A thread is enough: torch lets go of Python's lock while it computes.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+
+from qdvae_helpers.checkpoints import load_checkpoint
+from qdvae_helpers.errors import CheckpointError, SettingError, in_words
+from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.profiles import current_profile
+from qdvae_helpers.samplers import GibbsSampler, make_sampler, sampler_kind
+from qdvae_helpers.training.config import RECIPES, TrainConfig
+from qdvae_helpers.training.prepare import PreparedRun, prepare_run, usual_images
+
+_N_SAMPLES = 20  # shown at every report
+SMALLEST, LARGEST = 16, 512  #: latent spins that a person may choose
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What a person asks of a training run.
+
+    Raises:
+        SettingError: a value that does not exist; the message says which do.
+    """
+
+    name: str  #: to save under
+    epochs: int = 5  #: passes over the training images
+    n_spins: int | None = None  #: latent spins; the profile's or the recipe's if left out
+    recipe: str = "elbo"  #: ``elbo``, ``iwae`` or ``mmd``
+    kl_weight: float = 1.0  #: weight of the divergence (``elbo``, ``iwae``)
+    sampler: str = "gibbs"  #: see :mod:`qdvae_helpers.samplers`
+    seed: int = 0
+    start_from: str | None = None  #: a model to fine-tune; a new one if left out
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.epochs <= 1_000:
+            raise SettingError(f"epochs={self.epochs}: choose 1 to 1000.")
+        if self.n_spins is not None and not SMALLEST <= self.n_spins <= LARGEST:
+            raise SettingError(f"{self.n_spins} latents: choose {SMALLEST} to {LARGEST}.")
+        if self.recipe not in RECIPES:
+            raise SettingError(
+                f"There is no loss {self.recipe!r}: choose one of {', '.join(RECIPES)}."
+            )
+        if not 0 <= self.kl_weight < math.inf:
+            raise SettingError(f"kl_weight={self.kl_weight}: choose 0 or more, as a rule 1.")
+        sampler_kind(self.sampler)  # refuses unknown ones
+        if self.seed < 0:
+            raise SettingError(f"seed={self.seed} must be 0 or more.")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come."""
+
+    step: int  #: gradient steps done
+    steps: int  #: of the whole run
+    per_epoch: int  #: steps an epoch
+    seconds_left: float | None  #: estimated from this session's steps; None at the very start
+
+    def __str__(self) -> str:
+        done = min(self.step, self.steps - 1)  # the last batch belongs to the last epoch
+        epoch, batch = divmod(done, self.per_epoch)
+        text = (
+            f"epoch {epoch + 1} of {self.steps // self.per_epoch}, "
+            f"batch {batch + 1} of {self.per_epoch}"
+        )
+        if self.seconds_left is None:
+            return text
+        minutes, seconds = divmod(round(self.seconds_left), 60)
+        return f"{text}, about {minutes} min {seconds:02d} s left"
+
+
+class TrainingRun:
+    """One training run in a background thread: new, fine-tuning, or resumed.
+
+    The callbacks are called in that thread.  Whatever ends the run, its last checkpoint stays: a
+    cancelled run can be resumed, and then ends with the same result as an uninterrupted one.
+
+    Args:
+        store: where models are read and saved.
+        request: a new run; or a name, to resume the unfinished run of that name.
+        on_progress: called a few times a second.
+        on_report: called with all reports so far and some images of the prior, several times a run.
+        on_end: called once with ``finished``, ``cancelled`` or ``failed`` and a sentence.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        request: TrainRequest | str,
+        *,
+        on_progress: Callable[[Progress], None],
+        on_report: Callable[[list[dict], torch.Tensor], None],
+        on_end: Callable[[str, str], None],
+    ) -> None:
+        self.store = store
+        self.request = request
+        self.name = request if isinstance(request, str) else store.require_free(request.name)
+        self._on_progress, self._on_report, self._on_end = on_progress, on_report, on_end
+        self._cancel = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._thread.start()
+
+    def cancel(self) -> None:
+        """Ask the run to save and stop after the step in progress; returns at once."""
+        self._cancel.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the end."""
+        self._thread.join(timeout)
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread.is_alive()
+
+    def _work(self) -> None:
+        try:
+            request = self.request
+            run = self._resumed() if isinstance(request, str) else new_run(self.store, request)
+            try:
+                finished = self._train(run)
+            finally:
+                run.sampler.close()
+        except Exception as error:
+            self._on_end("failed", in_words(error))
+            return
+        if finished:
+            self._on_end("finished", f"Finished: saved as {self.name}.")
+        else:
+            why = "" if self._cancel.is_set() else " because the budget of QPU time is spent"
+            sentence = f"Stopped{why}: {self.name} keeps its last step and can be resumed."
+            self._on_end("cancelled", sentence)
+
+    def _resumed(self) -> PreparedRun:
+        info = self.store.unfinished_header(self.name)["info"]
+        if "studio" not in info:  # the command "train" leaves its files under such names, too
+            raise CheckpointError(
+                f"{self.name} was not begun here, so it cannot be resumed here: give the command "
+                "that began it again."
+            )
+        model = load_checkpoint(self.store.unfinished_path(self.name))
+        saved = info["sampler"]["parameters"]
+        # What a run of this module chooses, and a temperature that was measured already.
+        names = ("num_samples", "seed", "sweeps", "beta", "prefactor")
+        sampler = make_sampler(
+            model.grbm,
+            info["sampler"]["kind"],
+            graph=model.graph,
+            **{name: saved[name] for name in names if name in saved},
+        )
+        train, held_out = (images.rounded() for images in usual_images(*info["studio"]["limits"]))
+        return PreparedRun(model, train, held_out, TrainConfig(**info["train"]), sampler)
+
+    def _train(self, run: PreparedRun) -> bool:
+        model, config = run.model, run.config
+        per_epoch = len(run.train) // config.batch_size
+        first = step = model.info.get("step", 0)
+        history = list(model.info.get("history", []))
+        # Of its own: samples for the eye must not disturb the chains that training goes on with.
+        viewer = GibbsSampler(model.grbm, _N_SAMPLES, seed=config.seed, graph=model.graph)
+        began = last_told = time.monotonic()
+
+        def tell() -> None:
+            done, now = step - first, time.monotonic()
+            left = (now - began) / done * (config.steps - step) if done else None
+            self._on_progress(Progress(step, config.steps, per_epoch, left))
+
+        def after_a_step() -> bool:
+            nonlocal step, last_told
+            step += 1
+            if time.monotonic() - last_told > 0.3 or step == config.steps:
+                last_told = time.monotonic()
+                tell()
+            return self._cancel.is_set()
+
+        @torch.no_grad()
+        def on_report(report: dict) -> None:
+            history.append(report)
+            self._on_report(history, model.decode(viewer.restart(200)))
+
+        tell()
+        result = run.fit(
+            checkpoint=self.store.unfinished_path(self.name),
+            on_report=on_report,
+            should_stop=after_a_step,
+            progress=False,
+        )
+        if result.finished:
+            self.store.finish(model, self.name)
+        return result.finished
+
+
+def new_run(store: ModelStore, request: TrainRequest) -> PreparedRun:
+    """What a person asked for, ready to be trained, on black-and-white digits as in lesson 05.
+
+    Args:
+        store: holds the model to start from, if one is named.
+        request: see there.
+    """
+    profile = current_profile()
+    limits = (profile.train_images, profile.test_images)
+    train, held_out = (images.rounded() for images in usual_images(*limits))
+    per_epoch = len(train) // profile.batch_size  # only whole batches
+    steps = request.epochs * per_epoch
+    run = prepare_run(
+        train,
+        held_out,
+        profile=profile,
+        recipe=request.recipe,
+        sampler=request.sampler,
+        n_spins=request.n_spins,
+        start_from=store.load(request.start_from) if request.start_from else None,
+        seed=request.seed,
+        steps=steps,
+        kl_weight=request.kl_weight,
+        report_every=max(1, min(per_epoch, math.ceil(steps / 20))),
+    )
+    run.model.info = {"studio": asdict(request) | {"limits": limits}}
+    return run

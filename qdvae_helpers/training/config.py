@@ -1,0 +1,103 @@
+"""What decides a training run, apart from model, data and sampler (taught in lesson 05)."""
+
+import math
+from dataclasses import asdict, dataclass
+
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.profiles import Profile
+
+#: What each recipe needs besides the defaults.  The encoder of ``mmd`` does not heed how quickly
+#: the prior can follow, so the prior has to be quick (benchmarks/README.md).
+RECIPE_SETTINGS = {
+    "elbo": {},
+    "iwae": {"spin_draws": 8},
+    "mmd": {"prior_learning_rate": 0.03},
+}
+RECIPES = tuple(RECIPE_SETTINGS)
+_DEVICE_PAUSE = 20  # steps from one call of a device to the next
+_COUNTS = ("steps", "batch_size", "spin_draws", "sample_every", "report_every")
+_ABOVE_ZERO = ("learning_rate", "prior_learning_rate")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what training does, apart from model, data and sampler.
+
+    Raises:
+        SettingError: a recipe that does not exist, or a number out of its range.
+    """
+
+    recipe: str = "elbo"  #: ``elbo``, ``iwae`` or ``mmd``
+    steps: int = 4_000  #: gradient steps
+    batch_size: int = 256  #: images a step
+    learning_rate: float = 2e-3  #: of encoder and decoder (AdamW), after warm-up, before decay
+    prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (AdamW), likewise
+    weight_decay: float = 0.1  #: of encoder and decoder, against learning images by heart
+    warm_up: float = 0.05  #: fraction of the steps in which the learning rates rise linearly
+    kl_weight: float = 1.0  #: weight of the divergence (``elbo``, ``iwae``)
+    kl_warm_up: int = 200  #: steps in which that weight rises linearly from 0
+    mmd_weight: float = 200.0  #: weight of the MMD (``mmd``), in nats
+    binarise: bool = False  #: draw every pixel as 0 or 1 anew at each step, grey as probability
+    spin_draws: int = 1  #: spin strings drawn for each image in each step
+    decoder_steps: int = 0  #: the last steps, in which only the decoder learns, from true spins
+    sample_every: int = 1  #: draw new spins from the prior every so many steps
+    seed: int = 0  #: of the order of images, the spins, and the chains
+    report_every: int = 200  #: steps between two reports (validation, checkpoint)
+
+    def __post_init__(self) -> None:
+        if self.recipe not in RECIPES:
+            raise SettingError(
+                f"There is no recipe {self.recipe!r}: choose one of {', '.join(RECIPES)}."
+            )
+        values = asdict(self)
+        del values["recipe"]
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise SettingError(f"{name}={value} must be a finite number.")
+            if name in _COUNTS and value < 1:
+                raise SettingError(f"{name}={value} must be 1 or more.")
+            if name in _ABOVE_ZERO and value <= 0:
+                raise SettingError(f"{name}={value} must be more than 0.")
+            if value < 0:
+                raise SettingError(f"{name}={value} must be 0 or more.")
+        if self.recipe == "iwae" and self.spin_draws == 1:
+            raise SettingError(
+                "One draw is no importance weighting: choose spin_draws=2 or more, or recipe elbo."
+            )
+        if self.decoder_steps >= self.steps:
+            raise SettingError(
+                f"decoder_steps={self.decoder_steps} are the last of steps={self.steps}: leave "
+                "steps for the whole model, too."
+            )
+        if self.warm_up > 1:
+            raise SettingError(f"warm_up={self.warm_up} is a fraction of the steps: choose 0 to 1.")
+
+    @property
+    def whole_steps(self) -> int:
+        """The steps in which the whole model learns: all but the decoder's last ones."""
+        return self.steps - self.decoder_steps
+
+    @classmethod
+    def for_profile(cls, profile: Profile, sampler: str = "gibbs", **changes) -> "TrainConfig":
+        """The settings of a profile, with single values changed by name.
+
+        Two of them follow the number of steps, the profile's or the one given, where they are not
+        given themselves: there are 14 reports, and the weight of the divergence rises in the first
+        fifth of the steps, in 200 at most.  A recipe adds its own, see ``RECIPE_SETTINGS``.
+
+        Args:
+            profile: how much work.
+            sampler: its kind.  Gibbs chains move at every step; all others are asked at every 20th
+                only, since a call takes them as long as many steps, and a QPU's is paid for.
+            changes: values of single settings.
+        """
+        steps = changes.get("steps", profile.steps)
+        settings = {
+            "steps": steps,
+            "batch_size": profile.batch_size,
+            "report_every": math.ceil(steps / 14),
+            "kl_warm_up": min(200, max(1, steps // 5)),
+            "sample_every": 1 if sampler == "gibbs" else _DEVICE_PAUSE,
+        }
+        settings |= RECIPE_SETTINGS.get(changes.get("recipe"), {})
+        return cls(**(settings | changes))

@@ -1,0 +1,388 @@
+"""The training loop (taught in lesson 05).
+
+Three recipes share it.  ``elbo`` minimises reconstruction plus the divergence from the prior to the
+encoder, one objective for all parameters.  ``iwae`` minimises a tighter bound of the same
+likelihood, importance-weighted over several draws of the spins.  ``mmd`` follows the idea of
+D-Wave's image-generation demo: the autoencoder minimises reconstruction plus the MMD between its
+spins and the prior's, and the prior minimises the negative log-likelihood of the autoencoder's
+spins.
+"""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from qdvae_helpers.data import ImageSet
+from qdvae_helpers.errors import SamplerError, SettingError, TrainingError
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.samplers import SpinSampler, make_sampler
+from qdvae_helpers.training.config import TrainConfig
+from qdvae_helpers.training.objective import Objective, decoder_loss
+from qdvae_helpers.training.reports import format_report, make_report, probe
+from qdvae_helpers.training.schedules import (
+    batch_rows,
+    calls_left,
+    kl_weight,
+    learning_rate_share,
+    seed_of_process,
+)
+from qdvae_helpers.training.state import RunState, restore_run, save_run
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric  # an extra, which most people lack
+
+
+@dataclass
+class TrainResult:
+    """What :func:`fit` returns: the reports so far, and whether it came to the end."""
+
+    history: list[dict]
+    finished: bool
+
+
+def fit(
+    model: QDVAE,
+    train: ImageSet,
+    config: TrainConfig,
+    *,
+    validation: ImageSet | None = None,
+    sampler: SpinSampler | None = None,
+    checkpoint: str | Path | None = None,
+    on_report: Callable[[dict], None] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    progress: bool = True,
+    fabric: "Fabric | None" = None,
+) -> TrainResult:
+    """Train a model, from where its checkpoint ended if there is one.
+
+    A QPU's cost is printed first; training ends, as with Ctrl-C, when its budget is used up.
+
+    Ctrl-C (or the kernel's stop button) ends training after the step in progress, saves, and
+    returns; calling ``fit`` again with the same checkpoint continues with the very next step, and
+    ends with the same result as an uninterrupted run (a real QPU excepted: it has no seed).
+
+    Args:
+        model: trained in place, on the device where it is.
+        train: images to learn from.
+        config: see :class:`TrainConfig`.
+        validation: held-out images for the reports; 1,000 of them are drawn at random.
+        sampler: of ``model.grbm``; 512 Gibbs chains with 5 sweeps a call if left out.
+        checkpoint: file to save to at every report and at the end, and to resume from.
+        on_report: called with each report, for example to draw it.
+        should_stop: asked after every step; True ends training as Ctrl-C does.
+        progress: show a progress bar and a line a report.
+        fabric: a launched Lightning Fabric, to train in several processes: each takes its share of
+            every batch, and has the model and a sampler with chains of its own.  Reports and
+            checkpoints come from the first process and hold the state of all.
+
+    Raises:
+        CheckpointError: the checkpoint belongs to another graph, model or setting.
+        SettingError: there are fewer images than one batch needs, or a batch cannot be shared
+            evenly by the processes.
+        SamplerError: the sampler draws from another model; or a device failed, and the last whole
+            step was saved.
+        TrainingError: the loss is no longer a number; the last good checkpoint is left as it is.
+    """
+    if len(train) < config.batch_size:
+        raise SettingError(
+            f"{len(train)} images are fewer than one batch of {config.batch_size}: use more "
+            "images or a smaller batch_size."
+        )
+    if fabric is not None and config.batch_size % fabric.world_size:
+        # Gradients are averaged whatever the shares, and an empty share has no mean.
+        raise SettingError(
+            f"{fabric.world_size} processes cannot share a batch of {config.batch_size} images "
+            "evenly: start a number of processes that divides batch_size, or change batch_size."
+        )
+    trainer = _Trainer(model, train, config, validation, sampler, fabric)
+    progress = progress and trainer.rank == 0
+    if checkpoint is not None and Path(checkpoint).exists():
+        trainer.restore(checkpoint)
+        if progress and trainer.state.step < config.steps:
+            print(
+                f"Continuing at step {trainer.state.step:,} from {Path(checkpoint).name}.",
+                flush=True,
+            )
+    if progress and (plan := trainer.sampler.plan(trainer.calls_left())) is not None:
+        print(f"{plan}.", flush=True)
+    bar = tqdm(
+        total=config.steps,
+        initial=trainer.state.step,
+        disable=not progress,
+        leave=False,
+        unit="step",
+    )
+    with bar, _deferred_interrupt() as interrupted, trainer.at_work():
+        while trainer.state.step < config.steps:
+            try:
+                trainer.advance()
+            except SamplerError:  # raised before anything of the step was changed
+                if checkpoint is not None and fabric is None and trainer.state.step > 0:
+                    trainer.require_finite_loss()  # a device refuses weights that are no numbers
+                    trainer.save(checkpoint)
+                raise
+            bar.update()
+            stop = interrupted.is_set() or (should_stop is not None and should_stop())
+            spent = trainer.calls_left() > 0 and trainer.sampler.exhausted
+            stop = stop or spent
+            stop = trainer.any_process(stop)
+            last = trainer.state.step == config.steps
+            reporting = trainer.state.step % config.report_every == 0 or last
+            if not (reporting or stop):
+                continue
+            trainer.require_finite_loss()
+            if reporting:
+                report = trainer.report()
+                if progress:
+                    bar.clear()
+                    print(format_report(report), flush=True)
+                if on_report is not None and trainer.rank == 0:
+                    on_report(report)
+            if checkpoint is not None:
+                trainer.save(checkpoint)
+            if stop and not last:
+                where = f"; saved to {Path(checkpoint).name}" if checkpoint is not None else ""
+                if trainer.rank == 0:
+                    why = " because the budget of QPU time is used up" if spent else ""
+                    print(
+                        f"Stopped at step {trainer.state.step:,} of {config.steps:,}{why}{where}. "
+                        "Call fit again with the same checkpoint to go on.",
+                        flush=True,
+                    )
+                break
+    finished = trainer.state.step >= config.steps
+    model.info |= trainer.describe()
+    return TrainResult(trainer.state.history, finished)
+
+
+@contextlib.contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C into an event, so that a step is never cut in half.
+
+    A second Ctrl-C interrupts at once.  Outside the main thread signals cannot be caught; there
+    ``should_stop`` does the same.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    # None: the handler was not set by Python, so it cannot be put back.
+    previous = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+
+    def note(signum, frame) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class _Trainer:
+    """One training run at work: what a step does."""
+
+    def __init__(
+        self,
+        model: QDVAE,
+        train: ImageSet,
+        config: TrainConfig,
+        validation: ImageSet | None,
+        sampler: SpinSampler | None,
+        fabric: "Fabric | None",
+    ) -> None:
+        device = model.device
+        self.model, self.config, self.fabric = model, config, fabric
+        model.ratio = None  # of a prior and an encoder that are about to change
+        model.info.pop("ratio", None)
+        self.rank = fabric.global_rank if fabric else 0
+        self.processes = fabric.world_size if fabric else 1
+        self.images, self.source = train.images.to(device), train.source
+        self.probe = probe(train, config.binarise, device)
+        self.validation = None
+        if validation is not None:
+            self.validation = probe(validation, config.binarise, device)
+        seed = seed_of_process(config.seed, self.rank)
+        self.sampler = sampler or make_sampler(
+            model.grbm,
+            "gibbs",
+            num_samples=512 // self.processes,
+            sweeps=5,
+            seed=seed,
+            graph=model.graph,
+        )
+        self.sampler.require_model(model.grbm)
+        networks = {"params": model.dvae.parameters(), "weight_decay": config.weight_decay}
+        prior = {"params": model.grbm.parameters(), "weight_decay": 0.0}
+        # Fused: one pass over memory instead of ten.
+        self.optimizer = torch.optim.AdamW([networks, prior], fused=True)
+        self.objective: nn.Module = Objective(model, config).to(device)
+        if fabric:
+            self.objective = fabric.setup_module(self.objective)
+        self.state = RunState(torch.Generator(device).manual_seed(seed))
+        self._loss: torch.Tensor | None = None
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Leave the model ready for use when the run ends, however it ends."""
+        try:
+            yield
+        finally:
+            self.optimizer.zero_grad()  # gradients take as much memory as the weights
+            self.model.eval()
+
+    def advance(self) -> None:
+        """One gradient step."""
+        began = time.perf_counter()
+        config, step = self.config, self.state.step
+        share = learning_rate_share(
+            step, steps=config.steps, warm_up=config.warm_up, decoder_steps=config.decoder_steps
+        )
+        peaks = (config.learning_rate, config.prior_learning_rate)
+        for group, peak in zip(self.optimizer.param_groups, peaks, strict=True):
+            group["lr"] = peak * share
+        self.optimizer.zero_grad(set_to_none=True)  # what gets no gradient is not changed
+        loss = self._teach_all() if step < config.whole_steps else self._teach_decoder()
+        self.optimizer.step()
+        self.state.step += 1
+        self._loss = loss.detach()
+        self.state.seconds += time.perf_counter() - began
+
+    def _teach_all(self) -> torch.Tensor:
+        """Gradients of the whole model, and the loss that they belong to."""
+        config, state = self.config, self.state
+        self.model.train()
+        if state.prior_spins is None or state.step % config.sample_every == 0:
+            # First of all: where the sampler fails, the step can be taken again later.
+            state.previous_spins, state.prior_spins = state.prior_spins, self.sampler.sample()
+        weight = kl_weight(state.step, weight=config.kl_weight, rise=config.kl_warm_up)
+        loss = self.objective(self._next_batch(), state.prior_spins, weight, state.generator)
+        if self.fabric:
+            self.fabric.backward(loss)
+        else:
+            loss.backward()
+        return loss
+
+    def _teach_decoder(self) -> torch.Tensor:
+        """Gradients of the decoder alone, and the loss that they belong to."""
+        model = self.model.eval()
+        batch = self._next_batch()
+        loss = decoder_loss(model, batch, self.config.spin_draws, self.state.generator)
+        loss.backward()
+        if self.fabric:  # the wrapped module averages gradients only when all have one
+            for weights in model.dvae.decoder.parameters():
+                weights.grad = self.fabric.all_reduce(weights.grad, reduce_op="mean")
+        return loss
+
+    def _next_batch(self) -> torch.Tensor:
+        """This process's images of this step, on the model's device."""
+        rows = batch_rows(
+            self.state.step,
+            n_images=len(self.images),
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            rank=self.rank,
+            processes=self.processes,
+        )
+        batch = self.images[rows.to(self.images.device)]
+        if self.config.binarise:
+            batch = torch.bernoulli(batch, generator=self.state.generator)
+        return batch
+
+    def calls_left(self) -> int:
+        """How often the remaining steps draw new spins from the prior."""
+        config = self.config
+        return calls_left(
+            self.state.step, whole_steps=config.whole_steps, sample_every=config.sample_every
+        )
+
+    def any_process(self, flag: bool) -> bool:
+        """Whether the flag is set in any process, so that all stop after the same step."""
+        if self.fabric is None:
+            return flag
+        return self.fabric.strategy.reduce_boolean_decision(flag, all=False)
+
+    def require_finite_loss(self) -> None:
+        """Stop before a broken model replaces a good checkpoint."""
+        loss = 0.0 if self._loss is None else float(self._loss)  # None: resumed, no step yet
+        # The last step may have broken the weights after their loss was computed.
+        if not all(weights.isfinite().all() for weights in self.model.parameters()):
+            loss = math.nan
+        if self.any_process(not math.isfinite(loss)):
+            raise TrainingError(
+                f"The loss is {loss} at step {self.state.step:,}: lower learning_rate or "
+                "prior_learning_rate and start anew; an earlier checkpoint is left as it was."
+            )
+
+    def report(self) -> dict:
+        """What one wants to know of the model's health; kept in the history, too."""
+        state = self.state
+        report = {"step": state.step, "seconds": round(state.seconds, 3)}
+        report |= make_report(
+            self.model,
+            trained_on=self.probe,
+            held_out=self.validation,
+            prior_spins=state.prior_spins,
+            previous_spins=state.previous_spins,
+            generator=state.generator,
+        )
+        report |= self.sampler.diagnostics()
+        state.history.append(report)
+        return report
+
+    def describe(self) -> dict:
+        """How the model was made, for its checkpoint."""
+        return {
+            "train": asdict(self.config),
+            "step": self.state.step,
+            "data": self.source.to_dict(),
+            "sampler": self.sampler.provenance.to_dict(),
+            "device": self.model.device.type,
+            "processes": self.processes,
+            "history": self.state.history,
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the state of all processes; the first one does it."""
+        own = {f"sampler.{name}": value for name, value in self.sampler.state_dict().items()}
+        states = [own | self.state.tensors()]
+        if self.fabric:
+            states *= self.processes
+            torch.distributed.all_gather_object(states, states[self.rank])
+        if self.rank == 0:
+            save_run(
+                self.model,
+                path,
+                about=self.describe(),
+                processes=states,
+                optimizer=self.optimizer,
+                seconds=self.state.seconds,
+            )
+
+    def restore(self, path: str | Path) -> None:
+        """Go on where :meth:`save` was called.
+
+        Raises:
+            CheckpointError: the file belongs to another graph, model or setting.
+        """
+        of_sampler = restore_run(
+            self.model,
+            path,
+            about=self.describe(),
+            rank=self.rank,
+            optimizer=self.optimizer,
+            state=self.state,
+        )
+        self.sampler.load_state_dict(of_sampler)

@@ -1,0 +1,82 @@
+"""The loss of one step (taught in lesson 05)."""
+
+import torch
+from torch import nn
+
+from qdvae_helpers.losses import (
+    importance_weighted_loss,
+    kl_loss,
+    mmd_loss,
+    nll_loss,
+    reconstruction_loss,
+    spin_kernel,
+)
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.training.config import TrainConfig
+
+
+class Objective(nn.Module):
+    """The loss of a step of the whole model, by recipe.
+
+    A module, so that Lightning Fabric can wrap it and average gradients over processes.
+
+    Args:
+        model: that learns.
+        config: with the recipe and its weights.
+    """
+
+    def __init__(self, model: QDVAE, config: TrainConfig) -> None:
+        super().__init__()
+        self.model = model
+        self.config = config
+        self.kernel = spin_kernel(model.n_spins)
+
+    def forward(
+        self,
+        batch: torch.Tensor,
+        prior_spins: torch.Tensor,
+        kl_weight: float,
+        generator: torch.Generator | None,
+    ) -> torch.Tensor:
+        """One number, in nats an image up to a constant.
+
+        Args:
+            batch: ``(B, 1, 28, 28)``.
+            prior_spins: ``(M, n)`` samples of the prior.
+            kl_weight: of this step (``elbo``, ``iwae``).
+            generator: of the spins.
+        """
+        config, grbm = self.config, self.model.grbm
+        logits, spins, pixel_logits = self.model(batch, config.spin_draws, generator)
+        if config.recipe == "iwae":
+            return importance_weighted_loss(
+                logits, spins, pixel_logits, batch, grbm, prior_spins, kl_weight
+            )
+        loss = reconstruction_loss(pixel_logits, batch)
+        if config.recipe == "elbo":
+            return loss + kl_weight * kl_loss(logits, grbm, prior_spins)
+        # The prior's samples are true spins, so the encoder's must be, too: relaxed ones would
+        # differ from them even where both distributions agree.
+        relaxed = spins.flatten(0, 1)
+        true_spins = relaxed + (relaxed.sign() - relaxed).detach()
+        loss = loss + config.mmd_weight * mmd_loss(true_spins, prior_spins, self.kernel)
+        return loss + nll_loss(grbm, true_spins, prior_spins)
+
+
+def decoder_loss(
+    model: QDVAE, batch: torch.Tensor, draws: int, generator: torch.Generator | None
+) -> torch.Tensor:
+    """Reconstruction from true spins, with a gradient for the decoder alone.
+
+    While the whole model learns the decoder sees relaxed spins, which say more than the true ones
+    that it gets afterwards.
+
+    Args:
+        model: in evaluation mode, in which its spins are true.
+        batch: ``(B, 1, 28, 28)``.
+        draws: spin strings an image.
+        generator: of the spins.
+    """
+    with torch.no_grad():
+        spins = model.dvae.latent_to_discrete(model.encode(batch), draws, generator)
+    return reconstruction_loss(model.dvae.decoder(spins), batch)

@@ -1,0 +1,126 @@
+"""One way to set a training run up, for lesson, studio and command alike."""
+
+from dataclasses import dataclass
+
+import torch
+
+from qdvae_helpers.data import ImageSet, held_out_sample, load_images
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.graphs import QPUGraph, densest_subgraph
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.profiles import Profile, current_profile
+from qdvae_helpers.samplers import SpinSampler, make_sampler, sampler_kind, working_graph
+from qdvae_helpers.seeding import seeded
+from qdvae_helpers.training.config import TrainConfig
+from qdvae_helpers.training.loop import TrainResult, fit
+from qdvae_helpers.training.schedules import seed_of_process
+
+#: At most so many spins unless others are asked for: the encoder of ``mmd`` pays nothing for what
+#: it says, so with more spins it says more than a prior on the QPU's graph can imitate
+#: (docs/lab-notes.md).
+MOST_SPINS = {"mmd": 48}
+
+
+@dataclass
+class PreparedRun:
+    """All that :func:`~qdvae_helpers.training.fit` needs; ``run.fit(...)`` calls it."""
+
+    model: QDVAE
+    train: ImageSet
+    held_out: ImageSet | None
+    config: TrainConfig
+    sampler: SpinSampler
+
+    def fit(self, **options) -> TrainResult:
+        """Train; ``options`` are the further ones of ``fit``, for example ``checkpoint``."""
+        held_out, sampler = self.held_out, self.sampler
+        return fit(
+            self.model, self.train, self.config, validation=held_out, sampler=sampler, **options
+        )
+
+
+def default_spins(recipe: str, profile: Profile) -> int:
+    """How many latent spins a new model gets where nobody says."""
+    return min(profile.n_spins, MOST_SPINS.get(recipe, profile.n_spins))
+
+
+def usual_images(n_train: int | None, n_held_out: int | None) -> tuple[ImageSet, ImageSet]:
+    """Training images and a representative sample of held-out ones, grey.
+
+    Args:
+        n_train: the first so many; all if ``None``, as in a profile.
+        n_held_out: drawn at random from all of the test set; all if ``None``.
+    """
+    held_out = held_out_sample(10_000 if n_held_out is None else n_held_out)
+    return load_images("mnist", "train", limit=n_train), held_out
+
+
+def prepare_run(
+    train: ImageSet,
+    held_out: ImageSet | None = None,
+    *,
+    profile: Profile | None = None,
+    recipe: str = "elbo",
+    sampler: str | None = None,
+    n_spins: int | None = None,
+    graph: QPUGraph | None = None,
+    start_from: QDVAE | None = None,
+    sweeps: int | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    rank: int = 0,
+    processes: int = 1,
+    **settings,
+) -> PreparedRun:
+    """Model, sampler and settings of a run; what is not said follows the profile.
+
+    Args:
+        train: images to learn from, as they shall be learned (grey or rounded).
+        held_out: for the reports.
+        profile: how much work; ``QDVAE_PROFILE`` if left out.
+        recipe: ``elbo``, ``iwae`` or ``mmd``.
+        sampler: its kind; ``QDVAE_SAMPLER``, else ``gibbs``, if left out.
+        n_spins: of a new model; the profile's if left out, for ``mmd`` at most 48.
+        graph: where a new model lives; grown on a working graph if left out: a live one where a
+            real QPU draws, else the ideal one.
+        start_from: a trained model to go on from, which is changed; its spins have a meaning
+            already, so the weight of the divergence is full at once.
+        sweeps: Gibbs sweeps between two steps; the profile's if left out.
+        seed: of the network's start, the order of images, the spins, and the sampler.
+        device: where the model learns.
+        rank, processes: which of several processes this is; each draws its share of samples.
+        settings: of :class:`TrainConfig`.
+
+    Raises:
+        SettingError: an option that does not exist, or one that does not fit the sampler.
+        GraphError: no such part of a graph, or no live one.
+        SamplerError: the sampler cannot serve this model.
+    """
+    profile = profile or current_profile()
+    kind = sampler_kind(sampler)
+    if sweeps is not None and kind != "gibbs":
+        raise SettingError(f"Sweeps are for the sampler gibbs, not {kind}: leave them away.")
+    settings |= {"recipe": recipe, "seed": seed}
+    if start_from is not None:
+        settings = {"kl_warm_up": 1} | settings
+    config = TrainConfig.for_profile(profile, kind, **settings)
+    if start_from is not None:
+        model = start_from.to(device)
+    else:
+        if graph is None:
+            whole = working_graph("live" if kind == "qpu" else "ideal")
+            graph = densest_subgraph(whole, n_spins or default_spins(recipe, profile))
+        with seeded(seed):  # layers are initialised with torch's global numbers
+            model = QDVAE(graph, profile.hidden)
+        model.start_from_mean(train.images)
+        model.to(device)
+    options = {"sweeps": sweeps or profile.sweeps} if kind == "gibbs" else {}
+    spins_from = make_sampler(
+        model.grbm,
+        kind,
+        num_samples=profile.num_samples // processes,
+        seed=seed_of_process(seed, rank),
+        graph=model.graph,
+        **options,
+    )
+    return PreparedRun(model, train, held_out, config, spins_from)

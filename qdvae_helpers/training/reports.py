@@ -1,0 +1,78 @@
+"""What a training run tells of its model's health (taught in lesson 05)."""
+
+import torch
+
+from qdvae_helpers.data import ImageSet
+from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, moment_gap
+from qdvae_helpers.likelihood import binarise
+from qdvae_helpers.losses import encoder_entropy, reconstruction_loss
+from qdvae_helpers.models import QDVAE
+
+_PROBE = 1_000  # images that a report looks at
+
+
+def probe(images: ImageSet, binarised: bool, device: torch.device) -> torch.Tensor:
+    """The images that all reports of a run look at, so that they can be compared.
+
+    Args:
+        images: of which 1,000 are drawn at random, the same ones at every call, or all if fewer.
+        binarised: whether grey pixels are drawn black or white.
+        device: of the result.
+    """
+    chosen = images.sample(min(_PROBE, len(images))).images.to(device)
+    return binarise(chosen) if binarised else chosen
+
+
+@torch.no_grad()
+def make_report(
+    model: QDVAE,
+    *,
+    trained_on: torch.Tensor,
+    held_out: torch.Tensor | None,
+    prior_spins: torch.Tensor,
+    previous_spins: torch.Tensor | None,
+    generator: torch.Generator | None,
+) -> dict[str, float]:
+    """Measure a model, in evaluation mode, where it stands.
+
+    Args:
+        model: stays in evaluation mode.
+        trained_on: ``(B, 1, 28, 28)`` of the training images, see :func:`probe`.
+        held_out: likewise, of images that are not trained on.
+        prior_spins: ``(M, n)``, the prior's last samples.
+        previous_spins: those before, if there are any.
+        generator: of the spins that are drawn here.
+    """
+    model.eval()
+
+    def look_at(images: torch.Tensor) -> tuple[torch.Tensor, float]:
+        """Logits of these images and their reconstruction error with true spins, in nats."""
+        logits, _, pixel_logits = model(images, generator=generator)
+        return logits, float(reconstruction_loss(pixel_logits, images))
+
+    report = {}
+    logits, report["reconstruction"] = look_at(trained_on)
+    if held_out is not None:
+        logits, report["validation"] = look_at(held_out)
+    report["entropy"] = float(encoder_entropy(logits))
+    report["dead_spins"] = dead_spins(logits)
+    report["coupling_rms"] = float(model.grbm.quadratic.square().mean().sqrt())
+    report["moment_gap"] = moment_gap(model.grbm, logits, prior_spins)
+    before = prior_spins if previous_spins is None else previous_spins
+    report["energy_decorrelation"] = energy_decorrelation(model.grbm, before, prior_spins)
+    return report
+
+
+def format_report(report: dict) -> str:
+    """A report as one line of text."""
+    text = (
+        f"step {report['step']:>6,} | {report['seconds']:5.0f} s | reconstruction "
+        f"{report['reconstruction']:6.1f} nats"
+    )
+    if "validation" in report:
+        text += f" (held out {report['validation']:6.1f})"
+    return text + (
+        f" | entropy {report['entropy']:5.1f} | dead spins {report['dead_spins']:3d} | "
+        f"|J| {report['coupling_rms']:.3f} | moment gap {report['moment_gap']:.3f} | "
+        f"decorrelation {report['energy_decorrelation']:4.0%}"
+    )

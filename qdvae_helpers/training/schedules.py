@@ -1,0 +1,77 @@
+"""What changes from step to step, as functions of the step alone (taught in lesson 05)."""
+
+import functools
+import math
+
+import torch
+
+
+def learning_rate_share(
+    step: int, *, steps: int, warm_up: float = 0.05, decoder_steps: int = 0
+) -> float:
+    """Learning rate as a share of its peak: linear rise, then half a cosine to zero.
+
+    The decoder's last steps have a rise and a fall of their own, up to half the peak.
+
+    Args:
+        step: from 0.
+        steps: of the whole run.
+        warm_up: share of the steps in which the rate rises.
+        decoder_steps: the last of them, in which only the decoder learns.
+    """
+    peak, steps = 1.0, steps - decoder_steps
+    if step >= steps:
+        step, steps, peak = step - steps, decoder_steps, 0.5
+    warm = max(1.0, warm_up * steps)
+    if step < warm:
+        return peak * (step + 1) / warm
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+
+
+def kl_weight(step: int, *, weight: float = 1.0, rise: int = 200) -> float:
+    """Weight of the divergence: linear rise from 0 in the first ``rise`` steps.
+
+    A number of steps, not a share of the run: with thousands of cheap steps the encoder settles on
+    a nearly deterministic code that no prior on this graph can imitate.
+    """
+    return weight * min(1.0, (step + 1) / max(1, rise))
+
+
+def calls_left(step: int, *, whole_steps: int, sample_every: int) -> int:
+    """How often the steps from ``step`` on draw new spins from the prior.
+
+    Args:
+        step: that comes next.
+        whole_steps: steps in which the prior learns; later ones draw nothing.
+        sample_every: steps from one draw to the next.
+    """
+    done, all_of_them = (math.ceil(n / sample_every) for n in (step, whole_steps))
+    return max(0, all_of_them - done)
+
+
+def batch_rows(
+    step: int, *, n_images: int, batch_size: int, seed: int, rank: int = 0, processes: int = 1
+) -> torch.Tensor:
+    """Rows of the images of a step; every epoch has a shuffle of its own, and whole batches only.
+
+    Args:
+        step: from 0.
+        n_images: at least ``batch_size``.
+        batch_size: images a step, of all processes together.
+        seed: of the shuffles.
+        rank, processes: whose share, of how many.
+    """
+    epoch, position = divmod(step, n_images // batch_size)
+    first = position * batch_size
+    return _order(n_images, seed, epoch)[first : first + batch_size][rank::processes]
+
+
+@functools.lru_cache(maxsize=4)
+def _order(n_images: int, seed: int, epoch: int) -> torch.Tensor:
+    shuffle = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    return torch.randperm(n_images, generator=shuffle)
+
+
+def seed_of_process(seed: int, rank: int) -> int:
+    """A seed of its own for each process; the first one keeps the run's."""
+    return seed + 1_000_003 * rank
