@@ -66,7 +66,7 @@ def test_the_conda_environment_names_the_same_packages_and_ranges(project):
 
 def test_every_library_that_the_helpers_import_is_declared(requirements):
     providers = importlib.metadata.packages_distributions()
-    files = (ROOT / "qdvae_helpers").glob("*.py")
+    files = (ROOT / "qdvae_helpers").rglob("*.py")
     imported = {name for path in files for name in imports_of(path)}
     named = {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names)
     named -= {"qdvae_helpers", "google"}  # the second is Colab's own
@@ -90,7 +90,7 @@ def imports_of(path: Path) -> set[str]:
 def test_every_tool_for_the_tests_is_used():
     """A marker or a plugin that nothing uses is declared for nothing."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
-    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").glob("*.py"))
+    tests = "".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
     for marker in settings.get("markers", []):
         assert f"pytest.mark.{marker.partition(':')[0]}" in tests
     if "pytest-cov" in pinned():
@@ -107,14 +107,26 @@ def test_importing_the_package_loads_no_heavy_library():
     assert out.stdout.strip() == "set()"
 
 
+def test_the_names_to_begin_with_come_from_the_package_itself():
+    import qdvae_helpers
+    from qdvae_helpers import load_images, load_pretrained, make_sampler
+    from qdvae_helpers.checkpoints import load_pretrained as the_same
+
+    assert load_pretrained is the_same
+    assert {load_images.__name__, make_sampler.__name__} < set(dir(qdvae_helpers))
+    with pytest.raises(AttributeError, match="has no attribute 'load_model'"):
+        _ = qdvae_helpers.load_model
+
+
 def test_every_public_name_has_a_docstring():
-    for path in (ROOT / "qdvae_helpers").glob("*.py"):
+    for path in (ROOT / "qdvae_helpers").rglob("*.py"):
         tree = ast.parse(path.read_text())
-        assert ast.get_docstring(tree), path.name
+        name = path.relative_to(ROOT)
+        assert ast.get_docstring(tree), name
         for node in public(tree):
-            assert ast.get_docstring(node), f"{path.name}: {node.name}"
+            assert ast.get_docstring(node), f"{name}: {node.name}"
             for method in public(node) if isinstance(node, ast.ClassDef) else []:
-                assert ast.get_docstring(method), f"{path.name}: {node.name}.{method.name}"
+                assert ast.get_docstring(method), f"{name}: {node.name}.{method.name}"
 
 
 def public(node: ast.Module | ast.ClassDef) -> list[ast.FunctionDef | ast.ClassDef]:
@@ -168,7 +180,7 @@ def test_every_term_names_its_lesson_and_the_code_it_names_exists(glossary):
 def messages_of_the_package() -> list[str]:
     """Every piece of text in the helpers' code; strings in several lines come as one."""
     found = []
-    for path in (ROOT / "qdvae_helpers").glob("*.py"):
+    for path in (ROOT / "qdvae_helpers").rglob("*.py"):
         nodes = ast.walk(ast.parse(path.read_text()))
         found += [
             n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)
@@ -199,7 +211,17 @@ def test_the_readmes_map_has_every_lesson_with_its_minutes():
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/instructor-guide.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "data/README.md",
+        "benchmarks/README.md",
+        "docs/architecture.md",
+        "docs/instructor-guide.md",
+        "docs/lab-notes.md",
+    ],
 )
 def test_links_of_the_documents_lead_somewhere(page):
     path = ROOT / page
