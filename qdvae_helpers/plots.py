@@ -12,7 +12,6 @@ import io
 import math
 import textwrap
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,9 +25,6 @@ from PIL import Image
 
 from qdvae_helpers.errors import GraphError
 from qdvae_helpers.graphs import QPUGraph
-
-if TYPE_CHECKING:
-    from qdvae_helpers.models import QDVAE
 
 BLUE, ORANGE, GREEN, VERMILLION, PURPLE, GREY = (
     "#0072B2",
@@ -174,12 +170,12 @@ def image_grid(images: torch.Tensor, columns: int = 10, *, title: str, size: flo
 
 def history_figure(history: list[dict]) -> Figure:
     """Training curves: reconstruction, entropy and dead spins, couplings and moment gap."""
-    steps = [record["step"] for record in history]
+    steps = [report["step"] for report in history]
     fig, axes = new_figure(1, 3, figsize=(10, 3.1))
 
     def line(ax, key: str, label: str, colour: str, style: str = "-") -> None:
         if key in history[0]:
-            ax.plot(steps, [record[key] for record in history], style, color=colour, label=label)
+            ax.plot(steps, [report[key] for report in history], style, color=colour, label=label)
 
     line(axes[0], "reconstruction", "training images", BLUE)
     line(axes[0], "validation", "held-out images", VERMILLION, "--")
@@ -268,28 +264,3 @@ def _places(graph: QPUGraph) -> dict[int, np.ndarray]:
     if graph.topology != "zephyr":
         raise GraphError(f"Only Zephyr graphs can be drawn here, this one is {graph.topology!r}.")
     return dg.zephyr_layout(dg.zephyr_graph(*graph.shape, node_list=graph.nodes))
-
-
-def journey_figure(model: "QDVAE", image: torch.Tensor) -> Figure:
-    """The model as a diagram with one image on its way: encoder, spins on the QPU graph, decoder.
-
-    Args:
-        model: a :class:`~qdvae_helpers.models.QDVAE`.
-        image: ``(1, 1, 28, 28)`` in [0, 1].
-    """
-    with torch.no_grad():
-        logits = model.encode(image)
-        mean_spins = torch.tanh(logits / 2)[0]
-        spins = model.spins(logits)
-        decoded = model.decode(spins)
-    fig, axes = new_figure(1, 4, figsize=(11, 3.4), gridspec_kw={"width_ratios": (1, 0.8, 1.5, 1)})
-    for ax, shown, title in ((axes[0], image, "image"), (axes[3], decoded, "decoder: image again")):
-        ax.imshow(1 - shown[0, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=1)
-        ax.set(title=title, xticks=[], yticks=[])
-    axes[1].hist(mean_spins.cpu().numpy(), bins=np.linspace(-1, 1, 21).tolist(), color=BLUE)
-    axes[1].set(title="encoder: mean spins", xlabel="mean of a spin", ylabel="spins (count)")
-    axes[1].set_box_aspect(1)
-    plus = int((spins > 0).sum())
-    draw_qpu(axes[2], model.graph, title=f"spins: {plus} of {model.n_spins} are +1", spins=spins[0])
-    fig.suptitle("image → encoder → spins on the QPU graph → decoder → image")
-    return fig

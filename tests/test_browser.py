@@ -4,19 +4,13 @@ What counts is what can be seen: texts, and the bytes of pictures.  An error in 
 reaches no cell, so that no cell failed proves little; every step waits for its visible effect.
 """
 
-import contextlib
 import json
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
 
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
@@ -24,9 +18,20 @@ CHROMIUM = os.environ.get("QDVAE_CHROMIUM") or shutil.which("chromium")
 if not CHROMIUM:
     pytest.skip("the browser tests need Chromium: apt install chromium", allow_module_level=True)
 
-from playwright.sync_api import Locator, Page, expect  # noqa: E402
+from browser_pages import (  # noqa: E402
+    ROOT,
+    expect_new_picture,
+    open_and_run,
+    picture,
+    serious_violations,
+    served,
+    type_number,
+    widget,
+    write_widget_notebooks,
+)
+from playwright.sync_api import expect  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
+(STUDIO_LESSON,) = (ROOT / "notebooks").glob("*_studio.ipynb")
 PATIENCE_MS = 120_000  # for a step on a busy machine; nothing is timed
 
 
@@ -45,112 +50,21 @@ def patience(request) -> None:
     expect.set_options(timeout=PATIENCE_MS)
 
 
-@contextlib.contextmanager
-def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
-    """The address of a server that runs while the block does."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # The caller's token, budget and choices stay out: this runs before ``clean_environment`` does.
-    foreign = ("DWAVE_", "QDVAE_SAMPLER", "QDVAE_QPU_", "QDVAE_RECORDINGS")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | {
-        "QDVAE_PROFILE": "fast",
-        "QDVAE_DOWNLOAD": "0",
-        "QDVAE_MODELS": str(folder / "models"),
-        "PYTHONPATH": str(ROOT),
-        "PYTHONUNBUFFERED": "1",
-        "JUPYTER_CONFIG_DIR": str(folder / "config"),
-        "JUPYTER_DATA_DIR": str(folder / "data"),
-        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
-        "IPYTHONDIR": str(folder / "ipython"),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command, f"--port={port}", "--no-browser"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said = []
-    try:
-        for line in process.stdout:
-            said.append(line)
-            if ready in line:
-                break
-        else:
-            pytest.fail("the server did not start:\n" + "".join(said))
-        # A full pipe would stop the server.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-
-
 @pytest.fixture(scope="module")
 def app(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     """The studio as an app, and the folder in which it may write."""
     folder = tmp_path_factory.mktemp("app")
     pytest.importorskip("voila", reason="the app's test needs Voila (extra studio)")
-    with served(["qdvae_helpers.app"], folder, "is running at") as address:
+    with served(["qdvae_helpers", "studio"], folder, "is running at") as address:
         yield address, folder
-
-
-def lesson_cells(stem: str, *openings: str) -> list[str]:
-    """Code cells of a lesson, by how they begin; the last one is its widget's."""
-    path = next((ROOT / "notebooks").glob(f"{stem}_*.ipynb"))
-    sources = [c.source for c in nbformat.read(path, 4).cells if c.cell_type == "code"]
-    openings = (*openings, "from qdvae_helpers.widgets import")
-    return [next(s for s in sources if s.startswith(opening)) for opening in openings]
-
-
-# What the widget's cell of a lesson needs, without the lesson's hours of training: the shipped
-# model in the place of the lesson's own, and the lesson's own functions.
-PREPARE = """import torch
-from qdvae_helpers.data import load_images
-from qdvae_helpers.graphs import densest_subgraph, working_graph
-from qdvae_helpers.checkpoints import load_pretrained
-from qdvae_helpers.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
-held_out = load_images("mnist", "test", limit=500).rounded()
-model = load_pretrained("qdvae-256")
-torch.manual_seed(0)"""
-ALMOST_THE_LESSON = {
-    "01": """from types import SimpleNamespace
-codes2 = 3 * torch.randn(len(held_out.labels), 2)
-mean2 = torch.randn(len(held_out.labels), 2)
-spread = torch.randn(2, 256)
-ae2 = vae2 = SimpleNamespace(decode=lambda codes: model.decode(torch.tanh(codes @ spread)))""",
-    "02": """from torch import nn
-from qdvae_helpers.models import Decoder, Encoder, SpinDiscretiser
-spin_autoencoder = nn.Sequential(Encoder(64, (32,)), SpinDiscretiser(0.5, True), Decoder(64, (32,)))
-models = {"hard, tau 0.5": [spin_autoencoder]}""",
-    "03": "",
-    "04": """from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
-graph12 = densest_subgraph(working_graph("ideal"), 12)""",
-    "05": "",
-    "06": "",
-}
-BORROWED = {
-    "01": ["SKY, BLACK"],
-    "04": ["def random_machine"],
-    "06": ["def flip", "def metropolis"],
-}
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory) -> Iterator[str]:
     """JupyterLab on a folder with the studio's lesson and a short notebook for each widget."""
     folder = tmp_path_factory.mktemp("lab")
-    for stem, preparation in ALMOST_THE_LESSON.items():
-        kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-        notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
-        sources = [PREPARE, preparation, *lesson_cells(stem, *BORROWED.get(stem, []))]
-        notebook.cells = [nbformat.v4.new_code_cell(source) for source in sources]
-        nbformat.write(notebook, folder / f"{stem}.ipynb")
-    shutil.copy(ROOT / "notebooks" / "08_studio.ipynb", folder)
+    write_widget_notebooks(folder)
+    shutil.copy(STUDIO_LESSON, folder)
     quiet = {
         "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
         "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
@@ -173,58 +87,6 @@ def run_all(page, lab) -> Iterator[Callable[[str], None]]:
     """Open a notebook, run its cells, and see that none failed; the kernel ends with the test."""
     yield lambda notebook: open_and_run(page, lab, notebook)
     page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-
-
-def open_and_run(page: Page, lab: str, notebook: str) -> None:
-    stem = notebook.split(".")[0]  # a workspace of its own, or Lab opens the last test's notebook
-    page.goto(f"{lab}/lab/workspaces/{stem}/tree/{notebook}")
-    page.wait_for_function(
-        """() => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status
-        === 'idle'"""
-    )
-    failed = page.evaluate(
-        """async () => {
-        await jupyterapp.commands.execute('notebook:run-all-cells');
-        const cells = jupyterapp.shell.currentWidget.content.model.sharedModel.cells;
-        return cells.flatMap(cell => (cell.outputs ?? []).filter(o => o.output_type === 'error'));
-        }"""
-    )
-    assert not failed
-
-
-def picture(part: Locator) -> str:
-    """The bytes of the picture in this part of the page, in base 64."""
-    return part.locator("img").get_attribute("src")
-
-
-def expect_new_picture(part: Locator, former: str) -> str:
-    """Wait for another picture, with alternative text worth the name."""
-    shown = part.locator("img")
-    expect(shown).not_to_have_attribute("src", former)
-    expect(shown).to_have_attribute("alt", re.compile(".{30,}"))
-    return shown.get_attribute("src")
-
-
-def type_number(part: Locator, label: str, value: float) -> None:
-    """Type into the numeric twin of a slider, as one does without a mouse."""
-    field = part.get_by_label(label, exact=True)
-    field.fill(str(value))
-    field.press("Tab")
-
-
-def serious_violations(page: Page, part: str) -> list[str]:
-    """What axe-core calls critical or serious in this part of the page."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    results = axe.Axe().run(page, context={"include": [[part]]}).response
-    found = []
-    for violation in results["violations"]:
-        for node in violation["nodes"]:
-            # A handle of an ipywidgets slider cannot be named; beside each stands a named field.
-            if violation["id"] == "aria-input-field-name" and "noUi-handle" in node["html"]:
-                continue
-            if violation["impact"] in ("critical", "serious"):
-                found.append(f"{violation['id']}: {node['html'][:200]}")
-    return found
 
 
 def test_a_full_round_in_the_studio(page, app):
@@ -250,10 +112,10 @@ def test_a_full_round_in_the_studio(page, app):
     expect(train.locator(".qdvae-progress")).to_contain_text(re.compile("epoch [2-9] of 40"))
     # The page stays alive: look into another model while this one trains.
     page.get_by_role("tab", name="Look inside").click()
-    views = page.locator(".qdvae-views")
-    shown = picture(views)
-    type_number(views, "held-out image", 17)
-    expect_new_picture(views, shown)
+    inside = page.locator(".qdvae-inside")
+    shown = picture(inside)
+    type_number(inside, "held-out image", 17)
+    expect_new_picture(inside, shown)
     page.get_by_role("tab", name="Train").click()
     expect(train.get_by_role("button", name="Cancel")).to_be_enabled()
     train.get_by_role("button", name="Cancel").click()
@@ -302,12 +164,12 @@ def test_a_full_round_in_the_studio(page, app):
     assert not serious_violations(page, ".qdvae-studio")
 
     page.get_by_role("tab", name="Look inside").click()
-    views.get_by_label("model", exact=True).select_option("long-run")
-    expect(views.get_by_text("reconstructions of long-run")).to_be_visible()
-    shown = picture(views)
+    inside.get_by_label("model", exact=True).select_option("long-run")
+    expect(inside.get_by_text("reconstructions of long-run")).to_be_visible()
+    shown = picture(inside)
     for view in ("model diagram", "loss curves"):
-        views.get_by_label("view").select_option(view)
-        shown = expect_new_picture(views, shown)
+        inside.get_by_label("view").select_option(view)
+        shown = expect_new_picture(inside, shown)
     assert not serious_violations(page, ".qdvae-studio")
 
     page.get_by_role("tab", name="Compare").click()
@@ -339,13 +201,6 @@ def test_the_studio_works_from_the_keyboard(page, app):
             break
     page.keyboard.press("Enter")
     expect(generate.get_by_text("5 digits of qdvae-256")).to_be_visible()
-
-
-def widget(page: Page, name: str) -> Locator:
-    """A lesson's widget in the page, once it is drawn."""
-    part = page.locator(f".jp-OutputArea .qdvae-{name}")
-    expect(part.locator(".qdvae-picture img").first).to_be_visible()
-    return part
 
 
 def test_the_latent_map_of_lesson_01(page, run_all):
@@ -448,7 +303,7 @@ def test_the_inpainting_of_lesson_06(page, run_all):
 
 def test_the_studios_lesson_in_jupyterlab(page, run_all):
     """Every cell runs, the dashboard works inside the notebook, in the dark theme, too."""
-    run_all("08_studio.ipynb")
+    run_all(STUDIO_LESSON.name)
     page.evaluate(
         "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
     )

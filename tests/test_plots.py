@@ -97,4 +97,3 @@ def test_a_circuit_is_scaled_to_its_width_with_its_text():
     assert long.get_figwidth() == pytest.approx(6.0)
     sizes = [min(text.get_fontsize() for text in fig.axes[0].texts) for fig in (short, long)]
     assert sizes[1] < sizes[0]
-    plt.close("all")

@@ -1,0 +1,93 @@
+"""What a model's file says of itself, and what is measured anew."""
+
+import html
+
+import torch
+
+from qdvae_helpers.data import ImageSet, Source
+from qdvae_helpers.evaluate import dead_spins, quality
+from qdvae_helpers.judge import load_judge
+from qdvae_helpers.losses import encoder_entropy, reconstruction_loss
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.profiles import current_profile
+
+_MEASURED = {"fast": 64, "lesson": 500, "full": 1_000}  # generated images a comparison scores
+
+
+def facts(header: dict) -> dict[str, str]:
+    """What a model's file says of itself, in the words of the lessons.
+
+    Args:
+        header: see :func:`~qdvae_helpers.checkpoints.read_header`.
+    """
+    graph, info = header["graph"], header["info"]
+    train, studio = info.get("train", {}), info.get("studio", {})
+    source = Source.from_dict(info["data"]) if "data" in info else None
+    rows = {
+        "graph": f"{len(graph['nodes'])} qubits, {len(graph['edges']):,} couplers, "
+        f"hash {graph['hash']}",
+        "where from": graph["source"],
+        "trained on": str(source or "unknown"),
+        "loss": train.get("recipe", "unknown"),
+        "steps": f"{info.get('step', 0):,} of {train.get('steps', 0):,}, "
+        f"{train.get('batch_size', 0)} images each",
+        "sampler": info.get("sampler", {}).get("description", "unknown"),
+        "seed": str(train.get("seed", "unknown")),
+    }
+    if source:
+        seen = info.get("step", 0) * train.get("batch_size", 0)
+        rows["epochs"] = f"{seen / source.count:.1f}"
+    if studio.get("start_from"):
+        rows["fine-tuned from"] = studio["start_from"]
+    if ratio := info.get("ratio"):
+        nats = f"at least about {ratio['divergence']:.1f} nats from the encoder's strings"
+        rows["prior"] = f"{nats}; candidates can be chosen among"
+    if history := info.get("history"):
+        last = history[-1]
+        rows["reconstruction, held out"] = f"{last.get('validation', float('nan')):.1f} nats"
+        rows["dead spins"] = str(last["dead_spins"])
+        rows["size of couplings"] = f"{last['coupling_rms']:.3f} (rms)"
+    return rows
+
+
+@torch.no_grad()
+def measures(model: QDVAE, held_out: ImageSet, seed: int = 0) -> dict[str, str]:
+    """What a comparison shows: measured anew, on the same images for every model.
+
+    Args:
+        model: in evaluation mode.
+        held_out: black-and-white images; of these, as many as are generated judge them, so they
+            should stand in a random order, as in :func:`~qdvae_helpers.data.held_out_sample`.
+        seed: of the drawn spins and of the generated images.
+    """
+    n = min(_MEASURED[current_profile().name], len(held_out))
+    generator = torch.Generator(model.device).manual_seed(seed)
+    logits, _, pixel_logits = model(held_out.images, generator=generator)
+    generated = model.generate(n, seed=seed).round()
+    score = quality(generated, held_out.images, load_judge())
+    reconstruction = reconstruction_loss(pixel_logits, held_out.images)
+    return {
+        "reconstruction, held out": f"{float(reconstruction):.1f} nats",
+        "entropy": f"{float(encoder_entropy(logits)):.1f} nats",
+        "dead spins": f"{dead_spins(logits)} of {model.n_spins}",
+        f"Fréchet distance of {n}": f"{score.frechet:.0f}",
+        "precision": f"{score.precision:.2f}",
+        "recall": f"{score.recall:.2f}",
+    }
+
+
+def table(columns: dict[str, dict[str, str]], caption: str) -> str:
+    """Columns of named values as an HTML table with headings."""
+    rows = list(dict.fromkeys(key for column in columns.values() for key in column))
+    cell = 'style="text-align: left; padding: 1px 12px 1px 0"'
+    head = "".join(f'<th scope="col" {cell}>{html.escape(name)}</th>' for name in columns)
+    body = "".join(
+        f'<tr><th scope="row" {cell}>{html.escape(row)}</th>'
+        + "".join(f"<td {cell}>{html.escape(c.get(row, '–'))}</td>" for c in columns.values())
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<table><caption style="text-align: left">{html.escape(caption)}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )

@@ -1,0 +1,33 @@
+"""One image on its way through a model."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.plots import BLUE, draw_qpu, new_figure
+
+
+@torch.no_grad()
+def journey_figure(model: QDVAE, image: torch.Tensor) -> Figure:
+    """The model as a diagram with one image on its way: encoder, spins on the QPU graph, decoder.
+
+    Args:
+        model: in evaluation mode; its spins come from torch's global random numbers.
+        image: ``(1, 1, 28, 28)`` in [0, 1].
+    """
+    logits = model.encode(image)
+    mean_spins = torch.tanh(logits / 2)[0]
+    spins = model.spins(logits)
+    decoded = model.decode(spins)
+    fig, axes = new_figure(1, 4, figsize=(11, 3.4), gridspec_kw={"width_ratios": (1, 0.8, 1.5, 1)})
+    for ax, shown, title in ((axes[0], image, "image"), (axes[3], decoded, "decoder: image again")):
+        ax.imshow(1 - shown[0, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=1)
+        ax.set(title=title, xticks=[], yticks=[])
+    axes[1].hist(mean_spins.cpu().numpy(), bins=np.linspace(-1, 1, 21).tolist(), color=BLUE)
+    axes[1].set(title="encoder: mean spins", xlabel="mean of a spin", ylabel="spins (count)")
+    axes[1].set_box_aspect(1)
+    plus = int((spins > 0).sum())
+    draw_qpu(axes[2], model.graph, title=f"spins: {plus} of {model.n_spins} are +1", spins=spins[0])
+    fig.suptitle("image → encoder → spins on the QPU graph → decoder → image")
+    return fig

@@ -1,0 +1,72 @@
+"""What the studio's tabs share."""
+
+import functools
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from qdvae_helpers.data import ImageSet, held_out_sample
+from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.widgets.panels import Message
+from qdvae_helpers.widgets.worker import LatestOnly
+
+#: Samplers to choose from, for people and for :func:`~qdvae_helpers.samplers.make_sampler`.
+SAMPLERS = [
+    ("Gibbs sampling (classical)", "gibbs"),
+    ("simulated QPU (classical annealing)", "annealer"),
+    ("exact (classical, up to about 56 latents)", "exact"),
+    ("QPU, live (Leap token and budget)", "qpu"),
+]
+HELD_OUT = 1_000  #: images to look at and to measure on
+
+
+class Tab:
+    """One tab: a message of its own, and slow work in a thread of its own.
+
+    Args:
+        store: where models are read and saved.
+    """
+
+    title = ""
+
+    def __init__(self, store: ModelStore) -> None:
+        self.store = store
+        self.message = Message()
+        self.worker = LatestOnly(self.message.error)
+        self.widget = widgets.VBox()
+
+    def guarded(self, answer: Callable[[], None]) -> Callable[[], None]:
+        """The same function, but its errors are shown in this tab."""
+        return self.message.guarded(answer)
+
+    def arrange(self, css_class: str, *parts: widgets.Widget) -> None:
+        """Put the parts under each other."""
+        self.widget.children = parts
+        self.widget.add_class(css_class)
+
+    def offer(self, names: list[str]) -> None:
+        """Put these models into the tab's lists."""
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End the work in progress."""
+        self.worker.close()
+
+
+def refill(dropdown: widgets.Dropdown, options: list[str]) -> None:
+    """New options for a list that keeps its choice if it can."""
+    chosen = dropdown.value
+    if list(dropdown.options) != options:
+        dropdown.options = options
+        dropdown.value = chosen if chosen in options else (options[0] if options else None)
+
+
+@functools.cache
+def held_out() -> ImageSet:
+    """Images that no model has seen in training, drawn from all of the test set."""
+    return held_out_sample(HELD_OUT).rounded()
+
+
+def short(name: str) -> str:
+    """A name that fits over a picture."""
+    return name if len(name) <= 30 else f"{name[:29]}…"

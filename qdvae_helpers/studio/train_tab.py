@@ -1,0 +1,105 @@
+"""New runs, fine-tuning, cancelling and resuming."""
+
+from collections.abc import Callable
+
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.profiles import current_profile
+from qdvae_helpers.studio.tab import SAMPLERS, Tab, refill
+from qdvae_helpers.training import LARGEST, SMALLEST, TrainRequest, default_spins
+from qdvae_helpers.widgets.panels import Number, beside, button, choice, on_change, text_field
+from qdvae_helpers.widgets.training_view import TrainingView
+
+_LOSSES = [
+    ("ELBO: one objective for all parts", "elbo"),
+    ("Importance-weighted bound, 8 draws (slower)", "iwae"),
+    ("MMD and likelihood", "mmd"),
+]
+_NEW = "a new model"
+
+
+class TrainTab(Tab):
+    """New runs, fine-tuning, cancelling and resuming.
+
+    Args:
+        store: where models are read and saved.
+        models_changed: called, perhaps in the training thread, when the store has changed.
+    """
+
+    title = "Train"
+
+    def __init__(self, store: ModelStore, models_changed: Callable[[], None]) -> None:
+        super().__init__(store)
+        self._profile = current_profile()
+        self.view = TrainingView(store, models_changed)
+        self.name = text_field("name to save under", "my-first-model")
+        self.start_from = choice("start from", [_NEW])
+        self.epochs = Number("epochs", 1 if self._profile.name == "fast" else 5, 1, 100)
+        self.loss = choice("loss", _LOSSES)
+        self._usual = default_spins(self.loss.value, self._profile)
+        self.n_spins = Number("latent spins", self._usual, SMALLEST, LARGEST)
+        self.kl_weight = Number("weight of the KL", 1.0, 0.0, 50.0, 0.5)
+        self.sampler = choice("sampler", SAMPLERS)
+        self.seed = Number("seed", 0, 0, 9_999)
+        self.begin = button("Train", self.guarded(self._begin), button_style="primary")
+        self.resumable = choice("stopped runs", [])
+        self.resume = button("Resume", self.guarded(self._resume))
+        self.view.when_idle(self.begin, self.resume)
+        on_change(self.start_from, self._source_changed)
+        on_change(self.loss, self._loss_changed)
+        self.arrange(
+            "qdvae-train",
+            self.name,
+            self.start_from,
+            self.n_spins.widget,
+            self.epochs.widget,
+            self.loss,
+            self.kl_weight.widget,
+            self.sampler,
+            self.seed.widget,
+            beside(self.begin, self.view.cancel),
+            beside(self.resumable, self.resume),
+            self.message.widget,
+            *self.view.parts,
+        )
+
+    def offer(self, names: list[str]) -> None:
+        """Models to fine-tune, and runs to resume."""
+        refill(self.start_from, [_NEW, *names])
+        refill(self.resumable, self.store.unfinished())
+
+    def stop(self) -> None:
+        """Cancel the run; its last step is kept."""
+        self.view.stop()
+        super().stop()
+
+    def _source_changed(self) -> None:
+        self.n_spins.disable(self.start_from.value != _NEW)  # a saved model keeps its graph
+
+    def _loss_changed(self) -> None:
+        self.kl_weight.disable(self.loss.value == "mmd")
+        former, self._usual = self._usual, default_spins(self.loss.value, self._profile)
+        if self.n_spins.value == former:  # nobody has typed another number
+            self.n_spins.value = self._usual
+
+    def _begin(self) -> None:
+        new = self.start_from.value == _NEW
+        self.message.clear()
+        self.view.start(
+            TrainRequest(
+                name=self.name.value,
+                epochs=self.epochs.value,
+                n_spins=self.n_spins.value if new else None,
+                recipe=self.loss.value,
+                kl_weight=self.kl_weight.value,
+                sampler=self.sampler.value,
+                seed=self.seed.value,
+                start_from=None if new else self.start_from.value,
+            )
+        )
+
+    def _resume(self) -> None:
+        if not self.resumable.value:
+            raise SettingError("No run was stopped half-way: train one and cancel it first.")
+        self.message.clear()
+        self.view.start(self.resumable.value)

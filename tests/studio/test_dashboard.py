@@ -1,0 +1,117 @@
+"""The dashboard without a browser."""
+
+import pytest
+from waiting import PATIENCE_S, said
+
+from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.studio import Studio
+
+
+@pytest.fixture
+def dashboard(monkeypatch, tmp_path):
+    monkeypatch.setenv("QDVAE_PROFILE", "fast")
+    made = Studio(ModelStore(tmp_path / "models"))
+    yield made
+    made.close()
+
+
+def test_train_stop_and_generate(dashboard):
+    train = dashboard.train
+    train.name.value, train.n_spins.value, train.epochs.value = "../x", 16, 1
+    train.begin.click()
+    assert "is no name for a file here" in train.message.text
+    train.resume.click()
+    assert "No run was stopped half-way" in train.message.text
+    train.name.value = "mine"
+    train.begin.click()
+    train.view.run.join(PATIENCE_S)
+    assert train.view.message.text == "Finished: saved as mine."
+    assert not train.begin.disabled
+    for listed in (train.start_from, dashboard.generate.model, *dashboard.compare.models):
+        assert "mine" in listed.options
+
+    train.name.value, train.start_from.value = "tuned", "mine"
+    assert train.n_spins.field.disabled
+    train.begin.click()
+    assert train.begin.disabled
+    train.view.cancel.click()
+    train.view.run.join(PATIENCE_S)
+    assert "tuned keeps its last step" in train.view.message.text
+    assert train.resumable.options == ("tuned",)
+
+    generate = dashboard.generate
+    generate.model.value, generate.count.value = "tuned (unfinished)", 6
+    assert "16 qubits" in generate.about.value
+    assert "fine-tuned from" in generate.about.value
+    generate.rounds.value = 2
+    done = said(generate.message, "6 digits of tuned")
+    generate.go.click()
+    assert done.wait(PATIENCE_S)
+    assert "then 2× through encoder and decoder" in generate.message.text
+
+    # A model trained here has nothing to choose by.
+    generate.candidates.value = 3
+    done = said(generate.message, "no density ratio")
+    generate.go.click()
+    assert done.wait(PATIENCE_S)
+
+
+def test_candidates_of_a_shipped_model_and_its_picture(dashboard):
+    generate = dashboard.generate
+    generate.file_name.value = "kept"
+    generate.count.value, generate.candidates.value, generate.rounds.value = 4, 3, 2
+    done = said(generate.message, "each the choice of 3, then 2×")
+    generate.go.click()
+    assert done.wait(PATIENCE_S)
+    assert "4 generated digits" in generate.result.widget.value
+    grey = generate.result.widget.value
+    generate.sharpen.value = True
+    assert generate.result.widget.value != grey
+    generate.save.click()
+    picture = dashboard.store.folder / "pictures" / "kept.png"
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("view", "alt"),
+    [
+        ("reconstructions", "Ten digits, "),
+        ("model diagram", "256 spins at their qubits"),
+        ("loss curves", "Training curves of qdvae-256"),
+    ],
+)
+def test_each_view_into_a_model_is_drawn(dashboard, view, alt):
+    inside = dashboard.inside
+    inside.view.value = view
+    done = said(inside.message, f"{view} of qdvae-256")
+    inside.image.value = 17
+    assert done.wait(PATIENCE_S)
+    assert alt in inside.result.widget.value
+
+
+def test_two_models_are_compared(dashboard):
+    compare = dashboard.compare
+    compare.models[1].value = "qdvae-256-sharp"
+    done = said(compare.message, "compared")
+    compare.go.click()
+    assert done.wait(PATIENCE_S)
+    assert "right: qdvae-256-sharp" in compare.result.value
+    # What was measured comes first, then what the files say of other things.
+    rows = compare.result.value.split("<tbody>")[1]
+    assert rows.index("Fréchet") < rows.index("trained on")
+    assert rows.count("reconstruction, held out") == 1
+    assert all("thirty generated" in picture.widget.value for picture in compare.pictures)
+
+
+def test_latents_follow_the_loss_until_somebody_types_a_number(dashboard):
+    train = dashboard.train
+    assert train.n_spins.value == 64
+    train.loss.value = "mmd"
+    assert train.n_spins.value == 48
+    assert train.kl_weight.field.disabled
+    train.loss.value = "iwae"
+    assert train.n_spins.value == 64
+    assert not train.kl_weight.field.disabled
+    train.n_spins.value = 100
+    train.loss.value = "mmd"
+    assert train.n_spins.value == 100

@@ -1,0 +1,106 @@
+"""The models that the studio may read and write, whatever names people type."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from qdvae_helpers.checkpoints import save_checkpoint
+from qdvae_helpers.errors import CheckpointError, SettingError
+from qdvae_helpers.model_store import ModelStore, valid_name
+from qdvae_helpers.models import QDVAE
+
+SHIPPED = ["qdvae-256", "qdvae-256-sharp"]
+
+
+@pytest.fixture
+def store(tmp_path) -> ModelStore:
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+def model12(graph12) -> QDVAE:
+    return QDVAE(graph12, (16,)).eval()
+
+
+@pytest.mark.parametrize("name", ["a", "first-try", " padded ", "x_1", "9lives", "a" * 64])
+def test_good_names_pass(name):
+    assert valid_name(name) == name.strip()
+
+
+BAD_NAMES = ["", "../up", "a/b", "a\\b", "/etc/passwd", ".hidden", "a.part", "-rf", "a b"]
+BAD_NAMES += ["a" * 65, "nul", "COM1", "naïve", "a\nb", "~root", "$HOME", "a\0b"]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_other_names_are_refused_everywhere(name, store, model12):
+    for use in (
+        valid_name,
+        store.require_free,
+        store.unfinished_path,
+        store.unfinished_header,
+        lambda n: store.finish(model12, n),
+        lambda n: store.save_picture(b"", n),
+    ):
+        with pytest.raises(SettingError, match="is no name for a file here"):
+            use(name)
+    for read in (store.load, store.header):
+        with pytest.raises(CheckpointError, match="There is no model"):
+            read(name)
+    assert not store.folder.exists()
+
+
+def test_the_store_lists_shipped_saved_and_unfinished_models(store, model12):
+    assert store.names() == SHIPPED
+    store.finish(model12, "mine")
+    save_checkpoint(model12, store.unfinished_path("later"))
+    assert store.names() == [*SHIPPED, "later (unfinished)", "mine"]
+    assert store.unfinished() == ["later"]
+    assert store.load("mine").n_spins == 12
+    for taken in ("mine", "MINE", "later", "qdvae-256"):
+        with pytest.raises(SettingError, match="already"):
+            store.require_free(taken)
+    store.finish(model12, "later")
+    assert store.names() == [*SHIPPED, "later", "mine"]
+
+
+def test_files_of_other_programs_are_not_offered_and_not_overwritten(store, model12):
+    store.finish(model12, "mine")
+    others = {"qcnn": {"a": torch.zeros(1)}, "notes": None}
+    for name, tensors in others.items():
+        path = store.folder / f"{name}.safetensors"
+        path.write_bytes(b"\xff" * 9) if tensors is None else save_file(tensors, path)
+    recording = {"qdvae": '{"format": "qdvae-recording/1"}'}
+    save_file({"a": torch.zeros(1)}, store.folder / "drawn.safetensors", metadata=recording)
+    assert store.names() == [*SHIPPED, "mine"]
+    for name in ("qcnn", "QCNN", "notes", "drawn"):
+        with pytest.raises(SettingError, match="already"):
+            store.require_free(name)
+
+
+def test_a_damaged_model_is_listed_and_called_damaged(store, model12):
+    path = store.finish(model12, "torn")
+    path.write_bytes(path.read_bytes()[:-100])
+    assert "torn" in store.names()
+    with pytest.raises(CheckpointError, match=r"torn\.safetensors is damaged"):
+        store.load("torn")
+
+
+def test_links_do_not_lead_out_of_the_folder(store, model12, tmp_path):
+    outside = save_checkpoint(model12, tmp_path / "elsewhere" / "secret.safetensors")
+    store.folder.mkdir()
+    (store.folder / "secret.safetensors").symlink_to(outside)
+    assert store.names() == SHIPPED
+    with pytest.raises(SettingError, match="link out of the folder"):
+        store.finish(model12, "secret")
+    (store.folder / "pictures").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SettingError, match="link out of the folder"):
+        store.save_picture(b"", "new")
+    assert [file.name for file in (tmp_path / "elsewhere").iterdir()] == ["secret.safetensors"]
+
+
+def test_pictures_are_written_once(store):
+    path = store.save_picture(b"one", "p")
+    assert path == store.folder / "pictures" / "p.png"
+    with pytest.raises(SettingError, match="a picture 'p\\.png' already"):
+        store.save_picture(b"two", "p")
+    assert path.read_bytes() == b"one"
