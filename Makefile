@@ -25,13 +25,16 @@ export PYTHONUNBUFFERED = 1
 .PHONY: colab-check bundle clean
 
 help:
-	@echo "make run    set up, then train, sample and generate: notebooks 05 and 06, results in build/"
-	@echo "make test   set up, then run all tests"
-	@echo "make lab    set up, then open JupyterLab on the lessons"
-	@echo "make studio set up, then open the studio of lesson 08 as an app"
-	@echo "make docs   set up, then build the site in build/docs"
-	@echo "to teach:   slides answers bundle"
-	@echo "to work on it: setup lint test-helpers test-notebooks test-annealer test-recorded test-widgets7 test-lessons test-qpu notebooks pretrained recordings badges colab-check clean"
+	@echo "Each sets up .venv first:"
+	@echo "  make run     trains, samples, generates: lessons 05 and 06, results in build/"
+	@echo "  make lab     opens JupyterLab on the lessons"
+	@echo "  make studio  opens the studio as an app"
+	@echo "  make test    runs all tests"
+	@echo "  make docs    builds the site in build/docs"
+	@echo "To teach: slides answers bundle"
+	@echo "To work on it: setup lint test-helpers test-notebooks test-annealer test-recorded"
+	@echo "  test-widgets7 test-lessons test-qpu notebooks pretrained recordings badges"
+	@echo "  colab-check clean"
 
 setup: $(READY)
 
@@ -48,13 +51,14 @@ $(READY_DOCS): $(READY)
 	@touch $(READY_DOCS)
 
 run: $(READY)
-	$(BIN)/python -m qdvae_helpers.run 05_training_the_qdvae 06_generating_digits
+	$(BIN)/qdvae run 05_training_the_qdvae 06_generating_digits
 
 test: lint test-helpers test-notebooks test-annealer test-recorded
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 test-helpers: $(READY)
 	$(PYTEST) -rs tests
@@ -86,9 +90,9 @@ test-widgets7: $(READY)
 	OMP_NUM_THREADS=1 QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(WIDGETS7)/bin/python -m pytest \
 	  $(PARALLEL) --nbval-lax --nbval-current-env --nbval-cell-timeout=300 notebooks
 
-# All lessons as a reader without MNIST runs them: profile `lesson`, small digits.  About twenty minutes.
+# All lessons as a reader runs them, in the profile `lesson`.  About half an hour.
 test-lessons: $(READY)
-	QDVAE_PROFILE=lesson QDVAE_DATA=build/nothing QDVAE_DOWNLOAD=0 $(BIN)/python -m qdvae_helpers.run --build build/small-digits
+	QDVAE_PROFILE=lesson $(BIN)/qdvae run --build build/lessons
 
 # Asks a real QPU, for two seconds of its time at most: DWAVE_API_TOKEN must be set.
 test-qpu: $(READY)
@@ -100,21 +104,21 @@ lab: $(READY)
 	$(BIN)/python -m jupyterlab notebooks
 
 studio: $(READY)
-	$(BIN)/python -m qdvae_helpers.app
+	$(BIN)/qdvae studio
 
-# Run all lessons in the lesson profile on real MNIST and store their outputs.
+# Run all lessons in the profile `lesson` and store their outputs.
 notebooks: $(READY)
-	$(BIN)/python -m qdvae_helpers.run --store
+	$(BIN)/qdvae run --store
 
 # Train the models that ship in data/pretrained again: half an hour on one core, then forty minutes.
 pretrained: $(READY)
-	$(BIN)/python -m qdvae_helpers.train --profile full --require-mnist --output data/pretrained/qdvae-256.safetensors
-	$(BIN)/python -m qdvae_helpers.train --profile full --require-mnist --batch 1024 --sweeps 20 --steps 15000 --decoder-steps 1000 \
+	$(BIN)/qdvae train --profile full --output data/pretrained/qdvae-256.safetensors
+	$(BIN)/qdvae train --profile full --batch 1024 --sweeps 20 --steps 15000 --decoder-steps 1000 \
 	  --jitter 4 --kl-weight 0.6 --output data/pretrained/qdvae-256-sharp.safetensors
 
 # Record samples of the shipped model on the simulated QPU again; needed after `make pretrained`.
 recordings: $(READY)
-	$(BIN)/python -m qdvae_helpers.record --output data/recordings/qdvae-256-simulated.safetensors
+	$(BIN)/qdvae record --output data/recordings/qdvae-256-simulated.safetensors
 
 # The site, from stored outputs; any warning is an error.
 docs: $(READY_DOCS)

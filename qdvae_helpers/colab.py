@@ -9,14 +9,16 @@ import os
 import subprocess
 import sys
 import tempfile
-import tomllib
+from collections.abc import Iterable
+from importlib.metadata import Distribution
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from qdvae_helpers.errors import SettingError
+from qdvae_helpers.requirements import base_requirements, unmet
 
-_ROOT = Path(__file__).resolve().parent.parent
 #: Colab has its own builds of the first three, and is itself what the last two are for.
 NEVER_INSTALLED = {"torch", "torchvision", "ipywidgets", "jupyterlab", "nbclient"}
 
@@ -36,32 +38,45 @@ def prepare() -> None:
 
 def missing_requirements() -> list[str]:
     """Our base requirements that are not installed here in a fitting version."""
-    project = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    missing = []
-    for text in project["dependencies"]:
-        requirement = Requirement(text)
-        if requirement.name in NEVER_INSTALLED:
-            continue
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            version = None
-        if version is None or not requirement.specifier.contains(version, prereleases=True):
-            missing.append(str(requirement))
-    return missing
+    return list(unmet([r for r in base_requirements() if r.name not in NEVER_INSTALLED]))
+
+
+def pins(distributions: Iterable[Distribution], replaced: Iterable[str] = ()) -> str:
+    """Constraints for pip that keep every installed package as it is.
+
+    Folders that Python searches hold some packages twice, in two versions or two spellings, and
+    metadata without a name.  The first of a name is what Python imports; pinning both would leave
+    pip no solution.
+
+    Args:
+        distributions: in the order in which Python finds them.
+        replaced: names that may get another version.
+    """
+    versions: dict[str, str | None] = dict.fromkeys(map(canonicalize_name, replaced))
+    for distribution in distributions:
+        about = distribution.metadata
+        name, version = (about.get("Name"), about.get("Version")) if about else (None, None)
+        if name:
+            versions.setdefault(canonicalize_name(name), version)
+    lines = (f"{name}=={version}" for name, version in sorted(versions.items()))
+    return "".join(line + "\n" for line in lines if _is_requirement(line))
+
+
+def _is_requirement(line: str) -> bool:
+    """Whether pip can read it; not so for no version, or one that only Debian understands."""
+    try:
+        return bool(Requirement(line))
+    except InvalidRequirement:
+        return False
 
 
 def _install(requirements: list[str]) -> None:
     """Install with pip; what is there is pinned, so that no loaded library changes under us."""
-    replaced = {Requirement(text).name for text in requirements}
-    pins = {
-        distribution.name: distribution.version
-        for distribution in importlib.metadata.distributions()
-        if distribution.name not in replaced
-    }
+    replaced = [Requirement(text).name for text in requirements]
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder, "installed.txt")
-        constraints.write_text("".join(f"{name}=={version}\n" for name, version in pins.items()))
+        installed = pins(importlib.metadata.distributions(), replaced)
+        constraints.write_text(installed, encoding="utf-8")
         command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints)]
         done = subprocess.run([*command, *requirements], check=False)
     if done.returncode:
@@ -74,13 +89,14 @@ def _install(requirements: list[str]) -> None:
 def take_token() -> bool:
     """Put ``DWAVE_API_TOKEN`` from Colab's secrets into the environment; True where there is one.
 
-    No secret, or one to which the notebook has no access, is no error: lessons run offline.
+    No token is no error: lessons run offline.  Asking for it may fail in any way: there is none,
+    the notebook may not read it, or nobody answers, as when VS Code drives Colab.
     """
-    from google.colab import userdata
-
     try:
+        from google.colab import userdata
+
         token = userdata.get("DWAVE_API_TOKEN")
-    except (userdata.SecretNotFoundError, userdata.NotebookAccessError):
+    except Exception:
         token = None
     if token:
         os.environ["DWAVE_API_TOKEN"] = token

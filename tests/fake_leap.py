@@ -14,6 +14,7 @@ from collections import deque
 
 import numpy as np
 import requests
+import torch
 from dwave.cloud.testing.mocks import qpu_problem_timing_data, structured_solver_data
 
 from qdvae_helpers.graphs import QPUGraph
@@ -22,11 +23,13 @@ from qdvae_helpers.samplers import SimulatedQPU
 ENDPOINT = "https://leap.test/sapi/v2/"
 TOKEN = "DEV-" + "0123456789abcdef" * 2 + "fedcba98"  # has the form of a real one
 ACCESS_TIME_US = 12_345.0
+# So long that a thread which the machine lets wait for seconds is not taken for a lost problem.
+PATIENCE = {"backoff_s": 0.001, "ask_again_s": 120.0, "timeout_s": 600.0}
 
 
 def properties(graph: QPUGraph) -> dict:
     """Those of a small solver, in the manner of an Advantage2."""
-    names = ("num_reads", "answer_mode", "auto_scale", "annealing_time", "fast_anneal", "label")
+    names = ("num_reads", "answer_mode", "auto_scale", "annealing_time", "label")
     return {
         "category": "qpu",
         "tags": [],
@@ -39,7 +42,6 @@ def properties(graph: QPUGraph) -> dict:
         "per_group_coupling_range": [-13.0, 10.0],
         "num_reads_range": [1, 10_000],
         "annealing_time_range": [0.5, 2000.0],
-        "fast_anneal_time_range": [0.005, 2000.0],
         "default_annealing_time": 20.0,
         "default_readout_thermalization": 0.0,
         "default_programming_thermalization": 1000.0,
@@ -57,6 +59,8 @@ class FakeLeap:
         graph: the working graph of its only QPU.
         seed: of the simulated device behind it.
     """
+
+    access_s = ACCESS_TIME_US / 1e6  # what a submission costs
 
     def __init__(self, mock, graph: QPUGraph, *, seed: int = 0, **changes) -> None:
         self.graph = graph
@@ -228,7 +232,23 @@ class FakeLeap:
     @property
     def charged_s(self) -> float:
         """What the service really counts."""
-        return len(self.drawn) * ACCESS_TIME_US / 1e6
+        return len(self.drawn) * self.access_s
+
+    def true_spins(self, graph: QPUGraph, *names: str) -> torch.Tensor:
+        """What it drew for these problems, all if none is named, in the order of the nodes."""
+        found = []
+        for name in names or self.drawn:
+            drawn = self.drawn[name]
+            order = [drawn["qubits"].index(q) for q in graph.nodes]
+            found.append(torch.tensor(drawn["spins"][:, order]).float())
+        return torch.cat(found)
+
+
+def without(graph: QPUGraph, qubits=(), couplers=()) -> QPUGraph:
+    """What is left of a working graph where these are broken."""
+    kept = graph.subgraph(set(graph.nodes) - set(qubits))
+    edges = tuple(edge for edge in kept.edges if edge not in set(couplers))
+    return QPUGraph(kept.nodes, edges, graph.topology, graph.shape, "drifted")
 
 
 def _packed(kind: str, values) -> str:

@@ -6,11 +6,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from qdvae_helpers.data import load_images
+from qdvae_helpers.data import held_out_sample
 from qdvae_helpers.errors import CheckpointError, SettingError
 from qdvae_helpers.evaluate import quality
 from qdvae_helpers.judge import load_judge, resize
-from qdvae_helpers.judge import main as judge_main
 
 
 @pytest.fixture(scope="module")
@@ -20,33 +19,26 @@ def judge():
 
 @pytest.fixture(scope="module")
 def digits_twice():
-    images = load_images("digits", "train").images
-    return images[:700], images[700:1400]
+    images = held_out_sample(1_400).images
+    return images[:700], images[700:]
 
 
-def test_the_judge_knows_held_out_digits_in_all_four_views(judge, real_mnist):
-    test = load_images("mnist", "test", limit=2000)
+def test_the_judge_knows_held_out_digits_in_all_four_views(judge):
+    test = held_out_sample(2_000)
     for pixels in (28, 32):
         for images in (test.images, test.images.round()):
             right = judge.classify(resize(images, pixels)) == test.labels
             assert right.float().mean() > 0.97
 
 
-def test_a_missing_or_damaged_judge_is_named_with_its_remedy(monkeypatch, tmp_path):
+def test_a_missing_or_damaged_judge_is_named_with_its_remedy(tmp_path):
     path = tmp_path / "judge.safetensors"
-    monkeypatch.setattr("qdvae_helpers.judge._PATH", path)
-    with pytest.raises(CheckpointError, match="run python -m"):
-        load_judge()
+    with pytest.raises(CheckpointError, match="missing: run python tools/train_judge"):
+        load_judge(path)
     for tensors in (None, {"a": torch.zeros(1)}):
         path.write_bytes(b"damaged") if tensors is None else save_file(tensors, path)
         with pytest.raises(CheckpointError, match=r"judge\.safetensors is damaged .*fetch"):
-            load_judge()
-
-
-def test_the_judge_is_trained_on_mnist_alone(monkeypatch, tmp_path, capsys):
-    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
-    assert judge_main(["--output", str(tmp_path / "judge.safetensors")]) == 1
-    assert "The judge needs MNIST" in capsys.readouterr().err
+            load_judge(path)
 
 
 def test_real_against_real_is_close_and_noise_is_far(judge, digits_twice):
@@ -56,7 +48,8 @@ def test_real_against_real_is_close_and_noise_is_far(judge, digits_twice):
     assert close.frechet < 0.2 * far.frechet
     assert close.kernel < 0.2 * far.kernel
     assert min(close.precision, close.recall, close.coverage) > 0.7
-    assert far.precision < 0.1
+    # Precision is no help: to the judge all noise is alike, and near one odd digit.
+    assert far.recall < 0.1
     assert far.coverage < 0.1
 
 
@@ -69,8 +62,8 @@ def test_a_set_against_itself_is_perfect(judge, digits_twice):
 
 def test_few_kinds_of_images_cost_recall_and_coverage(judge, digits_twice):
     real = digits_twice[1]
-    ones = load_images("digits", "train")
-    one_kind = ones.images[ones.labels == 1][:140].repeat(5, 1, 1, 1)
+    some = held_out_sample(1_400)
+    one_kind = some.images[some.labels == 1][:140].repeat(5, 1, 1, 1)
     score = quality(one_kind, real, judge)
     assert score.smallest_class < 0.02
     assert score.recall < 0.5

@@ -1,11 +1,14 @@
 """One click starts: badges, Binder, Colab, Codespaces, and the workflow of the public host."""
 
+import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
 import tomllib
 import types
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -81,27 +84,21 @@ def test_an_interrupted_writing_leaves_the_old_files(monkeypatch, tmp_path):
 
 @pytest.fixture
 def on_colab(monkeypatch):
-    """Modules as Colab has them; ``secrets`` holds what the user stored."""
-    secrets: dict[str, str] = {}
+    """Modules as Colab has them; ``secrets`` holds what the user stored, or an error."""
+    secrets: dict[str, str | Exception] = {}
 
     class SecretNotFoundError(Exception):
-        pass
-
-    class NotebookAccessError(Exception):
         pass
 
     def get(name: str) -> str:
         if name not in secrets:
             raise SecretNotFoundError(name)
-        if secrets[name] == "forbidden":
-            raise NotebookAccessError(name)
+        if isinstance(secrets[name], Exception):
+            raise secrets[name]
         return secrets[name]
 
-    userdata = types.SimpleNamespace(
-        get=get, SecretNotFoundError=SecretNotFoundError, NotebookAccessError=NotebookAccessError
-    )
     package = types.ModuleType("google.colab")
-    package.userdata = userdata
+    package.userdata = types.SimpleNamespace(get=get)
     monkeypatch.setitem(sys.modules, "google", types.ModuleType("google"))
     monkeypatch.setitem(sys.modules, "google.colab", package)
     return secrets
@@ -122,14 +119,14 @@ def pip_calls(monkeypatch):
 
 
 def pretend_missing(monkeypatch, *names: str) -> None:
-    real = colab.importlib.metadata.version
+    real = importlib.metadata.version
 
     def version(name: str) -> str:
         if name in names:
-            raise colab.importlib.metadata.PackageNotFoundError(name)
+            raise importlib.metadata.PackageNotFoundError(name)
         return real(name)
 
-    monkeypatch.setattr(colab.importlib.metadata, "version", version)
+    monkeypatch.setattr("importlib.metadata.version", version)
 
 
 def run_the_cell(monkeypatch) -> list[str]:
@@ -174,16 +171,79 @@ def test_a_failed_installation_says_what_to_do(monkeypatch, on_colab):
         colab.prepare()
 
 
+def metadata(folder: Path, stem: str, *lines: str) -> None:
+    """What pip or Debian leaves of an installed package."""
+    (folder / f"{stem}.dist-info").mkdir(parents=True)
+    (folder / f"{stem}.dist-info" / "METADATA").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def as_on_colab(tmp_path) -> list[str]:
+    """Two folders in Python's order; some packages are there twice, some pip cannot read."""
+    ours, debians = tmp_path / "dist-packages", tmp_path / "python3" / "dist-packages"
+    metadata(ours, "spam_eggs-2.0", "Metadata-Version: 2.1", "Name: spam_eggs", "Version: 2.0")
+    metadata(ours, "torch-2.11.0", "Name: torch", "Version: 2.11.0+cu128")
+    metadata(ours, "replaced-1.0", "Name: Replaced", "Version: 1.0")
+    metadata(ours, "nameless-1.0", "Version: 1.0")
+    metadata(ours, "empty-1.0")
+    (ours / "bare-1.0.dist-info").mkdir()
+    metadata(debians, "Spam.Eggs-1.0", "Name: Spam.Eggs", "Version: 1.0")
+    metadata(debians, "python_apt-2.4", "Name: python-apt", "Version: 2.4.0-ubuntu4~deb")
+    metadata(debians, "nothing-0", "Name: nothing")
+    return [str(ours), str(debians)]
+
+
+def test_each_package_is_pinned_once_as_python_imports_it(as_on_colab):
+    found = importlib.metadata.distributions(path=as_on_colab)
+    assert colab.pins(found, ["replaced"]) == "spam-eggs==2.0\ntorch==2.11.0+cu128\n"
+
+
+def wheel(folder: Path, name: str, version: str, *requires: str) -> None:
+    """An empty package that pip can resolve."""
+    stem = f"{name}-{version}"
+    needs = "".join(f"Requires-Dist: {text}\n" for text in requires)
+    tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{stem}.dist-info/METADATA", about)
+        archive.writestr(f"{stem}.dist-info/WHEEL", tags)
+        archive.writestr(f"{stem}.dist-info/RECORD", "")
+
+
+def test_pip_itself_can_install_beside_packages_that_are_there_twice(as_on_colab, tmp_path):
+    wheels, constraints = tmp_path / "wheels", tmp_path / "installed.txt"
+    for version in ("1.0", "2.0", "3.0"):
+        wheel(wheels, "spam_eggs", version)
+    wheel(wheels, "lesson", "1.0", "spam-eggs>=1.5")
+    found = importlib.metadata.distributions(path=as_on_colab)
+    constraints.write_text(colab.pins(found))
+    command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed"]
+    command += ["--no-index", "--find-links", str(wheels), "-c", str(constraints), "lesson"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Would install lesson-1.0 spam_eggs-2.0" in done.stdout.replace("spam-eggs", "spam_eggs")
+
+
 def test_the_token_comes_from_colabs_secrets_and_is_not_shown(monkeypatch, on_colab, capsys):
-    monkeypatch.delenv("DWAVE_API_TOKEN", raising=False)
-    assert colab.take_token() is False
-    on_colab["DWAVE_API_TOKEN"] = "forbidden"
-    assert colab.take_token() is False
+    monkeypatch.setenv("DWAVE_API_TOKEN", "")  # whatever is set here ends with the test
     on_colab["DWAVE_API_TOKEN"] = "DEV-123"
     assert colab.take_token() is True
-    assert colab.os.environ["DWAVE_API_TOKEN"] == "DEV-123"
+    assert os.environ["DWAVE_API_TOKEN"] == "DEV-123"
     assert "DEV-123" not in capsys.readouterr().out
-    monkeypatch.delenv("DWAVE_API_TOKEN")
+
+
+@pytest.mark.parametrize("reply", [None, "", KeyError("no secret"), TimeoutError("nobody answers")])
+def test_whatever_keeps_the_secret_away_there_is_no_token(on_colab, reply):
+    if reply is not None:
+        on_colab["DWAVE_API_TOKEN"] = reply
+    assert colab.take_token() is False
+    assert "DWAVE_API_TOKEN" not in os.environ
+
+
+def test_without_colabs_module_there_is_no_token(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.colab", None)
+    assert colab.take_token() is False
 
 
 def test_conda_parses_every_line_of_the_environment():

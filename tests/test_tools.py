@@ -8,12 +8,16 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from qdvae_helpers.data import held_out_sample, load_images
+from qdvae_helpers.judge import load_judge
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 import answers  # noqa: E402
 import bundle  # noqa: E402
 import slides  # noqa: E402
+import train_judge  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
@@ -64,6 +68,7 @@ def test_the_bundle_has_the_tracked_files_and_scripts_that_need_no_index(tmp_pat
     bundle.copy_repository(tmp_path)
     copied = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()}
     assert {"pyproject.toml", "constraints.txt", "binder/environment.yml"} <= copied
+    assert "data/MNIST/train-images-idx3-ubyte.xz" in copied
     assert not any(name.startswith((".git/", "build/", ".venv/")) for name in copied)
     script = tmp_path / "setup.sh"
     script.write_text(bundle._SH.format(dotted="3.9"))
@@ -82,3 +87,16 @@ def test_the_bundles_script_refuses_another_python(tmp_path):
     assert done.returncode == 1
     assert "These wheels are for Python 3.9" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_the_judge_is_trained_on_mnist_and_can_be_loaded_again(monkeypatch, tmp_path, capsys):
+    few = {"train": load_images("mnist", "train", limit=2_000), "test": held_out_sample(200)}
+    monkeypatch.setattr(train_judge, "load_images", lambda name, split: few[split])
+    output = tmp_path / "judge.safetensors"
+    monkeypatch.setattr("sys.argv", ["train_judge.py", "--output", str(output)])
+    assert train_judge.main() == 0
+    found = dict(re.findall(r"(\S+ \S+): accuracy (0\.\d+)", capsys.readouterr().out))
+    assert set(found) == {f"{n}x{n} {kind}" for n in (28, 32) for kind in ("grey", "rounded")}
+    again = train_judge.accuracies(load_judge(output), few["test"])
+    assert {name: f"{accuracy:.4f}" for name, accuracy in again.items()} == found
+    assert min(again.values()) > 0.3  # of 40 steps; a guess is right in one case of ten

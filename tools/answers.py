@@ -7,11 +7,11 @@ Made from the notebooks' own cells, whose solutions are checked whenever the not
 
 import re
 import sys
-from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).resolve().parent.parent
+from qdvae_helpers.paths import ROOT
+
 OUTPUT = ROOT / "build" / "answers.md"
 _TITLE = re.compile(r"^(?:### (Exercise \d.+)$|\*\*(Exercise \d+ \([^)]*\))\.\*\*)", re.MULTILINE)
 

@@ -2,10 +2,10 @@
 
     python tools/bundle.py [--torch-index ADDRESS] [--output build/NAME.tar]
 
-The file holds the repository's tracked files, wheels of all packages for *this* Python and
-platform, MNIST where it is here, and a script that sets everything up without a package index.
-Make it on a machine like those in the room.  With CUDA builds of torch it is about 3 GB;
-``--torch-index`` with CPU builds makes it far smaller.
+The file holds the repository's tracked files, MNIST among them, wheels of all packages for *this*
+Python and platform, and a script that sets everything up without a package index.  Make it on a
+machine like those in the room.  With CUDA builds of torch it is about 3 GB; ``--torch-index`` with
+CPU builds makes it far smaller.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from qdvae_helpers.paths import ROOT
 
 _SH = """\
 #!/bin/sh
@@ -59,20 +59,6 @@ def copy_repository(target: Path) -> None:
             shutil.copy2(source, target / name)
 
 
-def copy_mnist(target: Path) -> str:
-    """Copy MNIST, verified, where it is at hand; say what was done."""
-    from qdvae_helpers.data import MNIST_SHA256, data_dir, load_images
-
-    found = [load_images("mnist", split, limit=1, download=False) for split in ("train", "test")]
-    if not all(images.source.startswith("MNIST") for images in found):
-        return "without MNIST (not here): the lessons will use scikit-learn's small digits"
-    raw = target / "data" / "MNIST" / "raw"
-    raw.mkdir(parents=True)
-    for name in MNIST_SHA256:
-        shutil.copy2(data_dir() / "MNIST" / "raw" / name, raw / name)
-    return "with MNIST"
-
-
 def download_wheels(target: Path, torch_index: str) -> None:
     """Download wheels of everything, and of what builds our own package."""
     pip = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check"]
@@ -98,7 +84,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
         target = Path(folder) / "qdvae-tutorials"
         copy_repository(target)
-        print(copy_mnist(target), flush=True)
         download_wheels(target / "wheels", options.torch_index)
         (target / "setup.sh").write_text(_SH.format(dotted=dotted), encoding="utf-8")
         (target / "setup.sh").chmod(0o755)
@@ -113,5 +98,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

@@ -12,25 +12,22 @@ import json
 import subprocess
 import sys
 import tempfile
-import tomllib
 from pathlib import Path
 
-from packaging.requirements import Requirement
+from qdvae_helpers.colab import NEVER_INSTALLED
+from qdvae_helpers.paths import ROOT
+from qdvae_helpers.requirements import base_requirements
 
-ROOT = Path(__file__).resolve().parent.parent
 RECORDED = ROOT / "tools" / "colab-versions.txt"
 
 
 def main() -> int:
     """Print what Colab would have to install; the exit status is pip's."""
-    from qdvae_helpers.colab import NEVER_INSTALLED
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--python", default="python3.13", help="an interpreter as Colab has it")
     options = parser.parse_args()
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [Requirement(text) for text in project["dependencies"]]
+    wanted = base_requirements()
     # Colab's own torch cannot be had here in that build, but its version constrains the others.
     names = [str(r) for r in wanted if r.name not in NEVER_INSTALLED - {"torch", "torchvision"}]
     with tempfile.TemporaryDirectory() as folder:
@@ -54,5 +51,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

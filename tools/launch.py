@@ -12,12 +12,14 @@ import re
 import sys
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 import nbformat
 
-ROOT = Path(__file__).resolve().parent.parent
+from qdvae_helpers import __version__
+from qdvae_helpers.files import replacing
+from qdvae_helpers.paths import ROOT
+
 FIRST = "00_start_here"  # what the README's badges open
 CELL_ID = "launch-colab"
 
@@ -75,8 +77,6 @@ def home() -> Home:
     Raises:
         SystemExit: the address is not that of a repository on GitHub.
     """
-    from qdvae_helpers import __version__
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     address = project["urls"]["Repository"]
     found = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+)", address)
@@ -112,8 +112,6 @@ def with_badges(readme: str, here: Home) -> str:
 
 def main() -> int:
     """Write, or with ``--check`` compare; returns the exit status."""
-    from qdvae_helpers.files import replacing
-
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
@@ -138,5 +136,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     sys.exit(main())

@@ -14,11 +14,11 @@ import re
 import shutil
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import nbformat
 
-ROOT = Path(__file__).resolve().parent.parent
+from qdvae_helpers.paths import ROOT
+
 SOURCE, OUTPUT = ROOT / "build" / "slides-source", ROOT / "build" / "slides"
 _MOST_LINES, _MOST_COLUMNS = 14, 100  # what can be read from the last row
 _LEAST_SAID = 160

@@ -109,12 +109,15 @@ def prepare_run(
     else:
         if graph is None:
             whole = working_graph("live" if kind == "qpu" else "ideal")
-            graph = densest_subgraph(whole, n_spins or default_spins(recipe, profile))
+            n = default_spins(recipe, profile) if n_spins is None else n_spins
+            graph = densest_subgraph(whole, n)
         with seeded(seed):  # layers are initialised with torch's global numbers
             model = QDVAE(graph, profile.hidden)
         model.start_from_mean(train.images)
         model.to(device)
-    options = {"sweeps": sweeps or profile.sweeps} if kind == "gibbs" else {}
+    if sweeps is None:
+        sweeps = profile.sweeps
+    options = {"sweeps": sweeps} if kind == "gibbs" else {}
     spins_from = make_sampler(
         model.grbm,
         kind,

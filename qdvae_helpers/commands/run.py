@@ -1,8 +1,8 @@
-"""Execute lessons without a browser: ``python -m qdvae_helpers.run [NOTEBOOK ...]``.
+"""Execute lessons without a browser; what they print appears while they run.
 
-Everything a notebook prints appears while it runs; the executed notebooks and their last figure
-land in ``build/``.  With ``--store`` the outputs are also stored in ``notebooks/``, which is how
-the committed outputs are made, and figures of cells tagged ``gallery`` in ``docs/images/``.
+The executed notebooks and the last figure of each land in build/.  The environment variable
+QDVAE_PROFILE says how much work they do.  With --store the outputs go into notebooks/, too, and
+figures of cells tagged "gallery" into docs/images/.
 """
 
 import argparse
@@ -19,18 +19,49 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from qdvae_helpers.data import load_images
-from qdvae_helpers.errors import QdvaeError
 from qdvae_helpers.files import replacing
+from qdvae_helpers.paths import DATA, ROOT
 from qdvae_helpers.profiles import PROFILES, current_profile
 
-_ROOT = Path(__file__).resolve().parent.parent
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _CELL_TIMEOUT_S = 3 * 3600
+_WRONG_USE, _INTERRUPTED = 2, 130  # exit statuses
 
 
-class _EchoingClient(NotebookClient):
-    """A client that shows a cell's text while it is printed."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    parser.add_argument(
+        "lessons", nargs="*", type=_lesson, metavar="LESSON", help="names or paths; default: all"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--build", type=Path, default=Path("build"), help="folder for results; default: build"
+    )
+    output.add_argument("--store", action="store_true", help="also store outputs in notebooks/")
+
+
+def lessons() -> dict[str, Path]:
+    """The notebooks by name, in order."""
+    return {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+
+
+def _lesson(text: str) -> str:
+    name = Path(text).stem
+    if name not in lessons():
+        raise argparse.ArgumentTypeError(f"no lesson {name!r}; there are {', '.join(lessons())}")
+    return name
+
+
+class _Client(NotebookClient):
+    """A client that runs this very Python and shows a cell's text while it is printed."""
+
+    def create_kernel_manager(self):
+        # Without folders to search, the kernel is ipykernel of the running interpreter; in one of
+        # them a user may have a kernel "python3" of another Python.
+        manager = super().create_kernel_manager()
+        manager.kernel_spec_manager.kernel_dirs = []
+        manager.kernel_spec_manager.ensure_native_kernel = True
+        return manager
 
     def process_message(self, msg, cell, cell_index):
         if msg["msg_type"] == "stream":
@@ -51,34 +82,41 @@ def source_hash(notebook: nbformat.NotebookNode) -> str:
         if cell.cell_type == "code" and "launch" not in cell.metadata.get("tags", [])
     ]
     content.append(repr(PROFILES["lesson"]))
-    for model in sorted((_ROOT / "data" / "pretrained").glob("*.safetensors")):
+    for model in sorted((DATA / "pretrained").glob("*.safetensors")):
         content.append(hashlib.sha256(model.read_bytes()).hexdigest())
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def execute(path: Path, build: Path, *, store: bool) -> None:
+def execute(path: Path, build: Path, *, store: bool, models: Path | None = None) -> None:
     """Run one notebook from a fresh kernel; write what came out even where a cell failed.
+
+    Args:
+        path: the notebook.
+        build: folder for the executed notebook and its last figure.
+        store: write outputs into the notebook itself, too.
+        models: where the lesson shall save its models; ``QDVAE_MODELS`` decides if left out.
 
     Raises:
         CellExecutionError: a cell raised; its traceback is in the message.
     """
     notebook = nbformat.read(path, as_version=4)
-    client = _EchoingClient(
+    client = _Client(
         notebook,
         timeout=_CELL_TIMEOUT_S,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
     )
+    environment = dict(os.environ) | ({"QDVAE_MODELS": str(models)} if models else {})
     try:
-        client.execute()
+        client.execute(env=environment)
     finally:
         _tidy(notebook)
         _write(notebook, build / path.name)
     _write_figure(notebook.cells, build / f"{path.stem}.png")
     if store:
         gallery = [c for c in notebook.cells if "gallery" in c.metadata.get("tags", [])]
-        _write_figure(gallery, _ROOT / "docs" / "images" / f"{path.stem}.png")
+        _write_figure(gallery, ROOT / "docs" / "images" / f"{path.stem}.png")
         notebook.metadata["qdvae"] = {
             "profile": current_profile().name,
             "source_hash": source_hash(notebook),
@@ -119,33 +157,24 @@ def _write_figure(cells: list[nbformat.NotebookNode], path: Path) -> None:
                 return
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m qdvae_helpers.run", description=__doc__)
-    parser.add_argument("notebooks", nargs="*", help="names or paths; all lessons if left out")
-    parser.add_argument("--store", action="store_true", help="also store outputs in notebooks/")
-    parser.add_argument("--build", type=Path, default=Path("build"), help="folder for results")
-    options = parser.parse_args(arguments)
+def run(options: argparse.Namespace) -> int:
+    """Run the chosen lessons, one after the other, up to the first that fails.
 
-    lessons = {path.stem: path for path in sorted((_ROOT / "notebooks").glob("*.ipynb"))}
-    chosen = [Path(name).stem for name in options.notebooks] or list(lessons)
-    if unknown := [name for name in chosen if name not in lessons]:
-        parser.error(f"no such lesson: {', '.join(unknown)}; there are {', '.join(lessons)}")
-    try:
-        profile = current_profile()
-        source = load_images("mnist", "test", limit=1).source
-    except QdvaeError as error:
-        print(error, file=sys.stderr)
-        return 1
-    if options.store and (profile.name != "lesson" or not source.startswith("MNIST")):
-        parser.error("stored outputs must come from the lesson profile on real MNIST")
-
+    Raises:
+        SettingError: the environment names a profile that does not exist.
+    """
+    profile = current_profile()
+    if options.store and profile.name != "lesson":
+        wanted = "stored outputs must come from the profile lesson"
+        print(f"QDVAE_PROFILE={profile.name}: {wanted}, unset it.", file=sys.stderr)
+        return _WRONG_USE
+    paths = lessons()
+    chosen = options.lessons or list(paths)
     models = None
     if not os.environ.get("QDVAE_MODELS"):
         # Lessons save their models beside the results, and start without those of an earlier run.
         models = options.build.resolve() / "run-models"
         shutil.rmtree(models, ignore_errors=True)
-        os.environ["QDVAE_MODELS"] = str(models)
     for name in chosen:
         if options.store and models is not None:
             # What is stored must not depend on the lessons that ran before.
@@ -153,7 +182,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"--- {name} (profile {profile.name})", flush=True)
         began = time.perf_counter()
         try:
-            execute(lessons[name], options.build, store=options.store)
+            execute(paths[name], options.build, store=options.store, models=models)
         except CellExecutionError as error:
             print(f"{error}\nFailed: see {options.build / f'{name}.ipynb'}", file=sys.stderr)
             return 1
@@ -163,15 +192,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         except KeyboardInterrupt:
             print(f"\nStopped in {name}; what it reached is in {options.build}.", file=sys.stderr)
-            return 130
+            return _INTERRUPTED
         print(f"--- {name} took {time.perf_counter() - began:.0f} s", flush=True)
-    print(
-        "\nExecuted notebooks:", *(options.build / f"{name}.ipynb" for name in chosen), sep="\n  "
-    )
-    pictures = [p for name in chosen if (p := options.build / f"{name}.png").exists()]
-    print("Pictures:", *pictures, sep="\n  ")
+    executed = [options.build / f"{name}.ipynb" for name in chosen]
+    print("\nExecuted notebooks:", *executed, sep="\n  ")
+    print("Pictures:", *filter(Path.exists, (p.with_suffix(".png") for p in executed)), sep="\n  ")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

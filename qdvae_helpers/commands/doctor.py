@@ -1,12 +1,13 @@
-"""Is this machine ready for the lessons?  (Shown in ``00_start_here``.)
+"""Is this machine ready for the lessons?
 
-``python -m qdvae_helpers.machine`` prints the same table without a notebook, for example before a
-workshop or for a report of a problem.  No line shows a token, nor a folder outside the repository.
+Prints one line for each thing that they need; what to do stands below a line that begins with
+LOOK, and then the exit status is 1.  No line shows a token, nor a folder outside the repository.
 """
 
-import importlib.metadata
+import argparse
 import os
 import platform
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable
@@ -14,11 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qdvae_helpers.errors import QdvaeError
+from qdvae_helpers.paths import DATA, ROOT
 
-_ROOT = Path(__file__).resolve().parent.parent
+# Everything else is imported by the row that needs it, so that a broken library costs only that.
+
 _PYTHONS = ((3, 11), (3, 14))  # from, and below
 _MIN_FREE_GB = 1.7  # no lesson uses more than 1.5 (README)
-_MIN_DISK_GB = 0.2  # models that lessons save, and MNIST
+_MIN_DISK_GB = 0.2  # models that lessons save
+#: Where a container (Docker, Binder) sets limits on Linux.
+CONTROL_GROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -30,9 +35,28 @@ class Finding:
     remedy: str = ""  #: what to do; empty where nothing is wrong
 
 
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command has no options."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the table; the exit status is 1 where something needs a look."""
+    findings = check_machine()
+    print(format_findings(findings))
+    return int(any(finding.remedy for finding in findings))
+
+
 def check_machine() -> list[Finding]:
     """Look at everything lessons depend on; never raises for what a learner can mend."""
-    return [_guarded(topic, look) for topic, look in _TOPICS.items()]
+    findings: dict[str, Finding] = {}
+    for topic, look in _TOPICS.items():
+        if topic in _NEED_TORCH and findings["torch"].remedy:
+            # After a first failure torch cannot even be tried again in the same process.
+            waits = "mend torch first, see above"
+            findings[topic] = Finding(topic, "not looked at: it needs torch", waits)
+        else:
+            findings[topic] = _guarded(topic, look)
+    return list(findings.values())
 
 
 def format_findings(findings: list[Finding]) -> str:
@@ -40,9 +64,9 @@ def format_findings(findings: list[Finding]) -> str:
     lines = []
     for finding in findings:
         mark = "LOOK" if finding.remedy else "ok"
-        lines.append(f"{mark:5} {finding.topic:11} {finding.found}")
+        lines.append(f"{mark:5} {finding.topic:13} {finding.found}")
         if finding.remedy:
-            lines.append(textwrap.indent(textwrap.fill("-> " + finding.remedy, 80), " " * 18))
+            lines.append(textwrap.indent(textwrap.fill("-> " + finding.remedy, 80), " " * 20))
     return "\n".join(lines)
 
 
@@ -50,15 +74,25 @@ def _guarded(topic: str, look: Callable[[], tuple[str, str]]) -> Finding:
     try:
         return Finding(topic, *look())
     except QdvaeError as error:  # its message holds the remedy
-        return Finding(topic, "not usable", str(error))
-    except ImportError as error:
-        remedy = "set up the environment anew: README.md, section Start"
-        return Finding(topic, f"cannot be loaded ({error})", remedy)
+        return Finding(topic, "not usable", _without_folders(str(error)))
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~" of an unknown user
         # Not the whole message: it may hold a folder outside the repository.
         why = getattr(error, "strerror", None) or type(error).__name__
         remedy = "look at the folders that QDVAE_DATA and QDVAE_MODELS name, and who may read them"
         return Finding(topic, f"cannot be read ({why})", remedy)
+    except Exception as error:  # a library that does not fit the others fails in any way
+        why = _without_folders(f"{type(error).__name__}: {error}")
+        remedy = "set up the environment anew: README.md, section Start"
+        return Finding(topic, f"cannot be loaded ({why})", remedy)
+
+
+def _without_folders(text: str) -> str:
+    """A message without the folders in which things lie here."""
+    set_here = (os.environ.get(name) for name in ("QDVAE_DATA", "QDVAE_MODELS"))
+    folders = {str(ROOT), sys.prefix, sys.base_prefix, os.path.expanduser("~"), *set_here}
+    for folder in sorted(filter(None, folders), key=len, reverse=True):
+        text = text.replace(folder.rstrip("/\\") + os.sep, "")
+    return text
 
 
 def _python() -> tuple[str, str]:
@@ -69,31 +103,20 @@ def _python() -> tuple[str, str]:
 
 
 def _packages() -> tuple[str, str]:
-    from packaging.requirements import Requirement
+    from qdvae_helpers.requirements import base_requirements, unmet
 
-    try:
-        texts = importlib.metadata.requires("qdvae-tutorials") or []
-    except importlib.metadata.PackageNotFoundError:
-        return "versions unknown", "run python -m pip install -e . in the repository"
-    requirements = [Requirement(text) for text in texts]
-    needed = [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
-    wrong = []
-    for requirement in needed:
-        try:
-            version = importlib.metadata.version(requirement.name)
-        except importlib.metadata.PackageNotFoundError:
-            version = "missing"
-        if version == "missing" or not requirement.specifier.contains(version, prereleases=True):
-            wrong.append(f"{requirement.name} {version} (needs {requirement.specifier})")
-    if wrong:
+    needed = base_requirements()
+    if wrong := unmet(needed):
         remedy = "run python -m pip install -c constraints.txt -e . in the repository"
-        return "; ".join(wrong), remedy
+        return "; ".join(f"{text} (here: {found})" for text, found in wrong.items()), remedy
     return f"all {len(needed)} within their ranges", ""
 
 
 def _torch() -> tuple[str, str]:
-    import torch
-
+    try:
+        import torch
+    except (OSError, ValueError, RuntimeError) as error:  # a library that it lacks, for example
+        raise ImportError(str(error)) from error
     accelerator = "a GPU, which the lessons do not need" if torch.cuda.is_available() else "no GPU"
     return f"{torch.__version__}, {torch.get_num_threads()} threads, {accelerator}", ""
 
@@ -131,24 +154,47 @@ def _reclaimable() -> int:
 
 
 def _control_group(name: str) -> str:
-    """A limit that a container (Docker, Binder) sets on Linux; empty where there is none."""
+    """A limit that a container sets; empty where there is none."""
     try:
-        return Path("/sys/fs/cgroup", name).read_text().strip()
+        return (CONTROL_GROUP / name).read_text().strip()
     except OSError:
         return ""
 
 
-def _images() -> tuple[str, str]:
-    from qdvae_helpers.data import data_dir, load_images
+def _mnist() -> tuple[str, str]:
+    from qdvae_helpers.idx_files import read_split
 
-    sources = [load_images("mnist", split, limit=1).source for split in ("train", "test")]
-    if all(source.startswith("MNIST") for source in sources):
-        return f"MNIST, in {_shown(data_dir(), 'QDVAE_DATA')}", ""
-    first = "connect to the network and restart the kernel"
-    if os.environ.get("QDVAE_DOWNLOAD") == "0":
-        first = "unset QDVAE_DOWNLOAD"
-    remedy = f"{first}, or copy the four files of MNIST by hand: data/README.md"
-    return "small 8x8 digits in place of MNIST", remedy
+    counts = [len(read_split("mnist", split)[0]) for split in ("train", "test")]
+    return "whole, {:,} and {:,} images".format(*counts), ""
+
+
+def _fashion_mnist() -> tuple[str, str]:
+    from qdvae_helpers.idx_files import (
+        DEBIAN_FASHION_MNIST,
+        FASHION_MNIST_SHA256,
+        data_dir,
+        read_split,
+    )
+
+    places = [folder / "FashionMNIST" / "raw" for folder in (data_dir(), DATA)]
+    names = [name + end for name in FASHION_MNIST_SHA256 for end in ("", ".gz")]
+    found = [(p / name).is_file() for name in names for p in (*places, DEBIAN_FASHION_MNIST)]
+    if sum(found) < len(FASHION_MNIST_SHA256):  # reading would download them
+        return "not here; no lesson needs it", ""
+    counts = [len(read_split("fashion-mnist", split)[0]) for split in ("train", "test")]
+    return "whole, {:,} and {:,} images".format(*counts), ""
+
+
+def _profile() -> tuple[str, str]:
+    from qdvae_helpers.profiles import current_profile
+
+    return f"{current_profile().name} ({_origin('QDVAE_PROFILE')})", ""
+
+
+def _qpu() -> tuple[str, str]:
+    if os.environ.get("DWAVE_API_TOKEN"):
+        return "a token is set: lessons may ask for the graph of your QPU", ""
+    return "no token set, and none needed", ""
 
 
 def _model() -> tuple[str, str]:
@@ -158,7 +204,7 @@ def _model() -> tuple[str, str]:
 
 
 def _sampler() -> tuple[str, str]:
-    from qdvae_helpers.budget import VARIABLE, budget_s
+    from qdvae_helpers.qpu.budget import VARIABLE, budget_s
     from qdvae_helpers.samplers import sampler_kind
 
     kind = sampler_kind()
@@ -174,15 +220,7 @@ def _sampler() -> tuple[str, str]:
     return f"{kind} ({_origin('QDVAE_SAMPLER')}), {nature}", remedy
 
 
-def _profile() -> tuple[str, str]:
-    from qdvae_helpers.profiles import current_profile
-
-    return f"{current_profile().name} ({_origin('QDVAE_PROFILE')})", ""
-
-
 def _own_models() -> tuple[str, str]:
-    import shutil
-
     from qdvae_helpers.checkpoints import models_dir
 
     folder = models_dir()
@@ -196,12 +234,6 @@ def _own_models() -> tuple[str, str]:
     return f"saved in {_shown(folder, 'QDVAE_MODELS')}, {free:.0f} GB free", remedy
 
 
-def _qpu() -> tuple[str, str]:
-    if os.environ.get("DWAVE_API_TOKEN"):
-        return "a token is set: lessons may ask for the graph of your QPU", ""
-    return "no token set, and none needed", ""
-
-
 def _origin(variable: str) -> str:
     return variable if os.environ.get(variable) else "default"
 
@@ -209,8 +241,8 @@ def _origin(variable: str) -> str:
 def _shown(folder: Path, variable: str) -> str:
     """A folder without anything of the path outside the repository."""
     folder = folder.resolve()
-    if folder.is_relative_to(_ROOT):
-        return f"{folder.relative_to(_ROOT).as_posix()} ({_origin(variable)})"
+    if folder.is_relative_to(ROOT):
+        return f"{folder.relative_to(ROOT).as_posix()} ({_origin(variable)})"
     return f"the folder that {variable} names"
 
 
@@ -220,21 +252,12 @@ _TOPICS: dict[str, Callable[[], tuple[str, str]]] = {
     "torch": _torch,
     "cores": _cores,
     "memory": _memory,
-    "images": _images,
+    "MNIST": _mnist,
+    "Fashion-MNIST": _fashion_mnist,
     "model": _model,
     "sampler": _sampler,
     "profile": _profile,
     "own models": _own_models,
     "QPU": _qpu,
 }
-
-
-def main() -> int:
-    """Print the table; the exit status is 1 where something needs a look."""
-    findings = check_machine()
-    print(format_findings(findings))
-    return int(any(finding.remedy for finding in findings))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+_NEED_TORCH = ("model", "sampler", "own models")

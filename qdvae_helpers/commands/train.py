@@ -1,0 +1,322 @@
+"""Train a model.
+
+The run saves its state beside the output while it lasts (*.part.safetensors); after Ctrl-C the same
+command goes on where it stopped.  Exit status: 0 finished, 1 error, 3 interrupted and resumable.
+Under torchrun it trains in several processes through Lightning Fabric (extra "cluster").
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from qdvae_helpers.checkpoints import load_checkpoint, save_checkpoint
+from qdvae_helpers.density_ratio import divergence_bound
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.graphs import load_graph
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.profiles import PROFILES, Profile, current_profile
+from qdvae_helpers.samplers import GibbsSampler
+from qdvae_helpers.seeding import seeded
+from qdvae_helpers.training import (
+    RECIPE_SETTINGS,
+    RECIPES,
+    PreparedRun,
+    TrainConfig,
+    default_spins,
+    prepare_run,
+    usual_images,
+)
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric  # an extra, which most people lack
+
+_RATIO_STEPS = {"full": 3_000}  # by profile; others have none unless they are asked for
+_LEAST = {"jitter": 0, "ratio_steps": 0, "spins": 1, "sweeps": 1}
+_INTERRUPTED = 3  # exit status
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    learn = parser.add_argument_group("what to learn")
+    learn.add_argument("--recipe", choices=RECIPES, default="elbo", help="default: elbo")
+    learn.add_argument(
+        "--images", choices=("rounded", "grey"), default="rounded", help="default: rounded"
+    )
+    learn.add_argument(
+        "--jitter", type=int, default=0, metavar="N", help="add so many bent copies of each image"
+    )
+    learn.add_argument(
+        "--kl-weight",
+        type=float,
+        metavar="W",
+        help=f"of the divergence (elbo, iwae); default: {TrainConfig.kl_weight:g}",
+    )
+    learn.add_argument(
+        "--draws", type=int, metavar="N", help=f"spin strings an image; {_usual('spin_draws')}"
+    )
+    learn.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+
+    model = parser.add_argument_group("the model (one of these)").add_mutually_exclusive_group()
+    model.add_argument(
+        "--spins",
+        type=int,
+        metavar="N",
+        help=f"latent spins, one a qubit; {_of_profiles('n_spins')}; mmd: at most "
+        f"{default_spins('mmd', PROFILES['full'])}",
+    )
+    model.add_argument("--graph", type=Path, metavar="FILE", help="the qubits to live on")
+    model.add_argument(
+        "--start-from", type=Path, metavar="FILE", help="a trained model to go on from"
+    )
+
+    pace = parser.add_argument_group("how long and how fast")
+    pace.add_argument("--profile", choices=PROFILES, help="default: QDVAE_PROFILE or lesson")
+    pace.add_argument(
+        "--steps", type=int, metavar="N", help=f"gradient steps; {_of_profiles('steps')}"
+    )
+    pace.add_argument(
+        "--decoder-steps",
+        type=int,
+        metavar="N",
+        help="the last of them, in which only the decoder learns; default: 0",
+    )
+    pace.add_argument(
+        "--ratio-steps",
+        type=int,
+        metavar="N",
+        help="steps after them, for the density ratio that chooses among candidates; default: "
+        f"{_RATIO_STEPS['full']} full, else 0",
+    )
+    pace.add_argument(
+        "--batch", type=int, metavar="N", help=f"images a step; {_of_profiles('batch_size')}"
+    )
+    pace.add_argument(
+        "--learning-rate",
+        type=float,
+        metavar="R",
+        help=f"peak, of encoder and decoder; {_usual('learning_rate')}",
+    )
+    pace.add_argument(
+        "--prior-learning-rate",
+        type=float,
+        metavar="R",
+        help=f"peak, of the prior; {_usual('prior_learning_rate')}",
+    )
+    pace.add_argument("--device", default="auto", help="cpu, cuda, mps; default: auto, the fastest")
+
+    sampler = parser.add_argument_group("the sampler of the prior")
+    sampler.add_argument(
+        "--sampler",
+        metavar="KIND",
+        help="gibbs, annealer, exact or qpu; default: QDVAE_SAMPLER or gibbs",
+    )
+    sampler.add_argument(
+        "--sweeps",
+        type=int,
+        metavar="N",
+        help=f"sweeps of each Gibbs chain a step; {_of_profiles('sweeps')}",
+    )
+
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="the model (.safetensors)"
+    )
+    output.add_argument(
+        "--metrics", type=Path, metavar="FILE", help="append reports, a JSON text a line"
+    )
+
+
+def _of_profiles(name: str) -> str:
+    """The default of what a profile decides, for the help."""
+    values = [f"{getattr(profile, name)} {profile.name}" for profile in PROFILES.values()]
+    return f"default: {', '.join(values)}"
+
+
+def _usual(name: str) -> str:
+    """The default of what a recipe may decide, for the help."""
+    values = [f"{getattr(TrainConfig, name):g}"]
+    values += [f"{s[name]:g} {recipe}" for recipe, s in RECIPE_SETTINGS.items() if name in s]
+    return f"default: {', '.join(values)}"
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of this name, or the fastest there is.
+
+    Raises:
+        SettingError: the machine has no such device.
+    """
+    available = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return torch.device(next(kind for kind, there in available.items() if there))
+    if not available.get(name.split(":")[0], False):
+        raise SettingError(f"There is no device {name!r} on this machine: use 'cpu' or 'auto'.")
+    return torch.device(name)
+
+
+def _launched_fabric(device: str) -> "Fabric | None":
+    """Lightning Fabric, joined to the other processes that torchrun started; else ``None``.
+
+    Raises:
+        SettingError: Fabric is not installed, or a restart would not work.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    # torchrun shares its store with the processes: after a restart they read the addresses of
+    # those that died (https://github.com/pytorch/pytorch/issues/135712) and hang or fail.
+    shares_store = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
+    if shares_store and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
+        raise SettingError(
+            "torchrun cannot restart processes reliably like this: set the environment variable "
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it, or leave --max-restarts away."
+        )
+    try:
+        from lightning_fabric import Fabric
+    except ImportError:
+        raise SettingError(
+            "Several processes need Lightning Fabric: pip install -e '.[cluster]'."
+        ) from None
+    local = int(os.environ["LOCAL_WORLD_SIZE"])
+    fabric = Fabric(
+        accelerator=device,
+        devices=local,
+        num_nodes=int(os.environ["WORLD_SIZE"]) // local,
+        strategy="ddp",
+    )
+    fabric.launch()
+    return fabric
+
+
+def prepare(options: argparse.Namespace, fabric: "Fabric | None" = None) -> PreparedRun:
+    """The run that these options describe, ready to be trained.
+
+    Args:
+        options: as :func:`add_arguments` defines them.
+        fabric: a launched one, where several processes train.
+
+    Raises:
+        SettingError: an option that does not exist or fit; others as ``prepare_run``.
+    """
+    for name, least in _LEAST.items():
+        if (number := getattr(options, name)) is not None and number < least:
+            raise SettingError(f"--{name.replace('_', '-')} {number}: choose {least} or more.")
+    profile = _profile(options)
+    train, held_out = usual_images(profile.train_images, profile.test_images)
+    if options.jitter:
+        train = train.jittered(options.jitter, options.seed)
+    if options.images == "rounded":
+        train, held_out = train.rounded(), held_out.rounded()
+    start = None
+    if options.start_from:
+        start = load_checkpoint(options.start_from)
+        came_from = {key: start.info.get(key) for key in ("train", "step", "data", "start")}
+        start.info = {"start": came_from}
+    asked_for = {
+        "steps": options.steps,
+        "decoder_steps": options.decoder_steps,
+        "batch_size": options.batch,
+        "kl_weight": options.kl_weight,
+        "spin_draws": options.draws,
+        "learning_rate": options.learning_rate,
+        "prior_learning_rate": options.prior_learning_rate,
+    }
+    return prepare_run(
+        train,
+        held_out,
+        profile=profile,
+        recipe=options.recipe,
+        sampler=options.sampler,
+        n_spins=options.spins,
+        graph=load_graph(options.graph) if options.graph else None,
+        start_from=start,
+        sweeps=options.sweeps,
+        seed=options.seed,
+        device=fabric.device if fabric else pick_device(options.device),
+        rank=fabric.global_rank if fabric else 0,
+        processes=fabric.world_size if fabric else 1,
+        **{name: value for name, value in asked_for.items() if value is not None},
+    )
+
+
+def _profile(options: argparse.Namespace) -> Profile:
+    return PROFILES[options.profile] if options.profile else current_profile()
+
+
+def run(options: argparse.Namespace) -> int:
+    """Train, fit the ratio, save the model; returns the exit status.
+
+    Raises:
+        QdvaeError: an option, a file, a sampler or the training itself went wrong.
+    """
+    fabric = _launched_fabric(options.device)
+    prepared = prepare(options, fabric)
+    try:
+        return _train(prepared, options, fabric)
+    finally:
+        prepared.sampler.close()
+
+
+def _train(prepared: PreparedRun, options: argparse.Namespace, fabric: "Fabric | None") -> int:
+    model, device = prepared.model, prepared.model.device
+    is_first = fabric is None or fabric.global_rank == 0
+    if is_first:
+        where = f"{fabric.world_size} processes on {device.type}" if fabric else device
+        print(
+            f"{prepared.train.source}; {model.graph}; {prepared.sampler.provenance}; {where}",
+            flush=True,
+        )
+    if options.metrics:  # not at the first report, after minutes
+        options.metrics.parent.mkdir(parents=True, exist_ok=True)
+
+    def log(report: dict) -> None:
+        if options.metrics:
+            with options.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(report) + "\n")
+
+    part = options.output.with_suffix(".part.safetensors")
+    finished = prepared.fit(checkpoint=part, on_report=log, fabric=fabric).finished
+    if not finished:
+        return _INTERRUPTED
+    if is_first:
+        profile = _profile(options).name
+        about: dict = {"profile": profile}
+        steps = options.ratio_steps
+        if steps is None:
+            steps = _RATIO_STEPS.get(profile, 0)
+        if steps:
+            try:
+                about["ratio"] = _fit_ratio(prepared, steps, options)
+            except KeyboardInterrupt:
+                print(
+                    f"Stopped at the density ratio; the trained model is saved in {part.name}. The "
+                    "same command begins here again.",
+                    flush=True,
+                )
+                return _INTERRUPTED
+        save_checkpoint(model, options.output, about)
+        part.unlink()
+        print(f"Wrote {options.output}", flush=True)
+    return 0
+
+
+def _fit_ratio(prepared: PreparedRun, steps: int, options: argparse.Namespace) -> dict:
+    """Give the model its density ratio; returns what its file says of that."""
+    print("Fitting the density ratio; some minutes in the profile full.", flush=True)
+    model: QDVAE = prepared.model
+    n_originals = len(prepared.train) // (1 + options.jitter)  # bent copies come after them
+    originals = prepared.train.images[:n_originals]
+    ratio = model.fit_ratio(originals, steps=steps, seed=options.seed)
+    prior = GibbsSampler(model.grbm, 2_000, seed=options.seed + 1, graph=model.graph).fresh()
+    with torch.no_grad(), seeded(options.seed, model.device):
+        parts = prepared.held_out.images.to(model.device).split(1_000)
+        encoded = torch.cat([model.spins(model.encode(part)) for part in parts])
+    nats = divergence_bound(ratio, encoded, prior)
+    print(f"The encoder's strings differ from the prior's by at least about {nats:.2f} nats.")
+    return {"steps": steps, "divergence": nats}

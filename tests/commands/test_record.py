@@ -1,0 +1,103 @@
+"""Recording samples with the command: found again, not too large, not in the place of others."""
+
+from dataclasses import replace
+
+import pytest
+
+from qdvae_helpers.checkpoints import save_checkpoint
+from qdvae_helpers.commands import main
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.qpu.recordings import (
+    find_recordings,
+    load_recording,
+    model_hash,
+    save_recording,
+)
+from qdvae_helpers.samplers import make_sampler
+
+
+@pytest.fixture
+def model(graph12) -> QDVAE:
+    return QDVAE(graph12, (16,))
+
+
+@pytest.fixture
+def arguments(model, tmp_path) -> list[str]:
+    """Record 40 strings of a small model; the name of the output comes last."""
+    saved = save_checkpoint(model, tmp_path / "model.safetensors")
+    return ["record", "--model", str(saved), "--samples", "40", "--output"]
+
+
+@pytest.fixture
+def nothing_is_drawn(monkeypatch):
+    monkeypatch.setattr("qdvae_helpers.commands.record.make_sampler", None)  # a call would raise
+
+
+def test_the_command_records_a_model_and_the_sampler_finds_it(
+    model, arguments, graph12, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setenv("QDVAE_RECORDINGS", str(tmp_path / "r"))
+    output = tmp_path / "r" / "mine.safetensors"
+    assert main([*arguments, str(output)]) == 0
+    shown = capsys.readouterr().out
+    assert "simulated QPU (classical annealing)" in shown
+    assert "kB in mine.safetensors" in shown
+    assert len(load_recording(output).spins) == 40
+    assert find_recordings(model_hash(model.grbm, graph12)) == [output]
+    sampler = make_sampler(model.grbm, "recorded", num_samples=8, graph=graph12)
+    assert model.generate(8, sampler=sampler).shape == (8, 1, 28, 28)
+
+
+def test_another_seed_draws_other_samples(arguments, tmp_path):
+    paths = [tmp_path / f"{name}.safetensors" for name in "abc"]
+    for path, seed in zip(paths, ("1", "1", "2"), strict=True):
+        assert main([*arguments, str(path), "--seed", seed]) == 0
+    first, again, other = (load_recording(path).spins for path in paths)
+    assert first.equal(again)
+    assert not first.equal(other)
+
+
+def test_what_cannot_be_recorded_is_said_before_anything_is_drawn(tmp_path, capsys):
+    output = tmp_path / "mine.safetensors"
+    for wrong, said in (
+        (["--samples", "0"], "--samples 0: record 1 or more."),
+        (["--model", "qdvae-7"], "No model 'qdvae-7' ships here"),
+        (["--sampler", "qpu"], "No Leap token is set"),
+    ):
+        assert main(["record", *wrong, "--output", str(output)]) == 1
+        assert said in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_too_large_a_recording_is_refused_before_it_is_drawn(nothing_is_drawn, tmp_path, capsys):
+    output = tmp_path / "large.safetensors"
+    assert main(["record", "--samples", "1000000", "--output", str(output)]) == 1
+    assert "large.safetensors would hold 32.0 MB" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_simulated_samples_are_replaced(arguments, tmp_path):
+    output = tmp_path / "r.safetensors"
+    for seed in ("1", "2"):
+        assert main([*arguments, str(output), "--seed", seed]) == 0
+    assert load_recording(output).provenance.parameters["seed"] == 2
+
+
+@pytest.fixture
+def from_a_real_qpu(arguments, tmp_path):
+    path = tmp_path / "real.safetensors"
+    assert main([*arguments, str(path)]) == 0
+    return save_recording(replace(load_recording(path), simulated=False), path)
+
+
+def test_nothing_else_is_replaced(from_a_real_qpu, arguments, tmp_path, request, capsys):
+    (tmp_path / "notes.txt").write_text("dear diary")
+    request.getfixturevalue("nothing_is_drawn")
+    capsys.readouterr()
+    for kept in (from_a_real_qpu, tmp_path / "model.safetensors", tmp_path / "notes.txt", tmp_path):
+        before = kept.is_file() and kept.read_bytes()
+        assert main([*arguments, str(kept)]) == 1
+        said = capsys.readouterr().err
+        assert f"{kept.name} is there already" in said
+        assert "name another file with --output" in said
+        assert before == (kept.is_file() and kept.read_bytes())

@@ -1,0 +1,270 @@
+"""Training without a notebook: what the options do, what is written, how a run goes on."""
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests_mock
+import torch
+from fake_leap import ENDPOINT, TOKEN, FakeLeap
+
+from qdvae_helpers import graphs, samplers
+from qdvae_helpers.checkpoints import load_checkpoint
+from qdvae_helpers.commands import main
+from qdvae_helpers.models import QDVAE
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch):
+    monkeypatch.setenv("QDVAE_PROFILE", "fast")
+
+
+@pytest.fixture
+def train(tmp_path):
+    """Trains a small model, as a rule in two steps, and loads it; or returns another status."""
+
+    def run(*arguments: str, status: int = 0, output: str = "model") -> QDVAE | None:
+        path = tmp_path / f"{output}.safetensors"
+        given = {"--steps": "2", "--device": "cpu", "--spins": "12", "--output": str(path)}
+        if {"--graph", "--start-from"} & set(arguments):
+            del given["--spins"]
+        defaults = [text for pair in given.items() if pair[0] not in arguments for text in pair]
+        assert main(["train", *defaults, *arguments]) == status
+        return None if status else load_checkpoint(path)
+
+    return run
+
+
+def test_train_writes_a_model_a_log_and_cleans_up(train, tmp_path, capsys):
+    log = tmp_path / "logs" / "log.jsonl"
+    model = train("--metrics", str(log), "--steps", "8")
+    assert model.n_spins == 12
+    assert model.info["profile"] == "fast"
+    assert model.info["step"] == 8
+    assert json.loads(log.read_text().splitlines()[-1])["step"] == 8
+    assert {p.name for p in tmp_path.iterdir()} == {"model.safetensors", "logs"}
+    shown = capsys.readouterr().out
+    assert shown.startswith("MNIST train, 2,000 images, rounded to black and white; ")
+    assert f"Wrote {tmp_path / 'model.safetensors'}" in shown
+
+
+def test_a_profile_is_chosen_without_touching_the_environment(train, monkeypatch):
+    monkeypatch.setenv("QDVAE_PROFILE", "lesson")
+    assert train("--profile", "fast").info["profile"] == "fast"
+    assert os.environ["QDVAE_PROFILE"] == "lesson"
+
+
+@pytest.mark.parametrize("kind", ["gibbs", "annealer", "exact"])
+def test_every_sampler_trains(train, kind):
+    model = train("--sampler", kind, "--steps", "3")
+    assert model.info["sampler"]["kind"] == kind
+    assert model.info["train"]["sample_every"] == (1 if kind == "gibbs" else 20)
+
+
+def test_recorded_samples_cannot_train(train, capsys):
+    train("--sampler", "recorded", status=1)
+    assert "a prior in training cannot use them" in capsys.readouterr().err
+
+
+def test_a_real_qpu_is_asked_at_every_20th_step(train, qpu, monkeypatch, capsys):
+    monkeypatch.setenv("DWAVE_API_TOKEN", TOKEN)
+    monkeypatch.setenv("DWAVE_API_ENDPOINT", ENDPOINT)
+    monkeypatch.setenv("QDVAE_QPU_BUDGET_S", "100")
+    closed = []
+    close = samplers.LiveSampler.close
+    monkeypatch.setattr(
+        samplers.LiveSampler, "close", lambda self: (closed.append(self), close(self))
+    )
+    with requests_mock.Mocker() as mock:
+        leap = FakeLeap(mock, graphs.densest_subgraph(qpu, 40))
+        model = train("--sampler", "qpu", "--steps", "22")
+    assert "2 calls of 64 reads" in capsys.readouterr().out
+    assert set(model.graph.nodes) < set(leap.graph.nodes)
+    of_training = [p for p in leap.drawn.values() if p["params"]["num_reads"] == 64]
+    assert model.info["sampler"]["kind"] == "qpu"
+    assert len(of_training) >= 2
+    assert closed
+
+
+def test_train_goes_on_from_a_model_with_another_recipe(train, tmp_path):
+    old = train(output="first")
+    start = str(tmp_path / "first.safetensors")
+    new = train("--start-from", start, "--recipe", "iwae", "--draws", "3", output="second")
+    assert new.graph == old.graph
+    assert new.info["start"]["train"] == old.info["train"]
+    assert new.info["train"]["recipe"] == "iwae"
+    assert new.info["train"]["spin_draws"] == 3
+    assert new.info["train"]["kl_warm_up"] == 1
+    pairs = list(zip(old.parameters(), new.parameters(), strict=True))
+    # two small steps away from the first model, which another start would not be
+    assert all(not torch.equal(a, b) and (a - b).abs().max() < 0.02 for a, b in pairs)
+
+
+def test_train_takes_the_numbers_that_were_asked_for(train):
+    numbers = ["--learning-rate", "0.003", "--prior-learning-rate", "0.004", "--seed", "5"]
+    numbers += ["--batch", "32", "--sweeps", "2", "--kl-weight", "0.5", "--decoder-steps", "1"]
+    made = train(*numbers).info
+    wanted = {"learning_rate": 0.003, "prior_learning_rate": 0.004, "batch_size": 32, "seed": 5}
+    wanted |= {"kl_weight": 0.5, "decoder_steps": 1, "steps": 2, "recipe": "elbo"}
+    assert made["train"] == made["train"] | wanted
+    assert made["sampler"]["parameters"]["sweeps"] == 2
+    assert made["sampler"]["parameters"]["seed"] == 5
+
+
+def test_the_mmd_recipe_takes_fewer_spins_unless_told_otherwise(tmp_path):
+    for arguments, n_spins in (([], 48), (["--spins", "14"], 14)):
+        output = tmp_path / f"{n_spins}.safetensors"
+        common = ["train", "--recipe", "mmd", "--steps", "1", "--output", str(output)]
+        assert main([*common, *arguments]) == 0
+        assert load_checkpoint(output).n_spins == n_spins
+
+
+def test_train_takes_the_graph_that_docs_scaling_writes(train, tmp_path):
+    guide = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    line = re.search(r"`(save_graph\(.+\))`", guide)[1]
+    path = tmp_path / "mine.json"
+    line = line.replace('"live"', '"ideal"').replace("256", "14").replace("mine.json", str(path))
+    exec(line, {**vars(graphs), "working_graph": samplers.working_graph})
+    model = train("--graph", str(path))
+    assert model.graph == graphs.load_graph(path)
+    assert model.n_spins == 14
+
+
+def test_train_fits_the_ratio_where_asked(train, tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(QDVAE, "fit_ratio", interrupted)
+        train("--ratio-steps", "3", status=3)
+    first = capsys.readouterr().out
+    assert "begins here again" in first
+    assert not (tmp_path / "model.safetensors").exists()
+    model = train("--ratio-steps", "3")
+    # The trained model was there already: no step was taken again.
+    assert "reconstruction" in first
+    assert "reconstruction" not in capsys.readouterr().out
+    assert model.info["step"] == 2
+    assert model.info["ratio"]["steps"] == 3
+    assert math.isfinite(model.info["ratio"]["divergence"])
+    assert model.generate(2, seed=0, candidates=2).shape == (2, 1, 28, 28)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_the_ratio_learns_from_the_originals_alone(train, monkeypatch):
+    seen = []
+    fit_ratio = QDVAE.fit_ratio
+
+    def watched(model, images, **options):
+        seen.append(images)
+        return fit_ratio(model, images, **options)
+
+    monkeypatch.setattr(QDVAE, "fit_ratio", watched)
+    for jitter in ("0", "1"):
+        train("--ratio-steps", "1", "--jitter", jitter, output=f"with{jitter}")
+    assert torch.equal(*seen)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a child process there")
+def test_an_interrupted_train_command_continues(tmp_path):
+    output = tmp_path / "model.safetensors"
+    command = [sys.executable, "-m", "qdvae_helpers", "train", "--output", str(output)]
+    command += ["--steps", "300", "--spins", "12", "--device", "cpu"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
+    for line in process.stdout:
+        if line.startswith("step"):  # the first report is out: now interrupt as Ctrl-C does
+            process.send_signal(signal.SIGINT)
+            break
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 3
+    assert "saved to model.part.safetensors" in rest
+    assert not output.exists()
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "Continuing at step" in again.stdout
+    assert output.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--spins", "9999"], "between 1 and 4594"),
+        (["--spins", "0"], "--spins 0: choose 1 or more"),
+        (["--steps", "0"], "steps=0 must be 1 or more"),
+        (["--kl-weight", "-1"], "kl_weight=-1.0 must be 0 or more"),
+        (["--sampler", "qpuu"], "There is no sampler 'qpuu'"),
+        (["--sampler", "annealer", "--sweeps", "3"], "Sweeps are for the sampler gibbs"),
+        (["--sweeps", "0"], "--sweeps 0: choose 1 or more"),
+        (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
+        (["--ratio-steps", "-1"], "--ratio-steps -1: choose 0 or more"),
+        (["--device", "tpu"], "There is no device 'tpu'"),
+        (["--graph", "nowhere.json"], "Cannot read the graph nowhere.json"),
+        (["--start-from", "nowhere.safetensors"], "There is no checkpoint nowhere.safetensors"),
+    ],
+)
+def test_wrong_arguments_end_with_one_clear_line(arguments, message, tmp_path, capsys):
+    output = tmp_path / "m.safetensors"
+    assert main(["train", "--output", str(output), *arguments]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    "gone", [["--network", "dense"], ["--final-tau", "0.2"], ["--require-mnist"]]
+)
+def test_options_that_are_gone_are_refused(gone, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--output", "m.safetensors", *gone])
+    assert end.value.code == 2
+    assert f"unrecognized arguments: {' '.join(gone)}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+def test_two_processes_train_together_and_survive_the_loss_of_one(tmp_path):
+    """``torchrun`` starts all anew when one dies, and they continue from the last checkpoint."""
+    pytest.importorskip("lightning_fabric")
+    output, metrics = tmp_path / "two.safetensors", tmp_path / "two.jsonl"
+    launcher = "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 3 -m"
+    training = f"qdvae_helpers train --device cpu --spins 12 --steps 400 --output {output}"
+    training += " --decoder-steps 100"
+    command = [sys.executable, *launcher.split(), *training.split(), "--metrics", str(metrics)]
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 240
+        while not output.with_suffix(".part.safetensors").exists():
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(children[-1]), signal.SIGKILL)
+        text, _ = process.communicate(timeout=240)
+    finally:
+        process.kill()
+    assert process.returncode == 0, text
+    assert "Continuing at step" in text
+    assert load_checkpoint(output).info["processes"] == 2
+    assert json.loads(metrics.read_text().splitlines()[-1])["step"] == 400
+
+
+def test_a_restart_that_could_hang_is_refused(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    assert main(["train", "--output", str(tmp_path / "m.safetensors")]) == 1
+    assert "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in capsys.readouterr().err
