@@ -1,35 +1,55 @@
-"""Working graphs, subgraphs, colourings and their files."""
+"""Graphs of QPUs, their parts, colourings and files."""
 
 import json
 import os
 from pathlib import Path
 
+import dimod
 import networkx as nx
 import pytest
 
-from qdvae_helpers.errors import GraphError, SettingError
+from qdvae_helpers.errors import GraphError
 from qdvae_helpers.graphs import (
     QPUGraph,
     colouring,
     densest_subgraph,
+    ideal_graph,
     load_graph,
     save_graph,
-    working_graph,
+    solver_graph,
 )
 
 
-def test_the_offline_graph_has_the_size_of_a_real_device_and_its_seed(qpu):
+def test_the_ideal_graph_has_the_size_of_a_real_device_and_its_seed(qpu):
     assert len(qpu.nodes) == 4594
     assert abs(len(qpu.edges) - 41_813) < 100
-    assert working_graph("ideal") == qpu
-    assert working_graph("ideal", seed=1).hash != qpu.hash
+    assert ideal_graph() == qpu
+    assert ideal_graph(1).hash != qpu.hash
+    assert "seed 1" in ideal_graph(1).source
+
+
+def test_a_device_gives_its_graph_with_its_origin():
+    class Device(dimod.StructureComposite):
+        properties = {"topology": {"type": "pegasus", "shape": [16]}}  # noqa: RUF012
+
+    device = Device(dimod.NullSampler(), [5, 3, 4], [(5, 3), (3, 4)])
+    graph = solver_graph(device, name="Some_QPU", graph_id="01abc")
+    assert graph == QPUGraph((3, 4, 5), ((3, 4), (3, 5)), "pegasus", (16,))
+    assert graph.source.startswith("live graph of Some_QPU (graph id 01abc), captured 20")
 
 
 def test_the_hash_depends_on_content_and_not_on_order():
     a = QPUGraph((1, 2, 3), ((1, 2), (2, 3)))
     b = QPUGraph((3, 1, 2), ((3, 2), (2, 1)), source="elsewhere")
     assert a.hash == b.hash
-    assert a.hash != QPUGraph((1, 2, 3), ((1, 2), (1, 3))).hash
+    assert a == b
+    others = [
+        QPUGraph((1, 2, 3), ((1, 2), (1, 3))),
+        QPUGraph((1, 2, 3, 4), ((1, 2), (2, 3))),
+        QPUGraph((1, 2, 3), ((1, 2), (2, 3)), "pegasus"),
+        QPUGraph((1, 2, 3), ((1, 2), (2, 3)), shape=(13, 4)),
+    ]
+    assert len({graph.hash for graph in (a, *others)}) == 5
 
 
 @pytest.mark.parametrize("n", [1, 12, 64, 256])
@@ -38,9 +58,8 @@ def test_a_subgraph_is_connected_repeatable_and_of_the_right_size(qpu, n):
     assert len(part.nodes) == n
     assert nx.is_connected(part.to_networkx())
     assert densest_subgraph(qpu, n) == part
-    whole = set(qpu.edges)
     inside = set(part.nodes)
-    assert set(part.edges) == {e for e in whole if e[0] in inside and e[1] in inside}
+    assert set(part.edges) == {e for e in qpu.edges if e[0] in inside and e[1] in inside}
 
 
 def test_growth_is_denser_than_a_breadth_first_ball(qpu):
@@ -69,6 +88,7 @@ def test_colours_never_meet_along_a_coupler(qpu):
     assert all(colours[u] != colours[v] for u, v in qpu.edges)
     odd_cycle = nx.cycle_graph(5)
     greedy = colouring(odd_cycle)
+    assert set(greedy) == set(odd_cycle)
     assert all(greedy[u] != greedy[v] for u, v in odd_cycle.edges)
 
 
@@ -109,33 +129,14 @@ def test_a_failed_save_leaves_the_old_graph_and_nothing_else(graph12, tmp_path, 
     assert [file.name for file in path.parent.iterdir()] == ["graph.json"]
 
 
-def test_a_coupler_without_its_qubit_is_refused():
-    with pytest.raises(GraphError, match=r"Coupler \(1, 9\)"):
-        QPUGraph((1, 2), ((1, 9),))
-
-
-def test_unknown_sources_and_a_missing_account_are_explained(monkeypatch):
-    with pytest.raises(SettingError, match="'ideal' or 'live'"):
-        working_graph("simulated")
-    with pytest.raises(GraphError, match="DWAVE_API_TOKEN"):
-        working_graph("live")
-
-
-def test_a_token_asks_for_the_live_graph_and_survives_its_absence(monkeypatch, qpu, capsys):
-    assert working_graph() == qpu  # no token: offline
-    monkeypatch.setenv("DWAVE_API_TOKEN", "a-secret")
-    live = QPUGraph((1, 2), ((1, 2),), source="live graph")
-    monkeypatch.setattr("qdvae_helpers.graphs._live_graph", lambda: live)
-    assert working_graph() == live
-
-    def fail():
-        raise GraphError("No live QPU could be reached.")
-
-    monkeypatch.setattr("qdvae_helpers.graphs._live_graph", fail)
-    assert working_graph() == qpu
-    printed = capsys.readouterr().out
-    assert "Continuing with the ideal graph" in printed
-    assert "a-secret" not in printed
+def test_a_graph_that_is_none_is_refused(graph12):
+    for edge in ((1, 9), (1, 1)):
+        with pytest.raises(GraphError, match=rf"Coupler \({edge[0]}, {edge[1]}\)"):
+            QPUGraph((1, 2), (edge,))
+    with pytest.raises(GraphError, match="listed twice"):
+        QPUGraph((1, 1), ())
+    with pytest.raises(GraphError, match=r"Not in the graph: qubits \[-1\]"):
+        graph12.subgraph([*graph12.nodes[:2], -1])
 
 
 def test_a_real_working_graph_serves_as_well():

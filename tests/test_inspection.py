@@ -4,8 +4,8 @@ import importlib.util
 
 import pytest
 import requests_mock
-from conftest import random_grbm
 from fake_leap import ENDPOINT, TOKEN, FakeLeap
+from small_models import random_grbm
 
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.inspection import inspect_problem
@@ -24,7 +24,7 @@ def sampler(monkeypatch, qpu):
         FakeLeap(mock, live.subgraph(set(live.nodes) - {home.nodes[0]}))
         made = make_sampler(random_grbm(home, 1), "qpu", graph=home, num_samples=5, prefactor=0.15)
         yield made
-        made.device.close()
+        made.close()
 
 
 def test_without_a_submission_the_problem_is_drawn_and_the_reason_said(grbm12, graph12):

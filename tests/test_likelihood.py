@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from conftest import random_grbm
+from small_models import random_grbm
 
 from qdvae_helpers.evaluate import enumerate_states
 from qdvae_helpers.graphs import densest_subgraph

@@ -1,0 +1,71 @@
+"""Checks of lesson 10: amplitudes, what blocks read, a gate on a state, a double softmax."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, tensor
+
+from qdvae_helpers.checks.verdict import Rows, by_examples
+
+
+@by_examples((tensor([0.0, 0.3, 0.4, 1.2]),), (tensor([1.0, 0.5]),))
+def amplitudes(pixels: Tensor) -> Rows:
+    """``function(pixels)``: the same vector with length one."""
+    right, shares = pixels / pixels.norm(), pixels / pixels.sum()
+    brightest, squares = pixels / pixels.max(), pixels / pixels.square().sum()
+    yield right, "{pixels} divided by its length is {right}, yours is {given}."
+    yield shares, "these add up to 1, but their *squares* have to: divide by the length."
+    yield brightest, "you divided by the largest pixel: divide by the length of the vector."
+    yield squares, "you divided by the sum of squares: take its root."
+    yield right**2, "these are the probabilities: amplitudes are what one squares to get them."
+
+
+@by_examples(
+    ([("a", (0, 1), 0), ("a", (1, 2), 3), ("b", (0, 2), 5), ("b", (0, 1), 9)], {"a": 3, "b": 2}),
+    ([("a", (0, 1), 2), ("b", (1, 2), 2), ("a", (0, 2), 10)], {"a": 2, "b": 4}),
+    form="these are the parameters themselves: return how many they are.",
+)
+def count_read(blocks: list, angles: dict) -> Rows:
+    """``function(blocks, angles)``: number of different parameters that the blocks read."""
+    fewer, read, more = (
+        [first + i for kind, _, first in blocks for i in range(angles[kind] + extra)]
+        for extra in (-1, 0, 1)
+    )
+    end = max(read) + 1
+    yield len(set(read)), "the blocks {blocks} read {right} parameters, you count {given}."
+    yield len(read), "a parameter that two blocks read counts once: use a set."
+    yield end, "this is the length of the list: parameters between the blocks are not read."
+    yield len(blocks), "this counts blocks: each reads as many parameters as its kind has angles."
+    for wrong in (fewer, more):
+        yield len(set(wrong)), "off by one: a block with n angles reads `range(first, first + n)`."
+
+
+def _complex(seed: int, *shape: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(shape, dtype=torch.complex128, generator=generator)
+
+
+@by_examples(
+    (_complex(0, 2, 2, 2), _complex(1, 4, 4)),
+    form="the result has the shape (2, 2, 2) again, yours is {found}: reshape it back.",
+)
+def apply_gate(state: Tensor, gate: Tensor) -> Rows:
+    """``function(state, gate)``: a 4x4 matrix on the first two of three wires."""
+    a, b = state.reshape(4, 2), state.reshape(2, 4)
+    products = gate @ a, gate.T @ a, gate.mH @ a, b @ gate.T, b @ gate
+    right, turned, conjugate, last, inverted = (p.reshape(2, 2, 2) for p in products)
+    yield right, "amplitudes that differ in the first two wires alone form the groups of four."
+    yield turned, "you multiplied by the transposed matrix: the gate stands on the left."
+    yield conjugate, "you took the conjugate transpose: use the matrix as it is."
+    yield last, "your gate acts on the last two wires: the first two belong to the rows, (4, 2)."
+    yield inverted, "your gate acts on the last two wires, and from the wrong side."
+
+
+@by_examples((tensor([0.5, -0.2, 0.9, 0.1]), 2), (tensor([0.3, 0.8, -0.6, 0.0]), 0))
+def post_loss(z: Tensor, label: int) -> Rows:
+    """``function(z, label)``: cross-entropy of a softmax of four expectations."""
+    scores = z, z.softmax(0), z.softmax(0).softmax(0)
+    once, right, thrice = (F.cross_entropy(score, tensor(label)) for score in scores)
+    yield right, "for z={z} and label {label} it is {right:.4f}, yours is {given:.4f}."
+    yield once, "only one softmax: cross_entropy applies its own, on top of the post's."
+    yield thrice, "that is one softmax too many: cross_entropy applies the second one itself."
+    yield -right, "wrong sign: a cross-entropy is never negative."

@@ -1,0 +1,57 @@
+"""Checks of lesson 11: one rotation, independent qubits, errors of shots, a chain of CNOTs."""
+
+import math
+
+import torch
+from torch import Tensor, tensor
+
+from qdvae_helpers.checks.verdict import Rows, by_examples
+
+
+@by_examples((0.5,), (2.0,), (math.pi,))
+def probability_of_one(theta: float) -> Rows:
+    """``function(theta)``: probability of 1 after a rotation about Y by theta."""
+    amplitude = math.sin(theta / 2)
+    yield amplitude**2, "for theta = {theta:.3g} it is {right:.4f}, yours is {given:.4f}."
+    yield amplitude, "this is the amplitude: a probability is its square."
+    yield math.cos(theta / 2) ** 2, "this is the probability of 0."
+    yield math.sin(theta) ** 2, "the amplitude has half of the angle: sin(theta / 2)."
+
+
+@by_examples(
+    (tensor([0.1, 0.7, 0.4], dtype=torch.float64),),
+    (tensor([0.8, 0.3], dtype=torch.float64),),
+    read=torch.flatten,
+)
+def joint(p: Tensor) -> Rows:
+    """``function(p_one)``: probabilities of all outcomes of independent qubits."""
+    bits = torch.cartesian_prod(*[torch.arange(2)] * len(p))  # qubit 0 is the slowest
+    right = torch.where(bits == 1, p, 1 - p).prod(1)
+    mirrored = torch.where(bits.flip(1) == 1, p, 1 - p).prod(1)
+    yield right, "for {p} the outcomes, all zeros first, have {right}; yours have {given}."
+    yield mirrored, "qubit 0 is the fastest in your order: it must be the slowest (00, 01, 10, 11)."
+    yield right.flip(0), "0 and 1 are exchanged: the first outcome is all zeros, factors 1 - p."
+    yield lambda given: abs(given.sum() - 1) > 1e-4, "probabilities add up to 1, yours do not."
+
+
+@by_examples((0.2, 400), (0.7, 50))
+def shot_error(p: float, shots: int) -> Rows:
+    """``function(p, shots)``: standard deviation of a frequency."""
+    one, root = math.sqrt(p * (1 - p)), math.sqrt(shots)
+    yield one / root, "p = {p:g} and {shots} shots: it is {right:.4f}, yours is {given:.4f}."
+    yield one**2 / shots, "this is the variance: take its root."
+    yield one, "this is the error of a single shot: divide its variance by the number of shots."
+    yield one / shots, "divide the variance by the number of shots before the root, not after it."
+    yield one * root, "this is the error of the count: divide by the number of shots."
+    yield p**0.5 / root, "the factor 1 - p is missing: an outcome that always comes has no error."
+
+
+@by_examples((tensor([0.8, -0.5, 0.9, 0.3]),), (tensor([-0.6, 0.7]),))
+def through_chain(z: Tensor) -> Rows:
+    """``function(z)``: expectations after a chain of CNOTs, from those of independent qubits."""
+    pairs, backwards = torch.cat([z[:1], z[1:] * z[:-1]]), z.flip(0).cumprod(0).flip(0)
+    yield z.cumprod(0), "for {z} it is {right}, yours is {given}."
+    yield z, "these are the expectations before the chain."
+    yield z.cumsum(0), "you add: the parity of spins is their product."
+    yield pairs, "each CNOT acts on what the one before made: qubit 2 holds bits 0, 1 *and* 2."
+    yield backwards, "the wrong way round: qubit 0 is unchanged, the last one has all the factors."
