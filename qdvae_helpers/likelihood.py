@@ -25,7 +25,7 @@ def log_partition_function(
     grbm: GraphRestrictedBoltzmannMachine,
     *,
     graph: QPUGraph | None = None,
-    num_chains: int = 1_000,
+    num_samples: int = 1_000,
     levels: int = 2_000,
     seed: int = 0,
 ) -> Estimate:
@@ -38,18 +38,18 @@ def log_partition_function(
     Args:
         grbm: the prior.
         graph: its graph, for a colouring that is already known.
-        num_chains: independent annealing runs.
+        num_samples: independent annealing runs.
         levels: temperatures; more make the weights more equal.
         seed: of the runs.
 
     Returns:
         ``log Z`` with its standard error, from the spread of the weights (delta method).
     """
-    sampler = GibbsSampler(grbm, num_chains, seed=seed, graph=graph)
+    sampler = GibbsSampler(grbm, num_samples, seed=seed, graph=graph)
     log_weights = sampler.anneal(levels, resample=False)
-    log_mean = float(torch.logsumexp(log_weights, 0)) - math.log(num_chains)
+    log_mean = float(torch.logsumexp(log_weights, 0)) - math.log(num_samples)
     relative = (log_weights - log_mean).exp()
-    return Estimate(log_mean, float(relative.std()) / math.sqrt(num_chains))
+    return Estimate(log_mean, float(relative.std()) / math.sqrt(num_samples))
 
 
 @torch.no_grad()

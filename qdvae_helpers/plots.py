@@ -39,7 +39,7 @@ _DPI = 100
 _CAPTION_CHARACTERS_PER_INCH = 15
 
 
-def show(fig: Figure, *, alt: str, caption: str) -> None:
+def show(fig: Figure, *, alt: str, caption: object) -> None:
     """Display a figure with a caption line inside it and alternative text around it, then close it.
 
     JupyterLab and the web pages take the HTML, which carries the alternative text; viewers that
@@ -48,9 +48,9 @@ def show(fig: Figure, *, alt: str, caption: str) -> None:
     Args:
         fig: a matplotlib figure with constrained layout.
         alt: what a person who cannot see the figure has to know.
-        caption: data and sampler that made it.
+        caption: data and sampler that made it, as text or as what prints so (a ``Source``).
     """
-    lines = textwrap.fill(caption, int(fig.get_figwidth() * _CAPTION_CHARACTERS_PER_INCH))
+    lines = textwrap.fill(str(caption), int(fig.get_figwidth() * _CAPTION_CHARACTERS_PER_INCH))
     fig.supxlabel(lines, fontsize=8, color="#555555", x=0.01, ha="left")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=_DPI)

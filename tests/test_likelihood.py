@@ -38,7 +38,7 @@ def test_log_partition_function_against_the_exact_one(qpu, n):
     grbm = random_grbm(graph, seed=n)
     truth = make_sampler(grbm, "exact", graph=graph).log_partition_function()
     for seed in range(3):
-        found = log_partition_function(grbm, graph=graph, num_chains=500, levels=100, seed=seed)
+        found = log_partition_function(grbm, graph=graph, num_samples=500, levels=100, seed=seed)
         assert 0 < found.error < 0.1
         assert abs(found.value - truth) < 4.5 * found.error
 

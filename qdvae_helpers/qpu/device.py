@@ -14,7 +14,7 @@ from qdvae_helpers.qpu.submission import Submitter
 
 
 class QPU(dimod.Sampler):
-    """The device that :class:`~qdvae_helpers.samplers.LiveSampler` draws from: batches and gauges over a placed problem.
+    """What the live sampler draws from: batches and gauges over a placed problem.
 
     A call is often several submissions (batches, gauges, rows of clamped spins), and each is paid
     for.  Where one fails, the call fails, but the answers before it are kept, and the same call

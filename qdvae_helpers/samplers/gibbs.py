@@ -259,8 +259,8 @@ class GibbsSampler(SpinSampler):
         matrix[self._rows[first:last] - start, columns] = entries
         return matrix
 
-    def _random_bits(self, num_chains: int) -> torch.Tensor:
-        size = (self._grbm.n_nodes, num_chains)
+    def _random_bits(self, num_samples: int) -> torch.Tensor:
+        size = (self._grbm.n_nodes, num_samples)
         device = self._generator.device
         return torch.randint(2, size, generator=self._generator, device=device).float()
 
