@@ -24,7 +24,7 @@ def learning_rate_share(
         step, steps, peak = step - steps, decoder_steps, 0.5
     warm = max(1.0, warm_up * steps)
     if step < warm:
-        return peak * (step + 1) / warm
+        return peak * min(1.0, (step + 1) / warm)
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
 
 
