@@ -5,7 +5,8 @@
 Runs each notebook, or those that are named, in the profile that ``QDVAE_PROFILE`` names, one after
 the other, from a fresh kernel.  Memory is the largest resident set of the notebook's kernel.
 ``--write`` puts the rows into the table between the two ``lessons`` marks in README.md; ``--store``
-keeps the outputs in the notebooks, as ``make notebooks`` does.  Run it on an idle machine.
+keeps the outputs in the notebooks, as ``make notebooks`` does.  Run it on an idle machine; half an
+hour in the profile ``lesson``.
 """
 
 import argparse
@@ -17,11 +18,12 @@ import time
 from pathlib import Path
 
 import nbformat
+from common import tables
 
+from qdvae_helpers.paths import ROOT
 from qdvae_helpers.profiles import current_profile
 
-_ROOT = Path(__file__).resolve().parent.parent
-_README = _ROOT / "README.md"
+_README = ROOT / "README.md"
 
 
 def measure(path: Path, store: bool = False) -> tuple[float, float]:
@@ -31,8 +33,8 @@ def measure(path: Path, store: bool = False) -> tuple[float, float]:
         CalledProcessError: a cell failed.
     """
     began = time.perf_counter()
-    command = [sys.executable, "-m", "qdvae_helpers.run", *["--store"] * store, path.stem]
-    process = subprocess.Popen(command, cwd=_ROOT, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "qdvae_helpers", "run", *["--store"] * store, path.stem]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)  # counts the kernel, which the process waits for
     if status:
         raise subprocess.CalledProcessError(status, command)
@@ -51,17 +53,15 @@ def with_rows(text: str, rows: dict[str, str]) -> str:
     Raises:
         SystemExit: the marks around the table are missing, or its other rows have another profile.
     """
-    marks = re.search(r"(?<=<!-- lessons -->\n).*?(?=<!-- /lessons -->)", text, re.DOTALL)
-    if not marks:
-        raise SystemExit("README.md has no <!-- lessons --> ... <!-- /lessons --> marks.")
-    old = {m[1]: m[0] for m in re.finditer(r"^\| .*\(notebooks/(\w+)\.ipynb\).*$", marks[0], re.M)}
-    kept = {name: row for name, row in old.items() if name not in rows}
-    if kept and f"Profile `{current_profile().name}`" not in marks[0]:
+    old_table = tables.section(text, "lessons")[0]
+    rows_of = re.finditer(r"^\| .*\(notebooks/(\w+)\.ipynb\).*$", old_table, re.M)
+    kept = {found[1]: found[0] for found in rows_of if found[1] not in rows}
+    if kept and f"Profile `{current_profile().name}`" not in old_table:
         raise SystemExit("README.md has times of another profile: measure all lessons.")
-    lines = ["| lesson | computing | memory |", "|---|---|---|"]
+    lines = tables.markdown(["lesson", "computing", "memory"], [])
     lines += [row for _, row in sorted((kept | rows).items())]
     lines += ["", f"Profile `{current_profile().name}`, two cores, no GPU; kernel's peak memory."]
-    return text[: marks.start()] + "\n".join(lines) + "\n" + text[marks.end() :]
+    return tables.with_section(text, "lessons", lines)
 
 
 def main() -> int:
@@ -71,7 +71,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true")
     parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
-    paths = {path.stem: path for path in sorted((_ROOT / "notebooks").glob("*.ipynb"))}
+    paths = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
     if unknown := set(options.lessons) - set(paths):
         parser.error(f"no lesson {', '.join(sorted(unknown))}: choose of {', '.join(paths)}")
     rows: dict[str, str] = {}

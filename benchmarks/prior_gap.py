@@ -1,9 +1,10 @@
 """What a prior misses of the code: mean energies and pair correlations, with and without couplers.
 
-    python benchmarks/prior_gap.py [CHECKPOINT ...]
+    python benchmarks/prior_gap.py [CHECKPOINT ...] [--write]
 
-The encoder's correlations are exact means over all training images, the prior's come from two
-independent halves, so the product of both differences estimates their square without bias.
+Correlations of the encoder are exact means over all training images, those of the prior come from
+two independent halves, so the product of both differences estimates their square without bias.
+A minute or two.
 """
 
 import argparse
@@ -11,25 +12,27 @@ import sys
 from pathlib import Path
 
 import torch
+from common import tables
+from common.models import as_learned, models_of
 
-from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.data import load_images
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.samplers import GibbsSampler
 
 
 @torch.no_grad()
-def report(model: QDVAE, images: torch.Tensor, strings: int) -> None:
-    """Print energies and differences of correlations; each of two seeds draws half the strings."""
+def gap(model: QDVAE, images: torch.Tensor, strings: int) -> dict[str, str]:
+    """Energies and differences of correlations; each of two seeds draws half of the strings."""
     logits = torch.cat([model.encode(part) for part in images.split(1_000)])
     halves = [
         GibbsSampler(model.grbm, strings // 2, seed=seed, graph=model.graph).fresh()
         for seed in (0, 1)
     ]
     torch.manual_seed(0)
+    found = {}
     for name, spins in (("encoder", model.spins(logits[:strings])), ("prior", torch.cat(halves))):
         energy = model.grbm(spins)
-        print(f"energy of the {name}'s strings: {energy.mean():.1f}, sd {energy.std():.1f}")
+        found[f"energy of the {name}'s strings"] = f"{energy.mean():.1f}, sd {energy.std():.1f}"
     means = torch.tanh(logits / 2)
     encoded = means.T @ means / len(means)
     first, second = (encoded - half.T @ half / len(half) for half in halves)
@@ -39,26 +42,34 @@ def report(model: QDVAE, images: torch.Tensor, strings: int) -> None:
     apart = torch.ones_like(coupled).triu(1)
     for name, pairs in (("with", coupled & apart), ("without", ~coupled & apart)):
         difference, size = (first * second)[pairs].sum(), encoded[pairs].square().sum()
-        print(
-            f"{int(pairs.sum()):,} pairs {name} a coupler: squared differences of correlations add "
-            f"up to {difference:.2f}, squared correlations to {size:,.0f}"
-        )
+        told = f"{difference:.2f} ({size:,.0f})"
+        found[f"{int(pairs.sum()):,} pairs {name} a coupler"] = told
+    return found
 
 
 def main() -> int:
-    """Print the report of each model, of those that ship without an argument."""
+    """Print the table of the models, of those that ship without an argument."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoints", nargs="*", type=Path)
     parser.add_argument("--strings", type=int, default=8_000)
+    tables.add_write_option(parser, "results")
     options = parser.parse_args()
-    models = {path.stem: load_checkpoint(path) for path in options.checkpoints}
-    if not models:
-        models = {name: load_pretrained(name) for name in ("qdvae-256", "qdvae-256-sharp")}
-    train = load_images("mnist", "train")
-    for name, model in models.items():
-        known = train.rounded() if "rounded" in model.info.get("data", "") else train
-        print(f"{name}; {known.source}")
-        report(model, known.images, options.strings)
+    train = load_images()
+    rows: dict[str, list[str]] = {}
+    models = models_of(options.checkpoints)
+    for model in models.values():
+        for quantity, value in gap(model, as_learned(model, train).images, options.strings).items():
+            rows.setdefault(quantity, []).append(value)
+    lines = tables.markdown(
+        ["", *(f"`{name}`" for name in models)], [[name, *row] for name, row in rows.items()]
+    )
+    lines += tables.note(
+        "Pairs: squared differences of correlations, summed (squared correlations); "
+        f"{train.source}; {options.strings:,} strings."
+    )
+    print("\n".join(lines))
+    if options.write:
+        tables.to_results("prior_gap", lines)
     return 0
 
 

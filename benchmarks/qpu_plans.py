@@ -1,61 +1,63 @@
 """What docs/qpu.md says of a real Advantage2: QPU access time, and where models find a place.
 
-    python benchmarks/qpu_plans.py [RECORD.json]
+    python benchmarks/qpu_plans.py [SOLVER.json]
 
-The file is a solver's record as D-Wave's client has it (``DWaveSampler().solver.data``); by default
+The file says of a solver what D-Wave's client knows (``DWaveSampler().solver.data``); by default
 the one in ``$QDVAE_DATA/qpu``.  Times come from ``estimate_qpu_access_time`` of D-Wave's client and
-the solver's timing data; nothing is submitted.
+the solver's timing data; nothing is submitted.  A minute or two.
 """
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
+from common import tables
 from dwave.cloud.solver import StructuredSolver
 
-from qdvae_helpers.graphs import QPUGraph, densest_subgraph, working_graph
-from qdvae_helpers.placement import compare, place
+from qdvae_helpers.data import data_dir
+from qdvae_helpers.graphs import QPUGraph, densest_subgraph, ideal_graph
 from qdvae_helpers.profiles import PROFILES
+from qdvae_helpers.qpu.placement import compare, place
+from qdvae_helpers.training import TrainConfig
 
-_DEFAULT = Path(os.environ.get("QDVAE_DATA", "data")) / "qpu" / "advantage2_system1.5.json"
+_DEFAULT = data_dir() / "qpu" / "advantage2_system1.5.json"
 
 
-def times(record: dict) -> list[str]:
+def times(data: dict) -> list[str]:
     """Rows of the table of costs."""
-    solver = StructuredSolver(None, record)
+    solver = StructuredSolver(None, data)
     fast, lesson = PROFILES["fast"], PROFILES["lesson"]
+    steps, pause = lesson.steps, TrainConfig.for_profile(lesson, "qpu").sample_every
     plans = {
         "one small problem": (48, 1, 200),
         "sixty digits": (256, 1, 60),
         "measuring the temperature, as a rule": (256, 2, 1_000),
-        "training, profile fast": (fast.n_spins, fast.steps, fast.num_chains),
-        "training, profile lesson": (lesson.n_spins, lesson.steps, lesson.num_chains),
-        "the same, new spins every 20 steps": (lesson.n_spins, lesson.steps // 20, 512),
+        "training, profile fast, every step": (fast.n_spins, fast.steps, fast.num_samples),
+        f"lesson, every {pause} steps": (lesson.n_spins, steps // pause, lesson.num_samples),
+        "lesson, every step": (lesson.n_spins, steps, lesson.num_samples),
         "clamped spins, a row": (256, 1, 1),
     }
-    rows = [
-        "| what | qubits | submissions | reads | QPU access time |",
-        "|---|---|---|---|---|",
-    ]
-    for name, (qubits, calls, reads) in plans.items():
-        seconds = calls * solver.estimate_qpu_access_time(qubits, num_reads=reads) / 1e6
-        rows.append(f"| {name} | {qubits} | {calls:,} | {reads:,} | {seconds:.3g} s |")
-    return rows
+    rows = []
+    for name, (qubits, calls, samples) in plans.items():
+        seconds = calls * solver.estimate_qpu_access_time(qubits, num_reads=samples) / 1e6
+        rows.append([name, str(qubits), f"{calls:,}", f"{samples:,}", f"{seconds:.3g} s"])
+    return tables.markdown(
+        ["what", "qubits", "submissions", "samples each", "QPU access time"], rows
+    )
 
 
 def places(live: QPUGraph) -> list[str]:
     """Rows of the tables of drift: models of our ideal graph, and of the live one less a qubit."""
-    rows = ["| qubits | grown on | qubits missing | another place |", "|---|---|---|---|"]
+    rows = []
 
     def row(saved: QPUGraph, present: QPUGraph, grown_on: str) -> None:
         missing = len(compare(saved, present).qubits)
         found = "not needed" if not missing else "yes" if place(saved, present) else "no"
-        rows.append(f"| {len(saved.nodes)} | {grown_on} | {missing} | {found} |")
+        rows.append([str(len(saved.nodes)), grown_on, str(missing), found])
 
     for n in (12, 48, 64, 128, 144, 160, 192, 256):
-        row(densest_subgraph(working_graph("ideal"), n), live, "our ideal graph")
+        row(densest_subgraph(ideal_graph(), n), live, "our ideal graph")
     for n in (64, 128, 192, 256):
         saved = densest_subgraph(live, n)
         lost = saved.nodes[n // 2]
@@ -66,19 +68,19 @@ def places(live: QPUGraph) -> list[str]:
             live.shape,
         )
         row(saved, present, "that QPU, then one qubit lost")
-    return rows
+    return tables.markdown(["qubits", "grown on", "qubits missing", "another place"], rows)
 
 
 def main() -> int:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("record", nargs="?", type=Path, default=_DEFAULT)
+    parser.add_argument("solver", nargs="?", type=Path, default=_DEFAULT, metavar="SOLVER.json")
     options = parser.parse_args()
     try:
-        record = json.loads(options.record.read_text(encoding="utf-8"))
-        properties = record["properties"]
-    except (OSError, KeyError):
-        print(f"{options.record} is no record of a solver: name one.")
+        data = json.loads(options.solver.read_text(encoding="utf-8"))
+        properties = data["properties"]
+    except (OSError, ValueError, KeyError):
+        print(f"{options.solver} holds no solver's data: name a file that does.")
         return 1
     topology = properties["topology"]
     live = QPUGraph(
@@ -88,7 +90,7 @@ def main() -> int:
         tuple(topology["shape"]),
     )
     print(f"{properties['chip_id']}: {live}\n")
-    print("\n".join([*times(record), "", *places(live)]))
+    print("\n".join([*times(data), "", *places(live)]))
     return 0
 
 

@@ -1,12 +1,16 @@
 """Generated digits of several models, scored in one run.
 
-    python benchmarks/quality.py [CHECKPOINT ...] [--output benchmarks/results/quality.md]
+    python benchmarks/quality.py [CHECKPOINT ...] [--write] [--output FILE]
 
 Without arguments the shipped models are scored.  Where ``$QDVAE_DATA/reference`` holds images of
 the models that D-Wave's image-generation demo ships (2,000 images of 32x32 from each, at the best
-temperature of those tried), they are scored beside it.  Each model is scored in four views: 28x28
-and 32x32 pixels, grey and rounded to black and white.  The floor is real training images against
-real test images, the value a perfect generator would get.  ``share`` is the distance above the
+temperature of those tried), they are scored beside them.  Each model is scored in four views: 28x28
+and 32x32 pixels, grey and rounded to black and white.
+
+The real side of every score is the test set in random order without the last ``--images`` of it.
+Those last ones are the source of two rows: as they are (``floor: other test images``: only the luck
+of the draw is left), and rebuilt.  ``floor: training images`` is the value of a perfect generator
+of what the models have seen; the test set has other writers.  ``share`` is the distance above that
 floor relative to that of the best reference model in the same view.
 
 Samples of the prior are scored as they are; where the model has a density ratio, also those chosen
@@ -26,12 +30,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import tables
+from common.models import as_learned, models_of
 
-from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
-from qdvae_helpers.data import load_images
-from qdvae_helpers.density_ratio import choose, fit_density_ratio
+from qdvae_helpers.data import held_out_sample, load_images
+from qdvae_helpers.density_ratio import choose
 from qdvae_helpers.evaluate import Quality, quality
-from qdvae_helpers.judge import load_judge, resize
+from qdvae_helpers.judge import DigitJudge, load_judge, resize
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.samplers import GibbsSampler
 
@@ -42,6 +47,8 @@ VIEWS = {
     "32 rounded": (32, True),
 }
 ROUNDS = 3  # of QDVAE.refine
+FLOOR = "floor: training images"
+Scores = dict[str, tuple[Quality, float]]  # by set of images: the mean, and the distance's spread
 
 
 def view_of(images: torch.Tensor, view: str) -> torch.Tensor:
@@ -75,31 +82,32 @@ def without_couplings(model: QDVAE, images: torch.Tensor, steps: int = 1_000) ->
     means = torch.stack([torch.tanh(model.encode(p) / 2).mean(0) for p in images.split(1_000)])
     control.grbm.quadratic.zero_()
     control.grbm.linear.copy_(-torch.atanh(means.mean(0).clamp(-0.999, 0.999)))
-    control.ratio = fit_density_ratio(control, images, steps=steps, progress=False)
+    control.fit_ratio(images, steps=steps, progress=False)
     return control
 
 
 @torch.no_grad()
 def generated_images(
-    model: QDVAE, n: int, seed: int, candidates: int, control: QDVAE | None
+    model: QDVAE, n: int, seed: int, candidates: list[int], control: QDVAE | None
 ) -> dict[str, torch.Tensor]:
     """Samples, chosen ones, and those without what the couplings do; some also after rounds."""
     spins = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph).fresh()
     sets = {"": model.decode(spins)}
+    most = max(candidates)
     if model.ratio is not None:
-        sets[", chosen"] = model.generate(n, seed=seed, candidates=candidates)
-    later = {
-        f"{kind}, {ROUNDS} rounds": model.refine(images, ROUNDS, seed=seed)
-        for kind, images in sets.items()
-    }
+        for k in candidates:
+            sets[f", chosen of {k}"] = model.generate(n, seed=seed, candidates=k)
+    to_mend = {kind: sets[kind] for kind in ("", f", chosen of {most}") if kind in sets}
     sets[", spins shuffled"] = model.decode(shuffled(spins, seed))
     if control is not None:
         generator = torch.Generator().manual_seed(seed)
-        up = torch.sigmoid(-2 * control.grbm.linear).expand(candidates, n, -1)
+        up = torch.sigmoid(-2 * control.grbm.linear).expand(most, n, -1)
         strings = 2 * torch.bernoulli(up, generator=generator) - 1
         kept = choose(strings, control.ratio, generator)
-        sets[", no couplings, chosen"] = control.decode(kept)
-    return sets | later
+        sets[f", no couplings, chosen of {most}"] = control.decode(kept)
+    for kind, images in to_mend.items():
+        sets[f"{kind}, {ROUNDS} rounds"] = model.refine(images, ROUNDS, seed=seed)
+    return sets
 
 
 @torch.no_grad()
@@ -117,13 +125,43 @@ def reconstructions(model: QDVAE, images: torch.Tensor) -> dict[str, torch.Tenso
     for part in images.split(1_000):
         logits = model.encode(part)
         found = {
-            "drawn spins": model.decode(model.spins(logits)),
-            "most likely spins": model.decode(torch.where(logits > 0, 1.0, -1.0)),
+            "drawn once": model.decode(model.spins(logits)),
+            "most likely": model.decode(torch.where(logits > 0, 1.0, -1.0)),
             "mean of 20 draws": sum(model.decode(model.spins(logits)) for _ in range(20)) / 20,
         }
         for way, rebuilt in found.items():
             ways.setdefault(way, []).append(rebuilt)
     return {way: torch.cat(parts) for way, parts in ways.items()}
+
+
+def errors_of(rebuilt: torch.Tensor, test: torch.Tensor) -> list[str]:
+    """Squared errors a pixel: 28x28 grey and rounded, 32x32 rounded, and with both rounded."""
+    round32 = view_of(test, "32 rounded")
+    differences = (
+        rebuilt - test,
+        rebuilt - test.round(),
+        resize(rebuilt, 32) - round32,
+        view_of(rebuilt, "32 rounded") - round32,
+    )
+    return [f"{float(d.square().mean()):.4f}" for d in differences]
+
+
+class Remembering:
+    """A judge that looks at the real images once, however many sets are compared with them."""
+
+    def __init__(self, judge: DigitJudge, real: torch.Tensor) -> None:
+        self.judge, self.classes = judge, judge.classes
+        self.memory = real.untyped_storage().data_ptr()
+        self.seen: dict[tuple[int, int], torch.Tensor] = {}
+
+    def __call__(self, images: torch.Tensor) -> torch.Tensor:
+        """Features ``(N, 64)`` of ``(N, 1, H, W)``; those of a part of ``real`` are kept."""
+        if images.untyped_storage().data_ptr() != self.memory:
+            return self.judge(images)
+        part = (images.storage_offset(), len(images))
+        if part not in self.seen:
+            self.seen[part] = self.judge(images)
+        return self.seen[part]
 
 
 def average(scores: list[Quality]) -> tuple[Quality, float]:
@@ -133,88 +171,144 @@ def average(scores: list[Quality]) -> tuple[Quality, float]:
     return mean, spread
 
 
+def best_reference(scores: Scores) -> float:
+    """The smallest distance of the reference models; NaN without them."""
+    found = [q.frechet for name, (q, _) in scores.items() if name.startswith("reference")]
+    return min(found, default=float("nan"))
+
+
+def share(frechet: float, scores: Scores) -> float:
+    """The distance above the floor, relative to that of the best reference."""
+    floor = scores[FLOOR][0].frechet
+    return (frechet - floor) / (best_reference(scores) - floor)
+
+
+def whole_table(scores: dict[str, Scores]) -> list[str]:
+    """All measures of all sets of images, by view."""
+    rows = []
+    for view, of_view in scores.items():
+        for name, (q, spread) in of_view.items():
+            distance = [f"{q.frechet:.2f}", f"{spread:.2f}", f"{share(q.frechet, of_view):.3f}"]
+            shares = [f"{value:.2f}" for value in (q.precision, q.recall, q.coverage)]
+            rows.append([name, view, *distance, f"{q.kernel:.4f}", *shares])
+            rows[-1].append(f"{q.smallest_class:.3f}")
+    columns = ["images", "view", "Frechet", "sd", "share", "kernel", "precision", "recall"]
+    return tables.markdown([*columns, "coverage", "rarest"], rows)
+
+
+def short_table(scores: dict[str, Scores], models: list[str], most: int) -> list[str]:
+    """Distances of every model by view, with shares for what it generates."""
+    kinds = {
+        "": "as drawn (share)",
+        f", {ROUNDS} rounds": f"{ROUNDS} rounds",
+        f", chosen of {most}": f"chosen of {most} (share)",
+        f", no couplings, chosen of {most}": "no couplings",
+        ", spins shuffled": "shuffled",
+        ", encoder's strings": "encoder's strings",
+    }
+    any_view = next(iter(scores.values()))
+    kinds = {k: title for k, title in kinds.items() if any(m + k in any_view for m in models)}
+
+    rows = []
+    for view, of_view in scores.items():
+        real = [f"{of_view[FLOOR][0].frechet:.1f}", f"{best_reference(of_view):.1f}"]
+        for model in models:
+            cells = []
+            for kind, title in kinds.items():
+                found = of_view[model + kind][0].frechet if model + kind in of_view else None
+                cells.append("" if found is None else f"{found:.1f}")
+                if found is not None and title.endswith("(share)"):
+                    cells[-1] += f" ({share(found, of_view):.3f})"
+            rows.append([view, *real, f"`{model}`", *cells])
+    return tables.markdown(["view", "floor", "reference", "model", *kinds.values()], rows)
+
+
+def table_of_candidates(
+    scores: dict[str, Scores], models: list[str], candidates: list[int]
+) -> list[str]:
+    """Distances in the rounded views by number of candidates; nothing where none was chosen."""
+    views = [view for view, (_, rounded) in VIEWS.items() if rounded]
+    with_ratio = [m for m in models if f"{m}, chosen of {candidates[0]}" in scores[views[0]]]
+    if not with_ratio or len(candidates) < 2:
+        return []
+    rows = []
+    for k in (1, *candidates):
+        kind = f", chosen of {k}" if k > 1 else ""
+        found = [scores[view][model + kind] for model in with_ratio for view in views]
+        rows.append([f"{k}", *(f"{q.frechet:.1f} ± {spread:.1f}" for q, spread in found)])
+    columns = [f"`{model}`, {view}" for model in with_ratio for view in views]
+    return ["", *tables.markdown(["candidates", *columns], rows)]
+
+
+def short_errors(errors: list[list[str]]) -> list[str]:
+    """Of the rows of errors those at 28x28 rounded, a row a model."""
+    ways = list(dict.fromkeys(row[1] for row in errors))
+    models = dict.fromkeys(row[0] for row in errors)
+    of_model = [[m, *(row[3] for row in errors if row[0] == m)] for m in models]
+    return tables.markdown(["squared error a pixel, 28 rounded", *ways], of_model)
+
+
 def main() -> int:
-    """Print the table, and write it where asked."""
+    """Print the tables, and write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoints", nargs="*", type=Path)
-    parser.add_argument("--images", type=int, default=2_000)
+    parser.add_argument("--images", type=int, default=2_000, help="generated, at most 3,000")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--candidates", type=int, default=40, help="for each chosen sample")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--candidates", type=int, nargs="+", default=[10, 40])
+    tables.add_write_option(parser, "README.md and results")
+    parser.add_argument("--output", type=Path, help="the whole table, for other models")
     options = parser.parse_args()
-    n = options.images
+    n, candidates = options.images, sorted(options.candidates)
 
-    train, test = load_images("mnist", "train"), load_images("mnist", "test")
-    models = {path.stem: load_checkpoint(path) for path in options.checkpoints}
-    if not models:
-        models = {name: load_pretrained(name) for name in ("qdvae-256", "qdvae-256-sharp")}
+    train, test = load_images(), held_out_sample(None)
+    real, apart = test.images[:-n], test.images[-n:]
+    models = models_of(options.checkpoints)
 
-    sets: dict[str, list[torch.Tensor]] = {
-        "floor: training images": [train.images[k * n : (k + 1) * n] for k in range(options.seeds)]
-    }
+    of_training = train.sample(n * options.seeds)
+    sets = {FLOOR: list(of_training.images.split(n)), "floor: other test images": [apart]}
     sets |= {name: [images[:n]] for name, images in reference_images().items()}
-    lines = []
+    errors: list[list[str]] = []
     for name, model in models.items():
-        # A model that learned black-and-white images is shown such images.
-        black_white = "rounded" in model.info.get("data", "")
-        known, shown = (s.rounded() if black_white else s for s in (train, test))
+        known, shown = as_learned(model, train), as_learned(model, test)
         control = None if model.ratio is None else without_couplings(model, known.images)
         for seed in range(options.seeds):
-            found = generated_images(model, n, seed, options.candidates, control)
+            found = generated_images(model, n, seed, candidates, control)
             for kind, images in found.items():
                 sets.setdefault(f"{name}{kind}", []).append(images)
         ways = reconstructions(model, shown.images)
-        sets[f"{name}, reconstructions"] = [ways["drawn spins"][:n]]
-        written = [known.images[k * n : (k + 1) * n] for k in range(options.seeds)]
-        sets[f"{name}, encoder's strings"] = [written_and_read(model, images) for images in written]
-        round32 = view_of(test.images, "32 rounded")
-        for way, rebuilt in ways.items():
-            errors = {
-                "28x28 grey": rebuilt - test.images,
-                "28x28 rounded": rebuilt - test.images.round(),
-                "32x32 rounded": resize(rebuilt, 32) - round32,
-                "32x32, both rounded": view_of(rebuilt, "32 rounded") - round32,
-            }
-            found = ", ".join(f"{float(e.square().mean()):.4f} ({k})" for k, e in errors.items())
-            lines.append(
-                f"{name}, {way}: squared reconstruction error on test images, per pixel: {found}."
-            )
-    perfect = (resize(test.images.round(), 32) - round32).square().mean()
-    lines.append(f"A perfect copy at 28x28 rounded has {float(perfect):.4f} on 32x32 rounded.")
+        sets[f"{name}, reconstructions"] = [ways["drawn once"][-n:]]
+        sets[f"{name}, encoder's strings"] = [
+            written_and_read(model, part) for part in as_learned(model, of_training).images.split(n)
+        ]
+        errors += [[f"`{name}`", way, *errors_of(ways[way], test.images)] for way in ways]
+    copied = errors_of(test.images.round(), test.images)
+    errors.append(["a perfect black-and-white copy", "", *copied])
 
     judge = load_judge()
-    table = [
-        "| images | view | Frechet | sd | share | kernel | precision | recall | coverage | rarest |"
-    ]
-    table.append("|---|---|---|---|---|---|---|---|---|---|")
+    scores: dict[str, Scores] = {}
     for view in VIEWS:
-        real = view_of(test.images, view)
-        rows = {
-            name: average([quality(view_of(images, view), real, judge) for images in draws])
+        seen = view_of(real, view).clone()  # memory of its own, by which it is known
+        remembering = Remembering(judge, seen)
+        scores[view] = {
+            name: average([quality(view_of(images, view), seen, remembering) for images in draws])
             for name, draws in sets.items()
         }
-        floor = rows["floor: training images"][0].frechet
-        references = [q.frechet for name, (q, _) in rows.items() if name.startswith("reference")]
-        for name, (q, spread) in rows.items():
-            share = (q.frechet - floor) / (min(references) - floor) if references else float("nan")
-            table.append(
-                f"| {name} | {view} | {q.frechet:.2f} | {spread:.2f} | {share:.3f} "
-                f"| {q.kernel:.4f} | {q.precision:.2f} | {q.recall:.2f} | {q.coverage:.2f} "
-                f"| {q.smallest_class:.3f} |"
-            )
-    text = "\n".join(
-        [
-            f"{n:,} images, {options.seeds} seeds, {options.candidates} candidates, {test.source}.",
-            "",
-            *table,
-            "",
-            *lines,
-        ]
+    of_errors = tables.markdown(
+        ["squared error a pixel", "spins", "28 grey", "28 rounded", "32 rounded", "32, both"],
+        errors,
     )
-    print(text)
+    about = f"{n:,} images, {options.seeds} seeds; real side: {len(real):,} of {test.source}."
+    short = short_table(scores, list(models), candidates[-1])
+    short += table_of_candidates(scores, list(models), candidates)
+    whole = [*whole_table(scores), "", *of_errors, *tables.note(about)]
+    short += ["", *short_errors(errors[:-1]), *tables.note(about)]
+    print("\n".join([*whole, "", *short]))
+    if options.write:
+        tables.to_readme("quality", short)
+        tables.to_results("quality", whole)
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(text + "\n", encoding="utf-8")
+        options.output.write_text("\n".join(whole) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,9 +1,9 @@
 """Time of a Gibbs sweep from 64 to 4,096 qubits, sparse and dense, beside two peers.
 
-    python benchmarks/sizes.py [--output benchmarks/results]
+    python benchmarks/sizes.py [--write]
 
-512 chains on the densest subgraphs of a Zephyr graph.  Writes ``sizes.md`` and ``sizes.png`` where
-asked.  Run it on an idle machine.
+512 chains on the densest subgraphs of a Zephyr graph.  ``--write`` also draws
+``benchmarks/results/sizes.png``.  Run it on an idle machine; some minutes.
 """
 
 import argparse
@@ -11,23 +11,26 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import matplotlib
 import torch
+from common import tables
 from sampler import peers, random_grbm
 
-from qdvae_helpers import samplers
-from qdvae_helpers.graphs import densest_subgraph, working_graph
+from qdvae_helpers.graphs import densest_subgraph, ideal_graph
 from qdvae_helpers.plots import BLUE, GREEN, ORANGE, VERMILLION
+from qdvae_helpers.samplers import gibbs
 
 matplotlib.use("agg")
 
-_CHAINS, _SWEEPS, _REPETITIONS = 512, 10, 5
-_DENSE_UP_TO, _PEERS_UP_TO = 4_096, 1_024
+_SAMPLES, _SWEEPS, _REPETITIONS = 512, 10, 5
+_PEERS_UP_TO = 1_024
+_OURS = "this project's Gibbs sampler"
 _NAMES = {
-    "this project's Gibbs": ("ours, sparse", BLUE, "o-"),
+    _OURS: ("ours, sparse", BLUE, "o-"),
     "dense": ("ours, dense", ORANGE, "s--"),
-    "plugin's BlockSampler": ("plugin's BlockSampler", VERMILLION, "^:"),
+    "plugin's `BlockSampler`": ("plugin's BlockSampler", VERMILLION, "^:"),
     "dwave-samplers' annealer": ("dwave-samplers' annealer", GREEN, "D-."),
 }
 
@@ -44,34 +47,22 @@ def seconds_a_sweep(run) -> float:
 
 def measure(n: int) -> tuple[int, dict[str, float]]:
     """Couplers of the graph, and milliseconds a sweep by name."""
-    graph = densest_subgraph(working_graph("ideal"), n)
-    grbm = random_grbm(graph, 0.15)
-    runs = peers(grbm, graph, _CHAINS, _SWEEPS, seed=0)
+    graph = densest_subgraph(ideal_graph(), n)
+    runs = peers(random_grbm(graph, 0.15), graph, _SAMPLES, _SWEEPS, seed=0)
     if n > _PEERS_UP_TO:
-        runs = {"this project's Gibbs": runs["this project's Gibbs"]}
+        runs = {_OURS: runs[_OURS]}
     found = {name: 1e3 * seconds_a_sweep(run) for name, run in runs.items()}
-    if n <= _DENSE_UP_TO:
-        sparse = samplers._sparse_products
-        samplers._sparse_products = lambda: False
-        found["dense"] = 1e3 * seconds_a_sweep(runs["this project's Gibbs"])
-        samplers._sparse_products = sparse
+    with mock.patch.object(gibbs, "_sparse_products", return_value=False):
+        found["dense"] = 1e3 * seconds_a_sweep(runs[_OURS])
     return len(graph.edges), found
 
 
 def main() -> int:
-    """Print the table; write it and a plot where asked."""
+    """Print the table, and write it with a plot where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path)
+    tables.add_write_option(parser, "results")
     options = parser.parse_args()
-    if options.output:
-        options.output.mkdir(parents=True, exist_ok=True)
-    lines = [
-        f"Milliseconds a sweep of {_CHAINS} chains; torch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads.",
-        "",
-        "| qubits | couplers | " + " | ".join(label for label, *_ in _NAMES.values()) + " |",
-        "|---|---|" + "---|" * len(_NAMES),
-    ]
+    rows = []
     curves: dict[str, list[tuple[int, float]]] = {name: [] for name in _NAMES}
     with torch.no_grad():
         for n in (64, 128, 256, 512, 1_024, 2_048, 4_096):
@@ -79,12 +70,15 @@ def main() -> int:
             for name, value in found.items():
                 curves[name].append((n, value))
             cells = [f"{found[name]:.2f}" if name in found else "" for name in _NAMES]
-            lines.append(f"| {n:,} | {couplers:,} | " + " | ".join(cells) + " |")
-            print(lines[-1], flush=True)
+            rows.append([f"{n:,}", f"{couplers:,}", *cells])
+            print(*rows[-1], sep=" | ", flush=True)
+    lines = tables.markdown(["qubits", "couplers", *(label for label, *_ in _NAMES.values())], rows)
+    made_with = tables.made_with(torch.get_num_threads())
+    lines += tables.note(f"Milliseconds a sweep of {_SAMPLES} chains; {made_with}.")
     print("\n".join(lines))
-    if options.output:
-        (options.output / "sizes.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-        draw(curves, options.output / "sizes.png")
+    if options.write:
+        tables.to_results("sizes", lines)
+        draw(curves, tables.RESULTS / "sizes.png")
     return 0
 
 
@@ -97,7 +91,7 @@ def draw(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
         if curves[name]:
             ax.loglog(*zip(*curves[name], strict=True), style, color=colour, label=label)
     ax.set(
-        title=f"Cost of a Gibbs sweep, {_CHAINS} chains",
+        title=f"Cost of a Gibbs sweep, {_SAMPLES} chains",
         xlabel="qubits (count)",
         ylabel="milliseconds",
     )

@@ -1,10 +1,10 @@
 """How fast the widgets of the lessons answer: from a changed control to the new picture.
 
-    python benchmarks/widgets.py
+    python benchmarks/widgets.py [--write]
 
 In the kernel, pauses of the background threads included; the browser's part is not.  Sizes are
 those of the lessons; networks whose weights do not matter for the time are not trained.  Run it on
-an idle machine.
+an idle machine; a minute.
 """
 
 import argparse
@@ -15,15 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 
 import torch
+from common import tables
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from matplotlib.axes import Axes
 
 from qdvae_helpers.checkpoints import load_pretrained
-from qdvae_helpers.data import load_images
-from qdvae_helpers.graphs import densest_subgraph, working_graph
+from qdvae_helpers.data import held_out_sample
+from qdvae_helpers.graphs import densest_subgraph, ideal_graph
 from qdvae_helpers.models import Decoder
-from qdvae_helpers.panels import Panel, Picture
 from qdvae_helpers.widgets import Inpainting, KernelExplorer, LatentMap, QPUExplorer, SpinBoard
+from qdvae_helpers.widgets.panels import Panel, Picture
 
 _PATIENCE_S = 20.0
 Change = Callable[[int], None]  # turns a control to its k-th position
@@ -46,7 +47,7 @@ def latent_map() -> Iterator[tuple[str, Panel, Change]]:
 def spin_board() -> Iterator[tuple[str, Panel, Change]]:
     """Lesson 02."""
     model = load_pretrained()
-    images = load_images("mnist", "test", limit=100).rounded().images
+    images = held_out_sample(100).rounded().images
     readout = torch.nn.Linear(32, model.n_spins)
     panel = SpinBoard(
         lambda x: torch.sign(model.encode(x)[:, :32]), lambda s: model.decode(readout(s)), images
@@ -68,7 +69,7 @@ def kernel() -> Iterator[tuple[str, Panel, Change]]:
 
 def qpu_subgraph() -> Iterator[tuple[str, Panel, Change]]:
     """Lesson 04."""
-    graph = densest_subgraph(working_graph("ideal"), 12)
+    graph = densest_subgraph(ideal_graph(), 12)
     grbm = GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)
     panel = QPUExplorer(grbm, graph)
     yield "04 a coupling", panel, lambda k: setattr(panel.J, "value", -2 + 0.1 * k)
@@ -83,7 +84,7 @@ def qpu_subgraph() -> Iterator[tuple[str, Panel, Change]]:
 
 def inpainting() -> Iterator[tuple[str, Panel, Change]]:
     """Lesson 06; the walk itself is a loop that shows every sweep."""
-    held_out = load_images("mnist", "test", limit=1_000).rounded()
+    held_out = held_out_sample().rounded()
     panel = Inpainting(load_pretrained(), held_out, lambda score, spins, sweeps: spins)
 
     def tick(k: int) -> None:
@@ -114,9 +115,10 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=20)
+    tables.add_write_option(parser, "results")
     options = parser.parse_args()
     torch.manual_seed(0)
-    print("| control | median | slowest |\n|---|---|---|")
+    rows = []
     for lesson in (latent_map, spin_board, kernel, qpu_subgraph, inpainting):
         for name, panel, change in lesson():
             reaction(panel.result, lambda change=change: change(0))  # the first is slower
@@ -124,8 +126,14 @@ def main() -> int:
                 reaction(panel.result, lambda change=change, k=k: change(k))
                 for k in range(1, options.changes + 1)
             ]
-            print(f"| {name} | {statistics.median(spent):.0f} ms | {max(spent):.0f} ms |")
+            rows.append([name, f"{statistics.median(spent):.0f} ms", f"{max(spent):.0f} ms"])
         panel.close()
+    lines = tables.markdown(["control", "median", "slowest"], rows)
+    made_with = tables.made_with(torch.get_num_threads())
+    lines += tables.note(f"{options.changes} changes of each, by lesson; {made_with}.")
+    print("\n".join(lines))
+    if options.write:
+        tables.to_results("widgets", lines)
     return 0
 
 

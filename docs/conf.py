@@ -59,6 +59,7 @@ suppress_warnings = [
 
 autosummary_generate = True
 autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}
+autodoc_default_options["ignore-module-all"] = True  # each name once, in the file that has it
 autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False

@@ -5,7 +5,7 @@ tells and what is measured, ``figures`` draws one image's way through a model.
 """
 
 from qdvae_helpers.studio.dashboard import Studio
-from qdvae_helpers.studio.facts import facts, measures
 from qdvae_helpers.studio.figures import journey_figure
+from qdvae_helpers.studio.tables import facts, measures
 
 __all__ = ["Studio", "facts", "journey_figure", "measures"]

@@ -5,8 +5,8 @@ import torch
 
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.plots import image_grid
-from qdvae_helpers.studio.facts import facts, measures, table
 from qdvae_helpers.studio.tab import Tab, held_out, refill, short
+from qdvae_helpers.studio.tables import facts, measures, table
 from qdvae_helpers.widgets.panels import Picture, beside, button, choice, read_aloud
 
 

@@ -10,8 +10,8 @@ from qdvae_helpers.errors import SettingError
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.plots import image_grid, png_bytes
 from qdvae_helpers.samplers import make_sampler
-from qdvae_helpers.studio.facts import facts, table
 from qdvae_helpers.studio.tab import SAMPLERS, Tab, refill, short
+from qdvae_helpers.studio.tables import facts, table
 from qdvae_helpers.widgets.panels import (
     Number,
     Picture,

@@ -6,7 +6,7 @@ from qdvae_helpers.checkpoints import PRETRAINED_DIR, read_header, save_checkpoi
 from qdvae_helpers.data import held_out_sample
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.studio import facts, journey_figure, measures
-from qdvae_helpers.studio.facts import table
+from qdvae_helpers.studio.tables import table
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The circuits of the gate-model track, a module for each lesson."""
