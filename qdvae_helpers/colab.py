@@ -42,11 +42,10 @@ def missing_requirements() -> list[str]:
 
 
 def pins(distributions: Iterable[Distribution], replaced: Iterable[str] = ()) -> str:
-    """Constraints for pip that keep every installed package as it is.
+    """Constraints for pip that keep every installed package, but those ``replaced``, as it is.
 
-    Folders that Python searches hold some packages twice, in two versions or two spellings, and
-    metadata without a name.  The first of a name is what Python imports; pinning both would leave
-    pip no solution.
+    Some are there twice, in two versions or two spellings, or have no name.  The first of a name is
+    what Python imports; pinning both would leave pip no solution.
 
     Args:
         distributions: in the order in which Python finds them.
@@ -63,7 +62,7 @@ def pins(distributions: Iterable[Distribution], replaced: Iterable[str] = ()) ->
 
 
 def _is_requirement(line: str) -> bool:
-    """Whether pip can read it; not so for no version, or one that only Debian understands."""
+    """Whether pip can read it, unlike no version, or one that only Debian understands."""
     try:
         return bool(Requirement(line))
     except InvalidRequirement:
@@ -75,8 +74,7 @@ def _install(requirements: list[str]) -> None:
     replaced = [Requirement(text).name for text in requirements]
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder, "installed.txt")
-        installed = pins(importlib.metadata.distributions(), replaced)
-        constraints.write_text(installed, encoding="utf-8")
+        constraints.write_text(pins(importlib.metadata.distributions(), replaced), encoding="utf-8")
         command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints)]
         done = subprocess.run([*command, *requirements], check=False)
     if done.returncode:
@@ -89,8 +87,8 @@ def _install(requirements: list[str]) -> None:
 def take_token() -> bool:
     """Put ``DWAVE_API_TOKEN`` from Colab's secrets into the environment; True where there is one.
 
-    No token is no error: lessons run offline.  Asking for it may fail in any way: there is none,
-    the notebook may not read it, or nobody answers, as when VS Code drives Colab.
+    No token is no error, however asking fails: there is none, the notebook may not read it, or
+    nobody answers, as when VS Code drives Colab.
     """
     try:
         from google.colab import userdata

@@ -95,11 +95,11 @@ class ImageSet:
             SettingError: no images, another size, type or range, or as many labels as do not fit.
         """
         images = _as_tensor(array)
-        shape = tuple(images.shape)
-        if shape[1:] not in ((_SIDE, _SIDE), (1, _SIDE, _SIDE)) or not shape[0]:
+        n, *size = images.shape or (0,)
+        if size not in ([_SIDE, _SIDE], [1, _SIDE, _SIDE]) or not n:
             raise SettingError(
-                f"Images of shape {shape}: give (N, 28, 28) or (N, 1, 28, 28), N at least 1. "
-                "ImageSet.from_folder resizes pictures; images[None] makes a set of one."
+                f"Images of shape {tuple(images.shape)}: give (N, 28, 28) or (N, 1, 28, 28), N at "
+                "least 1. ImageSet.from_folder resizes pictures; images[None] makes a set of one."
             )
         if images.dtype == torch.uint8:
             images = images.float().div_(255)
@@ -113,10 +113,8 @@ class ImageSet:
                 f"Images with values from {low:g} to {high:g}: floats must lie in [0, 1]. "
                 "Divide values up to 255 by 255."
             )
-        n = len(images)
         chosen = torch.full((n,), -1) if labels is None else _as_tensor(labels)
-        whole = not (chosen.is_floating_point() or chosen.is_complex())
-        if chosen.shape != (n,) or not whole:
+        if chosen.shape != (n,) or chosen.is_floating_point() or chosen.is_complex():
             raise SettingError(
                 f"{chosen.dtype} labels of shape {tuple(chosen.shape)} for {n:,} images: "
                 "give one whole number an image."
@@ -129,12 +127,12 @@ class ImageSet:
     ) -> "ImageSet":
         """Pictures of your own from a folder, in the order of their names.
 
-        Each is made grey, and resized to 28x28 with smoothing; one that is not square gets a margin
-        of paper first.  Transparent parts are paper, too.
+        Each is made grey, and resized to 28x28 with smoothing; transparent parts are paper, and so
+        is a margin that makes it square.
 
         Args:
-            path: folder with pictures (PNG, JPEG and what else Pillow reads) and nothing else;
-                folders in it, and files whose names begin with a dot, are passed over.
+            path: with pictures (PNG, JPEG and what else Pillow reads) and nothing else but folders
+                and files whose names begin with a dot.
             invert: for dark strokes on white paper; without it, bright strokes on black.
             name: what captions call them; the folder's name if left out.
 
@@ -147,9 +145,8 @@ class ImageSet:
         files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
         if not files:
             raise DataError(f"There are no pictures in {path}: put PNG or JPEG files there.")
-        found = cls.from_array(
-            np.stack([_picture(file, invert) for file in files]), name=name or path.resolve().name
-        )
+        pictures = np.stack([_picture(file, invert) for file in files])
+        found = cls.from_array(pictures, name=name or path.resolve().name)
         return replace(found, source=found.source.then("inverted")) if invert else found
 
     def __len__(self) -> int:
@@ -157,8 +154,7 @@ class ImageSet:
 
     def rounded(self) -> "ImageSet":
         """The same images in black and white: every pixel rounded to 0 or 1."""
-        source = self.source.then(_ROUNDED)
-        return replace(self, images=self.images.round(), source=source)
+        return replace(self, images=self.images.round(), source=self.source.then(_ROUNDED))
 
     def jittered(self, copies: int, seed: int = 0) -> "ImageSet":
         """The images, and ``copies`` gently bent ones of each, against learning images by heart.
@@ -190,16 +186,17 @@ class ImageSet:
     def sample(self, n: int | None, seed: int = 0) -> "ImageSet":
         """``n`` different images drawn at random; with the same seed, smaller samples begin larger.
 
-        Args:
-            n: how many; ``None`` for all, in random order.
-            seed: of the draw.
+        ``None`` draws all of them.
 
         Raises:
             SettingError: ``n`` is below 1, or more than there are.
         """
-        rows = _draw(len(self), n, seed)
-        if len(self) == self.source.count and self.source.drawn is None:
-            source = replace(self.source, count=len(rows), drawn=(len(self), seed))
+        there = len(self)
+        if n is not None and _at_least_one(n) > there:
+            raise SettingError(f"{n:,} images of {there:,}: ask for fewer, or for None to get all.")
+        rows = torch.randperm(there, generator=torch.Generator().manual_seed(seed))[:n]
+        if there == self.source.count and self.source.drawn is None:
+            source = replace(self.source, count=len(rows), drawn=(there, seed))
         else:  # copies are among them, or they were drawn before
             source = self.source.then(f"a random {len(rows):,} of these (seed {seed})")
         return ImageSet(self.images[rows], self.labels[rows], source)
@@ -221,7 +218,7 @@ def load_images(name: str = "mnist", split: str = "train", *, limit: int | None 
     Args:
         name: ``mnist`` or ``fashion-mnist``.
         split: ``train`` or ``test``.
-        limit: keep only the first so many images.
+        limit: the first so many images.
 
     Raises:
         SettingError: unknown name or split, or a limit below 1.
@@ -229,35 +226,18 @@ def load_images(name: str = "mnist", split: str = "train", *, limit: int | None 
     """
     if limit is not None:
         _at_least_one(limit)
-    pixels, labels = read_split(name, split)
-    return _as_set(name, split, pixels[:limit], labels[:limit])
+    pixels, labels = (values[:limit] for values in read_split(name, split))
+    images = torch.from_numpy(pixels.astype(np.float32)).div_(255).unsqueeze(1)
+    source = Source(name, split, len(pixels))
+    return ImageSet(images, torch.from_numpy(labels.astype(np.int64)), source)
 
 
 def held_out_sample(n: int | None = 1_000, name: str = "mnist", *, seed: int = 0) -> ImageSet:
-    """``n`` images drawn at random from all of the test set: the same as its ``sample(n, seed)``.
+    """``n`` random images of the whole test set: ``load_images(name, "test").sample(n, seed)``.
 
     The first half of MNIST's test set is by tidier writers than the second; a random part is not.
-
-    Args:
-        n: how many; ``None`` for all.
-        name: as in ``load_images``.
-        seed: of the draw; samples of one seed are nested, the smaller begins the larger.
-
-    Raises:
-        SettingError, DataError: as ``load_images`` and ``ImageSet.sample``.
     """
-    pixels, labels = read_split(name, "test")
-    rows = _draw(len(pixels), n, seed).numpy()
-    found = _as_set(name, "test", pixels[rows], labels[rows])
-    return replace(found, source=replace(found.source, drawn=(len(pixels), seed)))
-
-
-def _as_set(name: str, split: str, pixels: np.ndarray, labels: np.ndarray) -> ImageSet:
-    """An image set of bytes; they are copied as they become floats."""
-    images = torch.from_numpy(pixels.astype(np.float32)).div_(255).unsqueeze(1)
-    return ImageSet(
-        images, torch.from_numpy(labels.astype(np.int64)), Source(name, split, len(pixels))
-    )
+    return load_images(name, "test").sample(n, seed)
 
 
 def _as_tensor(array: np.ndarray | torch.Tensor) -> torch.Tensor:
@@ -276,13 +256,6 @@ def _at_least_one(n: int) -> int:
     return n
 
 
-def _draw(there: int, n: int | None, seed: int) -> torch.Tensor:
-    """Indices of ``n`` out of so many, all different."""
-    if n is not None and _at_least_one(n) > there:
-        raise SettingError(f"{n:,} images of {there:,}: ask for fewer, or for None to get all.")
-    return torch.randperm(there, generator=torch.Generator().manual_seed(seed))[:n]
-
-
 def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Every image turned, stretched and sheared by random amounts of its own."""
     n = len(images)
@@ -290,10 +263,8 @@ def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     angle, shear = torch.deg2rad(4 * angle), 0.05 * shear
     turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()], 1).view(n, 2, 2)
     stretch = torch.stack([1 + 0.03 * width, shear, 0 * shear, 1 + 0.03 * height], 1).view(n, 2, 2)
-    no_shift = torch.zeros(n, 2, 1)
-    grid = functional.affine_grid(
-        torch.cat([turn @ stretch, no_shift], 2), list(images.shape), align_corners=False
-    )
+    maps = functional.pad(turn @ stretch, (0, 1))  # without a shift
+    grid = functional.affine_grid(maps, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False).clamp(0, 1)
 
 

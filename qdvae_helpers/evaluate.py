@@ -39,8 +39,7 @@ def enumerate_states(grbm: GraphRestrictedBoltzmannMachine, beta: float = 1.0) -
             "exact sampler (tree decomposition)."
         )
     grbm = copy.deepcopy(grbm).cpu()  # double precision does not exist on every device
-    numbers = torch.arange(2**n)
-    bits = (numbers.unsqueeze(1) >> torch.arange(n)) & 1
+    bits = (torch.arange(2**n).unsqueeze(1) >> torch.arange(n)) & 1
     states = (2 * bits - 1).float()
     log_weights = -beta * torch.cat([grbm(part).double() for part in states.split(2**14)])
     log_z = torch.logsumexp(log_weights, 0)
@@ -49,13 +48,10 @@ def enumerate_states(grbm: GraphRestrictedBoltzmannMachine, beta: float = 1.0) -
 
 @torch.no_grad()
 def dead_spins(logits: torch.Tensor) -> int:
-    """How many spins say next to nothing about the image.
+    """How many spins say next to nothing about the image, from logits ``(B, n)`` of many images.
 
-    A spin is called dead when its mean ``tanh(logit / 2)`` varies over the images with a standard
-    deviation below 0.1, on a scale from -1 to 1.
-
-    Args:
-        logits: ``(B, n)`` of many different images.
+    A spin is called dead when its mean ``tanh(logit / 2)``, between -1 and 1, has a standard
+    deviation below 0.1 over the images.
     """
     return int((torch.tanh(logits / 2).std(0) < _DEAD).sum())
 
@@ -84,32 +80,18 @@ def moment_gap(
 def energy_decorrelation(
     grbm: GraphRestrictedBoltzmannMachine, before: torch.Tensor, after: torch.Tensor
 ) -> float:
-    """How far persistent chains have moved between two consecutive draws, judged by their energy.
+    """How far M chains have moved between two draws, ``(M, n)`` each: 1 freely, 0 not at all.
 
-    With the correlation ``r`` of the chains' energies before and after, and correlations that decay
+    With the correlation ``r`` of their energies before and after, and correlations that decay
     geometrically from draw to draw, a long series of draws is worth ``(1 - r) / (1 + r)`` times as
-    many independent ones.  Returns that factor: 1 for independent energies, 0 for chains that stand
-    still.  A low value is a warning; a high one is no proof of mixing, since a chain can change its
-    energy without ever leaving its valley.
-
-    Args:
-        grbm: the model whose energy is compared.
-        before, after: ``(M, n)``, the same M chains at two times.
+    many independent ones; this is that factor.  A low value is a warning; a high one is no proof of
+    mixing, since a chain can change its energy without ever leaving its valley.
     """
     energies = torch.stack([grbm(before), grbm(after)])
     if (energies.std(1) == 0).any():
         return 0.0
     r = float(torch.corrcoef(energies)[0, 1].clamp(0, 1))
     return (1 - r) / (1 + r)
-
-
-class _Given(torch.nn.Module):
-    """What torchmetrics calls a feature extractor, for features that are there already."""
-
-    num_features = DigitJudge.num_features
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features
 
 
 class Quality(NamedTuple):
@@ -133,12 +115,12 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     compare only results for equal numbers.
 
     Args:
-        generated: ``(N, 1, H, W)`` in [0, 1], N at least 6.
-        real: ``(M, 1, H, W)`` in [0, 1], held out, M at least N.
+        generated: ``(N, 1, H, W)`` in [0, 1].
+        real: ``(M, 1, H, W)`` in [0, 1], held out.
         judge: see :mod:`qdvae_helpers.judge`.
 
     Raises:
-        SettingError: fewer than 6 generated images, or fewer real ones than generated ones.
+        SettingError: N is below 6, or M below N.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
@@ -152,14 +134,14 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
         raise SettingError(
             f"{len(real)} real images cannot judge {len(generated)}: use at least as many."
         )
-    ours, theirs = (
-        torch.cat([judge(part) for part in images.split(250)]) for images in (generated, real)
-    )
+    ours, theirs = (torch.cat([judge(p) for p in x.split(250)]) for x in (generated, real))
     subset = min(1_000, len(generated) // 2)
-    frechet = FrechetInceptionDistance(feature=_Given())
+    given = torch.nn.Identity()  # instead of a network that extracts features
+    given.num_features = DigitJudge.num_features
+    frechet = FrechetInceptionDistance(feature=given)
     with warnings.catch_warnings():  # it warns that it keeps all features: 64 numbers an image
         warnings.simplefilter("ignore", UserWarning)
-        kernel = KernelInceptionDistance(feature=_Given(), subsets=20, subset_size=subset)
+        kernel = KernelInceptionDistance(feature=given, subsets=20, subset_size=subset)
     for metric in (frechet, kernel):
         metric.update(theirs, real=True)
         metric.update(ours, real=False)
@@ -186,7 +168,7 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     )
 
 
-def _neighbour_radius(features: torch.Tensor, k: int = _NEIGHBOURS) -> torch.Tensor:
-    """Distance of every point to its k-th nearest other point, ``(N,)``."""
-    parts = features.split(_ROWS)
-    return torch.cat([torch.cdist(p, features).kthvalue(k + 1, dim=1).values for p in parts])
+def _neighbour_radius(features: torch.Tensor) -> torch.Tensor:
+    """Distance of every point to its 5th nearest other point, ``(N,)``."""
+    distances = (torch.cdist(part, features) for part in features.split(_ROWS))
+    return torch.cat([d.kthvalue(_NEIGHBOURS + 1, dim=1).values for d in distances])

@@ -21,13 +21,9 @@ from qdvae_helpers.errors import SettingError
 
 
 def sixteen_pixels(images: torch.Tensor) -> torch.Tensor:
-    """The 16 pixels that are left when 28x28 images are resized to 4x4 without antialiasing.
+    """What is left of ``(N, 1, 28, 28)`` resized to 4x4 without antialiasing: ``(N, 16)``.
 
-    Args:
-        images: ``(N, 1, 28, 28)``.
-
-    Returns:
-        ``(N, 16)``, row by row; every seventh pixel from the fourth on.
+    That is every seventh pixel from the fourth on, row by row.
 
     Raises:
         SettingError: images of another size.
@@ -40,27 +36,18 @@ def sixteen_pixels(images: torch.Tensor) -> torch.Tensor:
 def remove_contradictions(
     patterns: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, dict[str, int]]:
-    """Keep each pattern once, and none that occurs with both labels.
-
-    Args:
-        patterns: ``(N, d)``.
-        labels: ``(N,)`` bool.
+    """Keep each pattern ``(N, d)`` once, and none that occurs with both labels, ``(N,)`` bool.
 
     Returns:
         The patterns that are left, their labels, and how many different ones there were:
         ``unique``, of these ``true`` and ``false`` with one label only, and ``both``.
     """
     unique, index = torch.unique(patterns, dim=0, return_inverse=True)
-    n_true = torch.zeros(len(unique)).index_add_(0, index, labels.float())
-    n_all = torch.zeros(len(unique)).index_add_(0, index, torch.ones(len(labels)))
-    only_true, only_false = n_true == n_all, n_true == 0
+    n_true = torch.bincount(index, labels.float())
+    only_true, only_false = n_true == torch.bincount(index), n_true == 0
     kept = only_true | only_false
-    counts = {
-        "unique": len(unique),
-        "true": int(only_true.sum()),
-        "false": int(only_false.sum()),
-        "both": int((~kept).sum()),
-    }
+    numbers = {"true": only_true, "false": only_false, "both": ~kept}
+    counts = {"unique": len(unique)} | {name: int(k.sum()) for name, k in numbers.items()}
     return unique[kept], only_true[kept], counts
 
 
@@ -68,8 +55,7 @@ def cosine_neuron(xx: torch.Tensor, zz: torch.Tensor) -> tuple[torch.Tensor, tor
     """Size and angles of the one cosine that the circuit computes.
 
     Args:
-        xx: ``(..., n)`` exponents of the XX gates.
-        zz: ``(..., n)`` exponents of the ZZ gates.
+        xx, zz: ``(..., n)`` exponents of the XX and the ZZ gates.
 
     Returns:
         ``R`` of shape ``(...,)`` in [0, 1] and the angles phi ``(..., n)`` in radians.
@@ -79,15 +65,11 @@ def cosine_neuron(xx: torch.Tensor, zz: torch.Tensor) -> tuple[torch.Tensor, tor
 
 
 def readout_expectation(spins: torch.Tensor, xx: torch.Tensor, zz: torch.Tensor) -> torch.Tensor:
-    """Expectation of the readout qubit: ``-R cos(sum_i phi_i z_i)``, exact.
+    """Exact expectation of the readout qubit, ``-R cos(sum_i phi_i z_i)``: ``(..., B)``.
 
     Args:
         spins: ``(..., B, n)`` with entries -1 and +1; +1 is the qubit in state 0 (paper).
-        xx: ``(..., n)`` exponents of the XX gates.
-        zz: ``(..., n)`` exponents of the ZZ gates.
-
-    Returns:
-        ``(..., B)`` in [-1, 1].
+        xx, zz: as for :func:`cosine_neuron`.
     """
     size, angles = cosine_neuron(xx, zz)
     return -size.unsqueeze(-1) * torch.cos((spins @ angles.unsqueeze(-1)).squeeze(-1))
@@ -180,12 +162,10 @@ def pooling_unitary(p: torch.Tensor) -> torch.Tensor:
 def apply_two_qubit_gate(
     states: torch.Tensor, gate: torch.Tensor, wires: tuple[int, int]
 ) -> torch.Tensor:
-    """Apply a gate to two wires of many states.
+    """Apply a gate ``(..., 4, 4)`` to two wires, in this order, of many states.
 
-    Args:
-        states: ``(..., 2, ..., 2, B)``: one axis of length 2 a wire, one state a last index.
-        gate: ``(..., 4, 4)``, on ``wires`` in this order; as many leading axes as ``states``.
-        wires: which two.
+    These are ``(..., 2, ..., 2, B)``: as many leading axes as the gate's, then one axis of length 2
+    a wire, then one index a state.
     """
     lead = gate.dim() - 2
     places = [lead + wire for wire in wires]
@@ -195,14 +175,11 @@ def apply_two_qubit_gate(
 
 
 def qcnn_probabilities(images: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Probabilities of the four outcomes 00, 01, 10, 11 of the two wires that are left, exact.
+    """Probabilities ``(..., B, 4)`` of 00, 01, 10, 11 on the two wires that are left, exact.
 
     Args:
         images: ``(..., B, 256)``, not all zero; they are normalised to amplitudes.
         weights: ``(..., 357)`` angles in radians, of which those of ``QCNN_READ`` matter.
-
-    Returns:
-        ``(..., B, 4)``.
     """
     lead = weights.shape[:-1]
     amplitudes = images / images.norm(dim=-1, keepdim=True)
@@ -237,7 +214,7 @@ def fit_seeds(
     learning_rate: float = 1e-3,
     seed: int = 0,
 ) -> torch.Tensor:
-    """Train several models side by side with Adam, each on its own order of the images.
+    """Train S models with Adam, each on its own order of the images; returns weights ``(S, P)``.
 
     Adam treats every number for itself, so a stack of models learns as each would alone.
 
@@ -249,9 +226,6 @@ def fit_seeds(
         batch_size: images a step; the last, smaller batch of an epoch is used, too.
         learning_rate: of Adam.
         seed: of the first model's orders; the next ones count on from it.
-
-    Returns:
-        Trained weights ``(S, P)``.
     """
     generators = [torch.Generator().manual_seed(seed + k) for k in range(len(weights))]
     weights = weights.detach().clone().requires_grad_()

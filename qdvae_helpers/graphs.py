@@ -32,27 +32,19 @@ _MISSING_COUPLERS = 170
 
 @dataclass(frozen=True)
 class QPUGraph:
-    """A graph of qubits and couplers with what is known about its origin.
+    """A graph of qubits and couplers with what is known about its origin."""
 
-    Attributes:
-        nodes: qubit numbers, sorted.
-        edges: couplers ``(u, v)`` with ``u < v``, sorted.
-        topology: family of the graph, for example ``zephyr``.
-        shape: parameters of the family: ``(m, t)`` for Zephyr.
-        source: one line on where the graph comes from.
-    """
-
-    nodes: tuple[int, ...]
-    edges: tuple[tuple[int, int], ...]
-    topology: str = "zephyr"
-    shape: tuple[int, ...] = (12, 4)
-    source: str = field(default="", compare=False)
+    nodes: tuple[int, ...]  #: qubit numbers, sorted
+    edges: tuple[tuple[int, int], ...]  #: couplers ``(u, v)`` with ``u < v``, sorted
+    topology: str = "zephyr"  #: family of the graph
+    shape: tuple[int, ...] = (12, 4)  #: parameters of the family: ``(m, t)`` for Zephyr
+    source: str = field(default="", compare=False)  #: one line on where the graph comes from
 
     def __post_init__(self) -> None:
         # A canonical order, so that equal graphs have equal hashes however they were listed.
+        edges = sorted({(min(u, v), max(u, v)) for u, v in self.edges})
         object.__setattr__(self, "nodes", tuple(sorted(self.nodes)))
-        edges = {(min(u, v), max(u, v)) for u, v in self.edges}
-        object.__setattr__(self, "edges", tuple(sorted(edges)))
+        object.__setattr__(self, "edges", tuple(edges))
         object.__setattr__(self, "shape", tuple(self.shape))
         known = set(self.nodes)
         if len(known) != len(self.nodes):
@@ -95,16 +87,9 @@ class QPUGraph:
 
     def to_json(self) -> str:
         """All of the graph as text; :meth:`from_json` reads it back."""
-        content = {
-            "format": _FORMAT,
-            "hash": self.hash,
-            "source": self.source,
-            "topology": self.topology,
-            "shape": self.shape,
-            "nodes": self.nodes,
-            "edges": self.edges,
-        }
-        return json.dumps(content)
+        content = {"format": _FORMAT, "hash": self.hash, "source": self.source}
+        content |= {"topology": self.topology, "shape": self.shape}
+        return json.dumps(content | {"nodes": self.nodes, "edges": self.edges})
 
     @classmethod
     def from_json(cls, text: str) -> "QPUGraph":
@@ -115,13 +100,9 @@ class QPUGraph:
         """
         try:
             content = json.loads(text)
-            graph = cls(
-                tuple(content["nodes"]),
-                tuple((u, v) for u, v in content["edges"]),
-                content["topology"],
-                tuple(content["shape"]),
-                content["source"],
-            )
+            edges = tuple((u, v) for u, v in content["edges"])
+            others = [content[key] for key in ("topology", "shape", "source")]
+            graph = cls(tuple(content["nodes"]), edges, *others)
             stored = content["hash"]
         except (ValueError, KeyError, TypeError) as error:
             raise GraphError(f"This is no graph file of ours ({error!r}): save it anew.") from error
@@ -134,11 +115,7 @@ class QPUGraph:
 
 
 def ideal_graph(seed: int = 0) -> QPUGraph:
-    """A Zephyr Z12 graph with as many defects as a real Advantage2 had, needing no account.
-
-    Args:
-        seed: which qubits and couplers are missing.
-    """
+    """A Zephyr Z12 graph with as many, seeded, defects as a real Advantage2 had; offline."""
     graph = dg.zephyr_graph(12, 4)
     defects = random.Random(seed)
     graph.remove_nodes_from(defects.sample(sorted(graph), _MISSING_QUBITS))
@@ -150,22 +127,14 @@ def ideal_graph(seed: int = 0) -> QPUGraph:
 
 
 def solver_graph(device: dimod.Structured, *, name: str, graph_id: str | None) -> QPUGraph:
-    """The working graph of a connected device, with solver, graph id and date as its source.
+    """The graph of a connected device with the property ``topology``; ``name`` is the solver's.
 
-    Args:
-        device: with ``nodelist``, ``edgelist`` and the property ``topology``.
-        name: of the solver.
-        graph_id: the service's own name for the present working graph, where it gives one.
+    ``graph_id`` is the service's own name for the present working graph, where it gives one.
     """
-    topology = device.properties["topology"]
+    kind, shape = (device.properties["topology"][key] for key in ("type", "shape"))
     date = time.strftime("%Y-%m-%d", time.gmtime())
-    return QPUGraph(
-        tuple(device.nodelist),
-        tuple(device.edgelist),
-        topology["type"],
-        tuple(topology["shape"]),
-        f"live graph of {name} (graph id {graph_id}), captured {date}",
-    )
+    source = f"live graph of {name} (graph id {graph_id}), captured {date}"
+    return QPUGraph(tuple(device.nodelist), tuple(device.edgelist), kind, tuple(shape), source)
 
 
 def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:
@@ -180,22 +149,20 @@ def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:
         GraphError: ``n`` is below 1, or no connected part is that large.
     """
     whole = graph.to_networkx()
-    largest = max((len(part) for part in nx.connected_components(whole)), default=0)
-    if not 1 <= n <= largest:
+    largest = max(nx.connected_components(whole), key=len, default=())
+    if not 1 <= n <= len(largest):
         raise GraphError(
             f"n={n} qubits were asked for, but the largest connected part of this graph has "
-            f"{largest}: choose n between 1 and {largest}."
+            f"{len(largest)}: choose n between 1 and {len(largest)}."
         )
-    best: set[int] = set()
-    best_edges = -1
+    best, best_edges = set(), -1
     for first in graph.nodes[:: max(1, len(graph.nodes) // starts)]:
         chosen = _grow(whole, n, first)
         edges = whole.subgraph(chosen).number_of_edges()
         if len(chosen) == n and edges > best_edges:
             best, best_edges = chosen, edges
-    if not best:  # every start fell into a part that is too small: start inside the largest
-        first = min(max(nx.connected_components(whole), key=len))
-        best = _grow(whole, n, first)
+    if not best:  # every start fell into a part that is too small
+        best = _grow(whole, n, min(largest))
     return graph.subgraph(best)
 
 
@@ -218,14 +185,12 @@ def colouring(graph: QPUGraph | nx.Graph) -> dict[Hashable, int]:
     Spins of one colour do not interact, so a Gibbs sampler may update them all at once.  Zephyr
     graphs need four colours, and their coordinates give them; other graphs are coloured greedily.
     """
-    if isinstance(graph, QPUGraph) and graph.topology == "zephyr":
-        coordinates = dg.zephyr_coordinates(*graph.shape)
-        return {
-            qubit: dg.zephyr_four_color(coordinates.linear_to_zephyr(qubit))
-            for qubit in graph.nodes
-        }
-    plain = graph.to_networkx() if isinstance(graph, QPUGraph) else graph
-    return nx.greedy_color(plain, strategy="DSATUR")
+    if isinstance(graph, nx.Graph):
+        return nx.greedy_color(graph, strategy="DSATUR")
+    if graph.topology != "zephyr":
+        return colouring(graph.to_networkx())
+    place = dg.zephyr_coordinates(*graph.shape).linear_to_zephyr
+    return {qubit: dg.zephyr_four_color(place(qubit)) for qubit in graph.nodes}
 
 
 def save_graph(graph: QPUGraph, path: str | Path) -> None:

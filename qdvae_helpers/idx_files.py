@@ -7,7 +7,6 @@ import functools
 import gzip
 import hashlib
 import lzma
-import math
 import os
 import socket
 import tempfile
@@ -19,7 +18,7 @@ import numpy as np
 from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.paths import DATA, folder
 
-#: SHA-256 of the four files of MNIST, uncompressed.
+#: SHA-256 of the four files of MNIST, uncompressed: what has it is as expected.
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -54,14 +53,9 @@ def data_dir() -> Path:
 
 
 def read_split(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """All images and labels of a split as read-only bytes; the second time costs nothing.
+    """Pixels ``(N, 28, 28)`` from 0 to 255 and labels ``(N,)`` of a whole split, read-only bytes.
 
-    Args:
-        name: ``mnist`` or ``fashion-mnist``.
-        split: ``train`` or ``test``.
-
-    Returns:
-        ``(N, 28, 28)`` pixels from 0 to 255, and ``(N,)`` labels from 0 to 9.
+    The second time costs nothing.
 
     Raises:
         SettingError: unknown name or split.
@@ -72,28 +66,11 @@ def read_split(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
         raise SettingError(f"There is no data set {name!r}: choose 'mnist' or 'fashion-mnist'.")
     if split not in _PREFIXES:
         raise SettingError(f"There is no split {split!r}: choose 'train' or 'test'.")
-    files = [f"{_PREFIXES[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
-    pixels, labels = (_verified(*finders[name](file)) for file in files)
-    return pixels, labels
-
-
-def read_idx(content: bytes) -> np.ndarray:
-    """The array in the bytes of an IDX file, the format of LeCun, Cortes and Burges.
-
-    Two zeros, the type (8: bytes), the number of axes, the length of each in four bytes, then the
-    values.  Nothing is copied; the array is read-only.
-
-    Raises:
-        DataError: these are other bytes, or more or fewer than the lengths say.
-    """
-    axes = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
-    start = 4 + 4 * axes
-    if not axes or len(content) < start:
-        raise DataError("this is no IDX file of bytes: it begins otherwise")
-    shape = np.frombuffer(content, ">u4", axes, offset=4).tolist()
-    if len(content) - start != math.prod(shape):
-        raise DataError(f"its lengths {shape} do not fit {len(content) - start:,} values")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+    names = [f"{_PREFIXES[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
+    pixels, labels = (_kept(*finders[name](file)) for file in names)
+    # The format IDX: 4 bytes, then the length of each axis in 4 bytes, then the values.
+    pixels = np.frombuffer(pixels, np.uint8, offset=4 + 3 * 4).reshape(-1, 28, 28)
+    return pixels, np.frombuffer(labels, np.uint8, offset=4 + 1 * 4)
 
 
 def _mnist_file(file: str) -> tuple[Path, str, str]:
@@ -108,13 +85,12 @@ def _mnist_file(file: str) -> tuple[Path, str, str]:
 def _fashion_file(file: str) -> tuple[Path, str, str]:
     """The same for Fashion-MNIST, which may have to be downloaded."""
     root = data_dir()
-    path, reason = _find_fashion(file), ""
-    if path is None:
-        if os.environ.get("QDVAE_DOWNLOAD") == "0":
-            reason = "downloads are switched off by QDVAE_DOWNLOAD=0"
-        else:
-            reason = _download_fashion(root)
-        path = _find_fashion(file)
+    path, reason = find_fashion(file), ""
+    if path is None and os.environ.get("QDVAE_DOWNLOAD") == "0":
+        reason = "downloads are switched off by QDVAE_DOWNLOAD=0"
+    elif path is None:
+        reason = _download_fashion(root)
+        path = find_fashion(file)
     if path is None:
         raise DataError(
             f"Fashion-MNIST is not here ({reason}). Copy its four files to "
@@ -125,9 +101,10 @@ def _fashion_file(file: str) -> tuple[Path, str, str]:
     return path, FASHION_MNIST_SHA256[file], remedy
 
 
-def _find_fashion(file: str) -> Path | None:
-    folders = [data_dir() / "FashionMNIST" / "raw", DATA / "FashionMNIST" / "raw"]
-    paths = [at / (file + end) for at in (*folders, DEBIAN_FASHION_MNIST) for end in ("", ".gz")]
+def find_fashion(file: str) -> Path | None:
+    """Where a file of Fashion-MNIST is; ``None`` if it would have to be downloaded."""
+    folders = [at / "FashionMNIST" / "raw" for at in (data_dir(), DATA)] + [DEBIAN_FASHION_MNIST]
+    paths = [at / (file + end) for at in folders for end in ("", ".gz")]
     return next((path for path in paths if path.is_file()), None)
 
 
@@ -173,16 +150,6 @@ def _download_fashion(root: Path) -> str:
     return ""
 
 
-@functools.cache
-def _verified(path: Path, sha256: str, remedy: str) -> np.ndarray:
-    """The array in a file, kept for the next time."""
-    content = _content(path, sha256, remedy)
-    try:
-        return read_idx(content)
-    except DataError as error:
-        raise DataError(f"{path} cannot be used: {error}. {remedy}") from error
-
-
 def _content(path: Path, sha256: str, remedy: str) -> bytes:
     """The uncompressed bytes of a file, never more than such a file has."""
     most = _BYTES[path.name.removesuffix(path.suffix)]
@@ -197,3 +164,6 @@ def _content(path: Path, sha256: str, remedy: str) -> bytes:
             f"{path} is truncated or altered (wrong checksum, {size} bytes uncompressed). {remedy}"
         )
     return content
+
+
+_kept = functools.cache(_content)

@@ -1,9 +1,8 @@
 """A small digit classifier whose features say how alike two sets of digits are (taught in ``07``).
 
-Frechet and kernel distances are usually taken in the features of a network trained on photographs.
-For digits a network that knows digits is the better judge.  It ships with the repository
-(``data/pretrained/judge.safetensors``); ``tools/train_judge.py`` trains it again.  It is never used
-in training a generative model.
+Frechet and kernel distances are usually taken in the features of a network trained on photographs;
+for digits a network that knows digits is the better judge.  ``tools/train_judge.py`` trains it; no
+generative model is ever trained with it.
 """
 
 from pathlib import Path
@@ -45,7 +44,7 @@ class DigitJudge(nn.Module):
         self.classes = nn.Linear(self.num_features, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Features of images, ``(B, 1, H, W)`` to ``(B, 64)``."""
+        """The features of images."""
         return self.features(images)
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:

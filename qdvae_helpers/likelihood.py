@@ -33,7 +33,8 @@ def log_partition_function(
 
     The mean weight of the chains is an unbiased estimate of ``Z``, so its logarithm tends to be too
     small, and likelihoods then too large, as long as few chains carry all the weight: look at the
-    error.  Where the graph is small, ``ExactSampler.log_partition_function`` is exact.
+    error, from the spread of the weights (delta method).  ``ExactSampler.log_partition_function``
+    serves small graphs.
 
     Args:
         grbm: the prior.
@@ -41,9 +42,6 @@ def log_partition_function(
         num_samples: independent annealing runs.
         levels: temperatures; more make the weights more equal.
         seed: of the runs.
-
-    Returns:
-        ``log Z`` with its standard error, from the spread of the weights (delta method).
     """
     sampler = GibbsSampler(grbm, num_samples, seed=seed, graph=graph)
     log_weights = sampler.anneal(levels, resample=False)
@@ -54,12 +52,7 @@ def log_partition_function(
 
 @torch.no_grad()
 def log_likelihood(
-    model: QDVAE,
-    images: torch.Tensor,
-    log_z: float,
-    *,
-    draws: int = 500,
-    seed: int = 0,
+    model: QDVAE, images: torch.Tensor, log_z: float, *, draws: int = 500, seed: int = 0
 ) -> Estimate:
     """Mean log-likelihood of black-and-white images, by importance weighting.
 
@@ -74,11 +67,11 @@ def log_likelihood(
         seed: of the draws.
 
     Returns:
-        The mean over images, in nats, with the standard error that choosing these N images brings.
+        In nats, with the standard error that choosing these N images brings.
     """
     with seeded(seed, model.device):
-        bounds = [_bound(model, image, log_z, draws) for image in images.to(model.device)]
-    bounds = torch.stack(bounds)
+        images = images.to(model.device)
+        bounds = torch.stack([_bound(model, image, log_z, draws) for image in images])
     return Estimate(float(bounds.mean()), float(bounds.std()) / math.sqrt(len(bounds)))
 
 
@@ -88,7 +81,7 @@ def _bound(model: QDVAE, image: torch.Tensor, log_z: float, draws: int) -> torch
     log_q = F.logsigmoid(spins * logits).sum(1)
     log_prior = -model.grbm(spins) - log_z
     pixel_logits = model.dvae.decoder(spins)
-    targets = image.unsqueeze(0).expand_as(pixel_logits)
+    targets = image.expand_as(pixel_logits)
     errors = F.binary_cross_entropy_with_logits(pixel_logits, targets, reduction="none")
     log_weights = log_prior - log_q - errors.flatten(1).sum(1)
     return torch.logsumexp(log_weights, 0) - math.log(draws)

@@ -25,21 +25,17 @@ def reconstruction_loss(pixel_logits: torch.Tensor, images: torch.Tensor) -> tor
 
 
 def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
-    """Divergence of independent Gaussians from the standard normal, in nats.
+    """Divergence of independent Gaussians from the standard normal, of ``(B, n)`` each.
 
     One dimension costs ``(mean^2 + variance - 1 - log variance) / 2`` (Kingma and Welling 2013);
     summed over dimensions, averaged over the batch.
-
-    Args:
-        mean: ``(B, n)``.
-        log_variance: ``(B, n)``, natural logarithm.
     """
     one_dimension = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
     return one_dimension.sum(-1).mean()
 
 
 def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:
-    """Entropy of the encoder's spins, in nats, summed over spins, averaged over the batch.
+    """Entropy of the encoder's spins with these logits ``(B, n)``, summed over spins.
 
     For one spin with ``P(+1) = sigmoid(l)`` it is ``softplus(l) - l sigmoid(l)``.
     """
@@ -49,9 +45,8 @@ def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:
 def mean_energy(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> torch.Tensor:
     """Mean over rows of ``E(s) = sum_i h_i s_i + sum_ij J_ij s_i s_j``.
 
-    The same number as ``grbm(spins).mean()``.  All pair products come from one matrix product
-    instead of two gathered columns for each coupling, which took a third of a training step
-    (``benchmarks/training.py``).
+    The same number as ``grbm(spins).mean()``, without gathering two columns for each coupling,
+    which took a third of a training step (``benchmarks/training.py``).
 
     Args:
         grbm: without hidden units.
@@ -67,10 +62,9 @@ def kl_loss(
     """The Kullback-Leibler divergence from the prior to the encoder, up to a constant.
 
     ``KL(q || p) = -H(q) + E_q[E(s)] + log Z``.  The encoder's spins are independent, so with mean
-    spins ``m = tanh(logits / 2)`` the expected energy is exactly ``E(m)``: no sampling noise there.
-    Only ``log Z`` needs the prior's samples: its gradient is minus that of their mean energy (Rolfe
-    2017).  The value returned is the divergence minus the prior's own entropy; its gradient is the
-    divergence's, for encoder and prior alike.
+    spins ``m = tanh(logits / 2)`` the expected energy is exactly ``E(m)``.  Only ``log Z`` needs
+    samples of the prior: its gradient is minus that of their mean energy (Rolfe 2017).  The value
+    is the divergence minus the prior's own entropy; its gradient is the divergence's.
 
     The plugin's ``pseudo_kl_divergence_loss`` averages the entropy over the spins where it has to
     be summed, so we do not use it (``tests/test_losses.py`` shows the difference).
@@ -96,21 +90,15 @@ def importance_weighted_loss(
     """The negative importance-weighted bound (Burda et al. 2016), up to a constant.
 
     With K draws ``s_k`` from the encoder it is
-    ``-log 1/K sum_k p(x | s_k) exp(-E(s_k)) / q(s_k | x)``, plus a stand-in for ``log Z`` with its
-    gradient, minus the mean energy of the prior's samples.  One draw gives the ELBO, with noise
-    where :func:`kl_loss` has exact means; more draws ask less of the encoder, whose spins are
-    independent: it only has to propose strings among which a good one is.
-
-    With relaxed spins, ``log q`` is continued as the function that is linear in every spin, as the
-    energy is; at true spins it is the exact one.
+    ``-log 1/K sum_k p(x | s_k) exp(-E(s_k)) / q(s_k | x)`` minus the mean energy of the prior's
+    samples, which has the gradient of ``log Z``.  One draw gives the ELBO, with noise where
+    :func:`kl_loss` has exact means; of more draws only one has to be good.  At relaxed spins,
+    ``log q`` is continued as the function that is linear in every spin, as the energy is.
 
     Args:
-        logits: ``(B, n)``.
+        logits, grbm, prior_spins: as for :func:`kl_loss`.
         spins: ``(B, K, n)``, relaxed or true.
-        pixel_logits: ``(B, K, 1, 28, 28)``, those of the spins.
-        images: ``(B, 1, 28, 28)`` in [0, 1]; a grey pixel counts as a probability of white.
-        grbm: the prior, without hidden units.
-        prior_spins: ``(M, n)`` samples of the prior.
+        pixel_logits, images: as for :func:`reconstruction_loss`.
         kl_weight: of all but the reconstruction; below 1 (as while it warms up) this is no bound.
     """
     targets = images.unsqueeze(1).expand_as(pixel_logits)
@@ -128,41 +116,30 @@ def importance_weighted_loss(
 def nll_loss(
     grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor, prior_spins: torch.Tensor
 ) -> torch.Tensor:
-    """Something with the gradient of the prior's negative log-likelihood of ``spins``.
+    """Something with the gradient of the prior's negative log-likelihood of ``spins``, ``(B, n)``.
 
-    The mean energy of the data minus that of the model's samples, as in the plugin's
-    ``quasi_objective``; its value is no likelihood.
-
-    Args:
-        grbm: the prior, without hidden units.
-        spins: ``(B, n)``, not differentiated.
-        prior_spins: ``(M, n)`` samples of the prior.
+    The mean energy of these, not differentiated, minus that of the prior's samples ``(M, n)``, as
+    in the plugin's ``quasi_objective``; its value is no likelihood.
     """
     return mean_energy(grbm, spins.detach()) - mean_energy(grbm, prior_spins)
 
 
-def spin_kernel(n_spins: int, n_kernels: int = 7) -> GaussianKernel:
-    """A mixture of Gaussian kernels with bandwidths ``2n * 2^w``, ``w`` from -3 to 3.
+def spin_kernel(n_spins: int) -> GaussianKernel:
+    """Gaussian kernels for strings of n spins: bandwidths ``2n * 2^w``, ``w`` from -3 to 3.
 
-    Two unrelated spin strings differ in half of their places, at a squared distance of ``2n``.  A
-    fixed bandwidth keeps the loss finite where all strings are equal, which makes the plugin's
-    data-dependent default NaN.
-
-    Args:
-        n_spins: length of a string.
-        n_kernels: how many bandwidths; 7 are those above.
+    Two unrelated strings differ in half of their places, at a squared distance of ``2n``.  A fixed
+    bandwidth keeps the loss finite where all strings are equal, which makes the plugin's default
+    NaN.
     """
-    return GaussianKernel(n_kernels, factor=2.0, bandwidth=2.0 * n_spins)
+    return GaussianKernel(7, factor=2.0, bandwidth=2.0 * n_spins)
 
 
 def mmd_loss(
     spins: torch.Tensor, prior_spins: torch.Tensor, kernel: GaussianKernel
 ) -> torch.Tensor:
-    """Unbiased estimate of the squared maximum mean discrepancy; may be slightly negative.
+    """Squared maximum mean discrepancy of spins ``(B, n)`` and samples of the prior ``(M, n)``.
 
-    Args:
-        spins: ``(B, n)``, differentiable.
-        prior_spins: ``(M, n)``.
-        kernel: for example :func:`spin_kernel`.
+    The unbiased estimate, which may be slightly negative; ``kernel`` is as a rule
+    :func:`spin_kernel`.
     """
     return maximum_mean_discrepancy_loss(spins, prior_spins, kernel)

@@ -1,6 +1,4 @@
-"""Figures of the lessons: image grids, training curves, QPU graphs.
-
-Each is shown with a caption on its provenance and with alternative text.
+"""Figures of the lessons, shown with a caption on their provenance and with alternative text.
 
 Colours are the colour-blind-safe palette of Okabe and Ito.
 """
@@ -19,6 +17,7 @@ import torch
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
@@ -26,14 +25,8 @@ from PIL import Image
 from qdvae_helpers.errors import GraphError
 from qdvae_helpers.graphs import QPUGraph
 
-BLUE, ORANGE, GREEN, VERMILLION, PURPLE, GREY = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#CC79A7",
-    "#999999",
-)
+BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
+VERMILLION, PURPLE, GREY = "#D55E00", "#CC79A7", "#999999"
 _SPINS = LinearSegmentedColormap.from_list("spins", [ORANGE, "white", BLUE])
 _DPI = 100
 _CAPTION_CHARACTERS_PER_INCH = 15
@@ -52,42 +45,29 @@ def show(fig: Figure, *, alt: str, caption: object) -> None:
     """
     lines = textwrap.fill(str(caption), int(fig.get_figwidth() * _CAPTION_CHARACTERS_PER_INCH))
     fig.supxlabel(lines, fontsize=8, color="#555555", x=0.01, ha="left")
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=_DPI)
+    image = to_image(fig)
     plt.close(fig)
-    # A palette is a third of the size and looks the same, unless a colour scale has to be read off.
-    has_scale = any(ax.get_label() == "<colorbar>" for ax in fig.axes)
-    picture = Image.open(buffer).convert("RGB")
-    small = io.BytesIO()
-    if not has_scale:
-        picture = picture.quantize(256)
-    picture.save(small, format="png", optimize=True)
-    png = base64.b64encode(small.getvalue()).decode()
-    display({"text/html": _tag(png, alt), "image/png": png, "text/plain": alt}, raw=True)
+    if not any(ax.get_label() == "<colorbar>" for ax in fig.axes):
+        # A palette is a third of the size and looks the same, unless a scale has to be read off.
+        image = image.quantize(256)
+    png = _png(image, optimize=True)
+    content = {"text/html": _tag(png, alt), "image/png": base64.b64encode(png).decode()}
+    display(content | {"text/plain": alt}, raw=True)
 
 
 def picture(fig: Figure, *, alt: str) -> str:
-    """A figure as an HTML tag with alternative text, made fast: what widgets show.
-
-    Args:
-        fig: a matplotlib figure.
-        alt: what a person who cannot see the figure has to know.
-    """
-    return _tag(base64.b64encode(png_bytes(fig)).decode(), alt)
+    """A figure as an HTML tag with alternative text, made fast: what widgets show."""
+    return image_tag(to_image(fig), alt=alt)
 
 
 def image_tag(image: Image.Image, *, alt: str) -> str:
     """An image as an HTML tag with alternative text."""
-    buffer = io.BytesIO()
-    image.save(buffer, format="png", compress_level=1)
-    return _tag(base64.b64encode(buffer.getvalue()).decode(), alt)
+    return _tag(_png(image, compress_level=1), alt)
 
 
 def png_bytes(fig: Figure) -> bytes:
     """A figure as the content of a PNG file."""
-    buffer = io.BytesIO()
-    to_image(fig).save(buffer, format="png", compress_level=1)
-    return buffer.getvalue()
+    return _png(to_image(fig), compress_level=1)
 
 
 def to_image(fig: Figure) -> Image.Image:
@@ -98,8 +78,15 @@ def to_image(fig: Figure) -> Image.Image:
     return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def _tag(png: str, alt: str) -> str:
-    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{png}"/>'
+def _png(image: Image.Image, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format="png", **options)
+    return buffer.getvalue()
+
+
+def _tag(png: bytes, alt: str) -> str:
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data}"/>'
 
 
 def new_figure(
@@ -108,36 +95,25 @@ def new_figure(
     """A figure and its axes, as ``plt.subplots`` makes them, but safe to use in any thread.
 
     Pyplot keeps a list of open figures for the whole program; this figure is in no list.
-
-    Args:
-        rows, columns: of axes.
-        gridspec_kw: for example widths of the columns.
-        options: of the figure, for example ``figsize``.
+    ``options`` are those of the figure, for example ``figsize``.
     """
     fig = Figure(**{"layout": "constrained"} | options)
     return fig, fig.subplots(rows, columns, gridspec_kw=gridspec_kw)
 
 
-def circuit_figure(
-    circuit: Callable, *arguments, title: str, width: float = 8.0, max_scale: float = 0.65
-) -> Figure:
-    """A PennyLane circuit as gates on wires, scaled to a width with its text.
+def circuit_figure(circuit: Callable, *arguments, title: str, width: float = 8.0) -> Figure:
+    """A PennyLane circuit (a QNode or a function that queues gates) as gates on wires.
 
-    Args:
-        circuit: a QNode or a function that queues gates.
-        *arguments: those of the circuit.
-        title: of the figure.
-        width: inches; a short circuit is drawn narrower.
-        max_scale: 1 is PennyLane's own size.
+    It is scaled with its text to ``width`` inches, or less where it is short.
     """
     import pennylane as qml  # only the gate-model lessons need it
 
     fig, ax = qml.draw_mpl(circuit)(*arguments)
-    natural = fig.get_size_inches()
-    scale = min(max_scale, width / natural[0])
-    height = natural[1] * scale + 0.5
-    fig.set_size_inches(max(natural[0] * scale, 3.8), height)
-    ax.set_position([0, 0.2 / height, 1, natural[1] * scale / height])
+    wide, high = fig.get_size_inches()
+    scale = min(0.65, width / wide)
+    height = high * scale + 0.5
+    fig.set_size_inches(max(wide * scale, 3.8), height)
+    ax.set_position([0, 0.2 / height, 1, high * scale / height])
     fig.suptitle(title)
     for text in ax.texts:  # PennyLane fitted them to its own size
         text.set_fontsize(text.get_fontsize() * scale)
@@ -147,13 +123,9 @@ def circuit_figure(
 
 
 def image_grid(images: torch.Tensor, columns: int = 10, *, title: str, size: float = 0.6) -> Figure:
-    """Images ``(N, 1, H, W)`` in [0, 1] in rows, dark ink on a light ground.
+    """Images ``(N, 1, H, W)`` in [0, 1], 1 is ink, in rows of so many ``columns``.
 
-    Args:
-        images: in [0, 1]; 1 is ink.
-        columns: images in a row.
-        title: of the figure.
-        size: inches an image.
+    Ink is drawn dark on a light ground, ``size`` inches an image.
     """
     rows = math.ceil(len(images) / columns)
     height, width = images.shape[-2:]
@@ -173,46 +145,29 @@ def history_figure(history: list[dict]) -> Figure:
     steps = [report["step"] for report in history]
     fig, axes = new_figure(1, 3, figsize=(10, 3.1))
 
-    def line(ax, key: str, label: str, colour: str, style: str = "-") -> None:
-        if key in history[0]:
-            ax.plot(steps, [report[key] for report in history], style, color=colour, label=label)
-
-    line(axes[0], "reconstruction", "training images", BLUE)
-    line(axes[0], "validation", "held-out images", VERMILLION, "--")
-    axes[0].set(title="Reconstruction", ylabel="nats per image")
-    line(axes[1], "entropy", "encoder entropy (nats)", BLUE)
-    line(axes[1], "dead_spins", "dead spins (count)", VERMILLION, "--")
-    axes[1].set(title="Spins", ylim=(0, None))
-    line(axes[2], "coupling_rms", "size of couplings (rms)", BLUE)
-    line(axes[2], "moment_gap", "moment gap", VERMILLION, "--")
-    axes[2].set(title="Prior", ylim=(0, None))
-    for ax in axes:
-        ax.set_xlabel("gradient step")
+    panels = (
+        ("Reconstruction", {"reconstruction": "training images", "validation": "held-out images"}),
+        ("Spins", {"entropy": "encoder entropy (nats)", "dead_spins": "dead spins (count)"}),
+        ("Prior", {"coupling_rms": "size of couplings (rms)", "moment_gap": "moment gap"}),
+    )
+    styles = (("-", BLUE), ("--", VERMILLION))
+    for ax, (title, labels) in zip(axes, panels, strict=True):
+        for (key, label), (style, colour) in zip(labels.items(), styles, strict=True):
+            if key in history[0]:
+                values = [report[key] for report in history]
+                ax.plot(steps, values, style, color=colour, label=label)
+        ax.set(title=title, xlabel="gradient step")
         ax.legend(frameon=False, fontsize=8)
+    axes[0].set_ylabel("nats per image")
+    axes[1].set_ylim(0, None)
+    axes[2].set_ylim(0, None)
     return fig
 
 
-def qpu_figure(
-    graph: QPUGraph,
-    couplings: torch.Tensor | None = None,
-    *,
-    title: str,
-    spins: torch.Tensor | None = None,
-) -> Figure:
-    """The qubits and couplers of a Zephyr graph at their places on the chip.
-
-    Args:
-        graph: a Zephyr graph, whole or part.
-        couplings: ``(number of edges,)`` values in the order of ``graph.edges``; lines are coloured
-            by sign and shaded by size.
-        title: of the figure.
-        spins: see :func:`draw_qpu`.
-
-    Raises:
-        GraphError: the graph is of another family.
-    """
+def qpu_figure(graph: QPUGraph, couplings: torch.Tensor | None = None, **options) -> Figure:
+    """A figure of its own with what :func:`draw_qpu` draws."""
     fig, ax = new_figure(figsize=(6, 5.4))
-    draw_qpu(ax, graph, couplings, title=title, spins=spins)
+    draw_qpu(ax, graph, couplings, **options)
     return fig
 
 
@@ -224,28 +179,32 @@ def draw_qpu(
     title: str,
     spins: torch.Tensor | None = None,
 ) -> None:
-    """What :func:`qpu_figure` shows, as a part of a larger figure.
+    """The qubits and couplers of a Zephyr graph at their places on the chip.
 
     Args:
         ax: where to draw.
-        graph, couplings, title: see :func:`qpu_figure`.
+        graph: a Zephyr graph, whole or part.
+        couplings: ``(number of edges,)`` values in the order of ``graph.edges``; lines are coloured
+            by sign and shaded by size.
+        title: of the axes.
         spins: ``(n,)`` spins or mean spins in [-1, 1], the filling of the qubits: orange for -1,
             white for 0, blue for +1.
-    """
-    from matplotlib.collections import LineCollection
 
+    Raises:
+        GraphError: the graph is of another family.
+    """
     places = _places(graph)
     points = np.array([places[q] for q in graph.nodes])
     lines = [(places[u], places[v]) for u, v in graph.edges]
     if couplings is None:
-        ax.add_collection(LineCollection(lines, colors=GREY, linewidths=0.4))
+        drawn = LineCollection(lines, colors=GREY, linewidths=0.4)
     else:
         values = couplings.detach().cpu().numpy()
         limit = float(np.abs(values).max()) or 1.0
         drawn = LineCollection(lines, array=values, cmap="PuOr", linewidths=0.9)
         drawn.set_clim(-limit, limit)
-        ax.add_collection(drawn)
         ax.figure.colorbar(drawn, ax=ax, label="coupling J (dimensionless)", shrink=0.8)
+    ax.add_collection(drawn)
     if spins is None:
         ax.scatter(*points.T, s=12, color="black", zorder=2)
     else:

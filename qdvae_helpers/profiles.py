@@ -1,12 +1,7 @@
-"""How much work the lessons do: one table, chosen by the environment variable ``QDVAE_PROFILE``.
+"""How much work the lessons do, by the environment variable ``QDVAE_PROFILE``.
 
-========  =====================================================  =======================
-profile   meant for                                              time on two cores
-========  =====================================================  =======================
-fast      continuous integration: does every cell run?           seconds a notebook
-lesson    reading and workshops (the default)                    minutes a notebook
-full      the model qdvae-256: 7.5 times as many steps           twenty minutes and more
-========  =====================================================  =======================
+On two cores: ``fast`` (does every cell run?) takes seconds a notebook, ``lesson`` (the default, for
+reading and workshops) minutes, ``full`` (the model qdvae-256) twenty minutes and more.
 """
 
 import os

@@ -32,9 +32,6 @@ _INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``qdvae`` and ``python -m qdvae_helpers``; returns the exit status.
 
-    Args:
-        arguments: those of the command line if left out.
-
     Raises:
         SystemExit: after ``--help``, or 2 for arguments that do not exist.
     """
@@ -72,11 +69,9 @@ def _wrapped(text: str) -> str:
 
 
 def _overview() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="qdvae",
-        description="Lessons, models and samples of the QDVAE tutorials.",
-        epilog="'qdvae COMMAND --help' has the options of a command.",
-    )
+    about = "Lessons, models and samples of the QDVAE tutorials."
+    more = "'qdvae COMMAND --help' has the options of a command."
+    parser = argparse.ArgumentParser(prog="qdvae", description=about, epilog=more)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():

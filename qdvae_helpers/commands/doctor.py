@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from qdvae_helpers.errors import QdvaeError
-from qdvae_helpers.paths import DATA, ROOT
+from qdvae_helpers.paths import ROOT
 
 # Everything else is imported by the row that needs it, so that a broken library costs only that.
 
@@ -98,8 +98,7 @@ def _without_folders(text: str) -> str:
 def _python() -> tuple[str, str]:
     first, beyond = _PYTHONS
     remedy = "make an environment with Python 3.11, 3.12 or 3.13: README.md, section Start"
-    right = first <= sys.version_info[:2] < beyond
-    return platform.python_version(), "" if right else remedy
+    return platform.python_version(), "" if first <= sys.version_info[:2] < beyond else remedy
 
 
 def _packages() -> tuple[str, str]:
@@ -138,13 +137,10 @@ def _memory() -> tuple[str, str]:
     limit, used = _control_group("memory.max"), _control_group("memory.current")
     if limit.isdigit() and int(limit) < total:
         total = int(limit)
-        if used.isdigit():
-            free = min(free, total - int(used) + _reclaimable())
-        free = min(free, total)
+        free = min(free, total, total - int(used) + _reclaimable() if used.isdigit() else total)
     remedy = "close other notebooks (menu Kernel, Shut Down All Kernels) and other programs"
-    gigabytes = free / 1e9
-    found = f"{total / 1e9:.0f} GB, of which {gigabytes:.1f} are free"
-    return found, "" if gigabytes >= _MIN_FREE_GB else remedy
+    found = f"{total / 1e9:.0f} GB, of which {free / 1e9:.1f} are free"
+    return found, "" if free >= _MIN_FREE_GB * 1e9 else remedy
 
 
 def _reclaimable() -> int:
@@ -161,28 +157,23 @@ def _control_group(name: str) -> str:
         return ""
 
 
-def _mnist() -> tuple[str, str]:
+def _counts(name: str) -> str:
     from qdvae_helpers.idx_files import read_split
 
-    counts = [len(read_split("mnist", split)[0]) for split in ("train", "test")]
-    return "whole, {:,} and {:,} images".format(*counts), ""
+    counts = [len(read_split(name, split)[0]) for split in ("train", "test")]
+    return "whole, {:,} and {:,} images".format(*counts)
+
+
+def _mnist() -> tuple[str, str]:
+    return _counts("mnist"), ""
 
 
 def _fashion_mnist() -> tuple[str, str]:
-    from qdvae_helpers.idx_files import (
-        DEBIAN_FASHION_MNIST,
-        FASHION_MNIST_SHA256,
-        data_dir,
-        read_split,
-    )
+    from qdvae_helpers.idx_files import FASHION_MNIST_SHA256, find_fashion
 
-    places = [folder / "FashionMNIST" / "raw" for folder in (data_dir(), DATA)]
-    names = [name + end for name in FASHION_MNIST_SHA256 for end in ("", ".gz")]
-    found = [(p / name).is_file() for name in names for p in (*places, DEBIAN_FASHION_MNIST)]
-    if sum(found) < len(FASHION_MNIST_SHA256):  # reading would download them
+    if not all(map(find_fashion, FASHION_MNIST_SHA256)):  # reading would download them
         return "not here; no lesson needs it", ""
-    counts = [len(read_split("fashion-mnist", split)[0]) for split in ("train", "test")]
-    return "whole, {:,} and {:,} images".format(*counts), ""
+    return _counts("fashion-mnist"), ""
 
 
 def _profile() -> tuple[str, str]:
@@ -208,22 +199,23 @@ def _sampler() -> tuple[str, str]:
     from qdvae_helpers.samplers import sampler_kind
 
     kind = sampler_kind()
-    nature = "a real QPU" if kind == "qpu" else "classical"
-    remedy = ""
+    nature, remedy = "classical", ""
     if kind == "exact":
         remedy = "it serves up to about 56 qubits: unset QDVAE_SAMPLER for lessons 05 and 06"
-    if kind == "qpu" and budget_s() == 0:
-        remedy = f"nothing is submitted without a budget: set {VARIABLE}, see docs/qpu.md"
-    if kind == "recorded":
+    elif kind == "recorded":
         nature = "saved samples, as a rule of a classical simulation"
         remedy = "they serve the shipped model alone: unset QDVAE_SAMPLER for lesson 05"
+    elif kind == "qpu":
+        nature = "a real QPU"
+        if budget_s() == 0:
+            remedy = f"nothing is submitted without a budget: set {VARIABLE}, see docs/qpu.md"
     return f"{kind} ({_origin('QDVAE_SAMPLER')}), {nature}", remedy
 
 
 def _own_models() -> tuple[str, str]:
     from qdvae_helpers.checkpoints import models_dir
 
-    folder = models_dir()
+    folder = models_dir().resolve()
     there = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
     free = shutil.disk_usage(there).free / 1e9
     remedy = ""
@@ -231,19 +223,14 @@ def _own_models() -> tuple[str, str]:
         remedy = "not writable: set QDVAE_MODELS to a folder of yours"
     elif free < _MIN_DISK_GB:
         remedy = "the disk is full: delete files, or set QDVAE_MODELS to another disk"
-    return f"saved in {_shown(folder, 'QDVAE_MODELS')}, {free:.0f} GB free", remedy
+    place = "the folder that QDVAE_MODELS names"
+    if folder.is_relative_to(ROOT):
+        place = f"{folder.relative_to(ROOT).as_posix()} ({_origin('QDVAE_MODELS')})"
+    return f"saved in {place}, {free:.0f} GB free", remedy
 
 
 def _origin(variable: str) -> str:
     return variable if os.environ.get(variable) else "default"
-
-
-def _shown(folder: Path, variable: str) -> str:
-    """A folder without anything of the path outside the repository."""
-    folder = folder.resolve()
-    if folder.is_relative_to(ROOT):
-        return f"{folder.relative_to(ROOT).as_posix()} ({_origin(variable)})"
-    return f"the folder that {variable} names"
 
 
 _TOPICS: dict[str, Callable[[], tuple[str, str]]] = {

@@ -18,12 +18,10 @@ from qdvae_helpers.samplers import make_sampler, record
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     what = parser.add_argument_group("what to draw")
-    what.add_argument(
-        "--model", default="qdvae-256", help="one that ships, or a file; default: qdvae-256"
-    )
-    what.add_argument(
-        "--samples", type=int, default=1_000, help="spin strings to record; default: 1000"
-    )
+    model = "one that ships, or a file; default: qdvae-256"
+    what.add_argument("--model", default="qdvae-256", help=model)
+    samples = "spin strings to record; default: 1000"
+    what.add_argument("--samples", type=int, default=1_000, help=samples)
     what.add_argument("--sampler", default="annealer", help="default: annealer, the simulated QPU")
     what.add_argument("--seed", type=int, default=0, help="of a simulated sampler; default: 0")
     output = parser.add_argument_group("output")
@@ -46,15 +44,10 @@ def run(options: argparse.Namespace) -> int:
     require_room(model.graph, options.samples, options.output.name)
     require_replaceable(options.output)
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    sampler = make_sampler(
-        model.grbm,
-        options.sampler,
-        num_samples=options.samples,
-        seed=options.seed,
-        graph=model.graph,
-    )
+    n, seed, graph = options.samples, options.seed, model.graph
+    sampler = make_sampler(model.grbm, options.sampler, num_samples=n, seed=seed, graph=graph)
     try:
-        recording = record(sampler, options.samples)
+        recording = record(sampler, n)
     finally:
         sampler.close()
     path = save_recording(recording, options.output)

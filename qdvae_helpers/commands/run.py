@@ -30,13 +30,11 @@ _WRONG_USE, _INTERRUPTED = 2, 130  # exit statuses
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
-    parser.add_argument(
-        "lessons", nargs="*", type=_lesson, metavar="LESSON", help="names or paths; default: all"
-    )
+    which = "names or paths; default: all"
+    parser.add_argument("lessons", nargs="*", type=_lesson, metavar="LESSON", help=which)
     output = parser.add_argument_group("output")
-    output.add_argument(
-        "--build", type=Path, default=Path("build"), help="folder for results; default: build"
-    )
+    build = "folder for results; default: build"
+    output.add_argument("--build", type=Path, default=Path("build"), help=build)
     output.add_argument("--store", action="store_true", help="also store outputs in notebooks/")
 
 
@@ -56,8 +54,7 @@ class _Client(NotebookClient):
     """A client that runs this very Python and shows a cell's text while it is printed."""
 
     def create_kernel_manager(self):
-        # Without folders to search, the kernel is ipykernel of the running interpreter; in one of
-        # them a user may have a kernel "python3" of another Python.
+        # A user may have a kernel "python3" of another Python in a folder that is searched.
         manager = super().create_kernel_manager()
         manager.kernel_spec_manager.kernel_dirs = []
         manager.kernel_spec_manager.ensure_native_kernel = True
@@ -70,31 +67,27 @@ class _Client(NotebookClient):
 
 
 def source_hash(notebook: nbformat.NotebookNode) -> str:
-    """A hash of what outputs depend on, stored with them, so that a test notices stale ones.
+    """A hash of the code, profile and shipped models behind outputs: a test finds stale ones.
 
-    It covers the notebook's code, the lesson profile, and the models that ship.  The helpers are
-    left out: most changes there change no output; so is Colab's set-up cell, which does nothing
-    here and changes with every release.
+    Helpers are left out, since most changes there change no output, and so is Colab's set-up cell,
+    which does nothing here and changes with every release.
     """
     content = [
         cell.source
         for cell in notebook.cells
         if cell.cell_type == "code" and "launch" not in cell.metadata.get("tags", [])
     ]
-    content.append(repr(PROFILES["lesson"]))
-    for model in sorted((DATA / "pretrained").glob("*.safetensors")):
-        content.append(hashlib.sha256(model.read_bytes()).hexdigest())
+    models = sorted((DATA / "pretrained").glob("*.safetensors"))
+    content += [repr(PROFILES["lesson"])]
+    content += [hashlib.sha256(model.read_bytes()).hexdigest() for model in models]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def execute(path: Path, build: Path, *, store: bool, models: Path | None = None) -> None:
     """Run one notebook from a fresh kernel; write what came out even where a cell failed.
 
-    Args:
-        path: the notebook.
-        build: folder for the executed notebook and its last figure.
-        store: write outputs into the notebook itself, too.
-        models: where the lesson shall save its models; ``QDVAE_MODELS`` decides if left out.
+    The executed notebook and its last figure go to ``build``, with ``store`` the outputs into the
+    notebook itself, too; its models to the folder ``models`` or, if left out, ``QDVAE_MODELS``.
 
     Raises:
         CellExecutionError: a cell raised; its traceback is in the message.
@@ -107,7 +100,7 @@ def execute(path: Path, build: Path, *, store: bool, models: Path | None = None)
         resources={"metadata": {"path": str(path.parent)}},
         record_timing=False,
     )
-    environment = dict(os.environ) | ({"QDVAE_MODELS": str(models)} if models else {})
+    environment = os.environ | ({"QDVAE_MODELS": str(models)} if models else {})
     try:
         client.execute(env=environment)
     finally:
@@ -117,10 +110,8 @@ def execute(path: Path, build: Path, *, store: bool, models: Path | None = None)
     if store:
         gallery = [c for c in notebook.cells if "gallery" in c.metadata.get("tags", [])]
         _write_figure(gallery, ROOT / "docs" / "images" / f"{path.stem}.png")
-        notebook.metadata["qdvae"] = {
-            "profile": current_profile().name,
-            "source_hash": source_hash(notebook),
-        }
+        made_by = {"profile": current_profile().name, "source_hash": source_hash(notebook)}
+        notebook.metadata["qdvae"] = made_by
         _write(notebook, path)
 
 
@@ -132,17 +123,13 @@ def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
 def _tidy(notebook: nbformat.NotebookNode) -> None:
     """Drop live widgets (a progress bar cannot be stored) and join what was printed in pieces."""
     notebook.metadata.pop("widgets", None)
-    for cell in notebook.cells:
-        if cell.cell_type != "code":
-            continue
+    for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
         kept = []
         for output in cell.outputs:
-            if _WIDGET in output.get("data", {}):
-                continue
             last = kept[-1] if kept else {}
             if output.output_type == "stream" and last.get("name") == output.name:
                 last.text += output.text
-            else:
+            elif _WIDGET not in output.get("data", {}):
                 kept.append(output)
         cell.outputs = kept
 
@@ -170,14 +157,11 @@ def run(options: argparse.Namespace) -> int:
         return _WRONG_USE
     paths = lessons()
     chosen = options.lessons or list(paths)
-    models = None
-    if not os.environ.get("QDVAE_MODELS"):
-        # Lessons save their models beside the results, and start without those of an earlier run.
-        models = options.build.resolve() / "run-models"
-        shutil.rmtree(models, ignore_errors=True)
-    for name in chosen:
-        if options.store and models is not None:
-            # What is stored must not depend on the lessons that ran before.
+    # Where lessons save their models: beside the results, unless a folder is set.
+    models = None if os.environ.get("QDVAE_MODELS") else options.build.resolve() / "run-models"
+    for number, name in enumerate(chosen):
+        if models and (options.store or number == 0):
+            # No model of an earlier run; and what is stored does not depend on earlier lessons.
             shutil.rmtree(models, ignore_errors=True)
         print(f"--- {name} (profile {profile.name})", flush=True)
         began = time.perf_counter()

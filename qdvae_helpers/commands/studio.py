@@ -14,9 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--port", type=int, help="of the server; default: 8866, or the next free")
     parser.add_argument("--no-browser", action="store_true", help="only say the address")
-    parser.add_argument(
-        "voila", nargs="*", metavar="-- OPTION", help="further options, which are Voila's own"
-    )
+    further = "further options, which are Voila's own"
+    parser.add_argument("voila", nargs="*", metavar="-- OPTION", help=further)
 
 
 def only_app_cells(request: Any, notebook: Any, cwd: str) -> Any:

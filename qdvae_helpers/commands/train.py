@@ -8,6 +8,7 @@ Under torchrun it trains in several processes through Lightning Fabric (extra "c
 import argparse
 import json
 import os
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,6 @@ from qdvae_helpers.checkpoints import load_checkpoint, save_checkpoint
 from qdvae_helpers.density_ratio import divergence_bound
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.graphs import load_graph
-from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import PROFILES, Profile, current_profile
 from qdvae_helpers.samplers import GibbsSampler
 from qdvae_helpers.seeding import seeded
@@ -40,94 +40,49 @@ _INTERRUPTED = 3  # exit status
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command's options."""
-    learn = parser.add_argument_group("what to learn")
-    learn.add_argument("--recipe", choices=RECIPES, default="elbo", help="default: elbo")
-    learn.add_argument(
-        "--images", choices=("rounded", "grey"), default="rounded", help="default: rounded"
-    )
-    learn.add_argument(
-        "--jitter", type=int, default=0, metavar="N", help="add so many bent copies of each image"
-    )
-    learn.add_argument(
-        "--kl-weight",
-        type=float,
-        metavar="W",
-        help=f"of the divergence (elbo, iwae); default: {TrainConfig.kl_weight:g}",
-    )
-    learn.add_argument(
-        "--draws", type=int, metavar="N", help=f"spin strings an image; {_usual('spin_draws')}"
-    )
-    learn.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    """The command's options; those named as fields of ``TrainConfig`` become its settings."""
+    count, number = {"type": int, "metavar": "N"}, {"type": float, "metavar": "R"}
+    file = {"type": Path, "metavar": "FILE"}
 
-    model = parser.add_argument_group("the model (one of these)").add_mutually_exclusive_group()
-    model.add_argument(
-        "--spins",
-        type=int,
-        metavar="N",
-        help=f"latent spins, one a qubit; {_of_profiles('n_spins')}; mmd: at most "
-        f"{default_spins('mmd', PROFILES['full'])}",
-    )
-    model.add_argument("--graph", type=Path, metavar="FILE", help="the qubits to live on")
-    model.add_argument(
-        "--start-from", type=Path, metavar="FILE", help="a trained model to go on from"
-    )
+    add = parser.add_argument_group("what to learn").add_argument
+    add("--recipe", choices=RECIPES, default="elbo", help="default: elbo")
+    add("--images", choices=("rounded", "grey"), default="rounded", help="default: rounded")
+    add("--jitter", default=0, help="add so many bent copies of each image", **count)
+    add("--kl-weight", help=f"of the divergence (elbo, iwae); {_usual('kl_weight')}", **number)
+    draws = f"spin strings an image; {_usual('spin_draws')}"
+    add("--draws", dest="spin_draws", help=draws, **count)
+    add("--seed", default=0, help="default: 0", **count)
 
-    pace = parser.add_argument_group("how long and how fast")
-    pace.add_argument("--profile", choices=PROFILES, help="default: QDVAE_PROFILE or lesson")
-    pace.add_argument(
-        "--steps", type=int, metavar="N", help=f"gradient steps; {_of_profiles('steps')}"
-    )
-    pace.add_argument(
-        "--decoder-steps",
-        type=int,
-        metavar="N",
-        help="the last of them, in which only the decoder learns; default: 0",
-    )
-    pace.add_argument(
-        "--ratio-steps",
-        type=int,
-        metavar="N",
-        help="steps after them, for the density ratio that chooses among candidates; default: "
-        f"{_RATIO_STEPS['full']} full, else 0",
-    )
-    pace.add_argument(
-        "--batch", type=int, metavar="N", help=f"images a step; {_of_profiles('batch_size')}"
-    )
-    pace.add_argument(
-        "--learning-rate",
-        type=float,
-        metavar="R",
-        help=f"peak, of encoder and decoder; {_usual('learning_rate')}",
-    )
-    pace.add_argument(
-        "--prior-learning-rate",
-        type=float,
-        metavar="R",
-        help=f"peak, of the prior; {_usual('prior_learning_rate')}",
-    )
-    pace.add_argument("--device", default="auto", help="cpu, cuda, mps; default: auto, the fastest")
+    models = parser.add_argument_group("the model (one of these)")
+    add = models.add_mutually_exclusive_group().add_argument
+    spins = f"latent spins, one a qubit; {_of_profiles('n_spins')}"
+    add("--spins", help=f"{spins}; mmd: at most {default_spins('mmd', PROFILES['full'])}", **count)
+    add("--graph", help="the qubits to live on", **file)
+    add("--start-from", help="a trained model to go on from", **file)
 
-    sampler = parser.add_argument_group("the sampler of the prior")
-    sampler.add_argument(
-        "--sampler",
-        metavar="KIND",
-        help="gibbs, annealer, exact or qpu; default: QDVAE_SAMPLER or gibbs",
-    )
-    sampler.add_argument(
-        "--sweeps",
-        type=int,
-        metavar="N",
-        help=f"sweeps of each Gibbs chain a step; {_of_profiles('sweeps')}",
-    )
+    add = parser.add_argument_group("how long and how fast").add_argument
+    add("--profile", choices=PROFILES, help="default: QDVAE_PROFILE or lesson")
+    add("--steps", help=f"gradient steps; {_of_profiles('steps')}", **count)
+    last = "the last of them, in which only the decoder learns; default: 0"
+    add("--decoder-steps", help=last, **count)
+    ratio = "steps after them, for the density ratio that chooses among candidates"
+    add("--ratio-steps", help=f"{ratio}; default: {_RATIO_STEPS['full']} full, else 0", **count)
+    batch = f"images a step; {_of_profiles('batch_size')}"
+    add("--batch", dest="batch_size", help=batch, **count)
+    rate = f"peak, of encoder and decoder; {_usual('learning_rate')}"
+    add("--learning-rate", help=rate, **number)
+    rate = f"peak, of the prior; {_usual('prior_learning_rate')}"
+    add("--prior-learning-rate", help=rate, **number)
+    add("--device", default="auto", help="cpu, cuda, mps; default: auto, the fastest")
 
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output", type=Path, required=True, metavar="FILE", help="the model (.safetensors)"
-    )
-    output.add_argument(
-        "--metrics", type=Path, metavar="FILE", help="append reports, a JSON text a line"
-    )
+    add = parser.add_argument_group("the sampler of the prior").add_argument
+    kinds = "gibbs, annealer, exact or qpu; default: QDVAE_SAMPLER or gibbs"
+    add("--sampler", metavar="KIND", help=kinds)
+    add("--sweeps", help=f"sweeps of each Gibbs chain a step; {_of_profiles('sweeps')}", **count)
+
+    add = parser.add_argument_group("output").add_argument
+    add("--output", required=True, help="the model (.safetensors)", **file)
+    add("--metrics", help="append reports, a JSON text a line", **file)
 
 
 def _of_profiles(name: str) -> str:
@@ -149,11 +104,7 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         SettingError: the machine has no such device.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.mps.is_available(), "cpu": True}
     if name == "auto":
         return torch.device(next(kind for kind, there in available.items() if there))
     if not available.get(name.split(":")[0], False):
@@ -162,11 +113,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def _launched_fabric(device: str) -> "Fabric | None":
-    """Lightning Fabric, joined to the other processes that torchrun started; else ``None``.
-
-    Raises:
-        SettingError: Fabric is not installed, or a restart would not work.
-    """
+    """Lightning Fabric, joined to the other processes that torchrun started; else ``None``."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
     # torchrun shares its store with the processes: after a restart they read the addresses of
@@ -183,23 +130,14 @@ def _launched_fabric(device: str) -> "Fabric | None":
         raise SettingError(
             "Several processes need Lightning Fabric: pip install -e '.[cluster]'."
         ) from None
-    local = int(os.environ["LOCAL_WORLD_SIZE"])
-    fabric = Fabric(
-        accelerator=device,
-        devices=local,
-        num_nodes=int(os.environ["WORLD_SIZE"]) // local,
-        strategy="ddp",
-    )
+    local, world = (int(os.environ[name]) for name in ("LOCAL_WORLD_SIZE", "WORLD_SIZE"))
+    fabric = Fabric(accelerator=device, devices=local, num_nodes=world // local, strategy="ddp")
     fabric.launch()
     return fabric
 
 
 def prepare(options: argparse.Namespace, fabric: "Fabric | None" = None) -> PreparedRun:
-    """The run that these options describe, ready to be trained.
-
-    Args:
-        options: as :func:`add_arguments` defines them.
-        fabric: a launched one, where several processes train.
+    """The run that these options describe; with a launched ``fabric``, the part of this process.
 
     Raises:
         SettingError: an option that does not exist or fit; others as ``prepare_run``.
@@ -218,30 +156,20 @@ def prepare(options: argparse.Namespace, fabric: "Fabric | None" = None) -> Prep
         start = load_checkpoint(options.start_from)
         came_from = {key: start.info.get(key) for key in ("train", "step", "data", "start")}
         start.info = {"start": came_from}
-    asked_for = {
-        "steps": options.steps,
-        "decoder_steps": options.decoder_steps,
-        "batch_size": options.batch,
-        "kl_weight": options.kl_weight,
-        "spin_draws": options.draws,
-        "learning_rate": options.learning_rate,
-        "prior_learning_rate": options.prior_learning_rate,
-    }
+    named = {field.name: getattr(options, field.name, None) for field in fields(TrainConfig)}
     return prepare_run(
         train,
         held_out,
         profile=profile,
-        recipe=options.recipe,
         sampler=options.sampler,
         n_spins=options.spins,
         graph=load_graph(options.graph) if options.graph else None,
         start_from=start,
         sweeps=options.sweeps,
-        seed=options.seed,
         device=fabric.device if fabric else pick_device(options.device),
         rank=fabric.global_rank if fabric else 0,
         processes=fabric.world_size if fabric else 1,
-        **{name: value for name, value in asked_for.items() if value is not None},
+        **{name: value for name, value in named.items() if value is not None},
     )
 
 
@@ -268,10 +196,8 @@ def _train(prepared: PreparedRun, options: argparse.Namespace, fabric: "Fabric |
     is_first = fabric is None or fabric.global_rank == 0
     if is_first:
         where = f"{fabric.world_size} processes on {device.type}" if fabric else device
-        print(
-            f"{prepared.train.source}; {model.graph}; {prepared.sampler.provenance}; {where}",
-            flush=True,
-        )
+        made_by = (prepared.train.source, model.graph, prepared.sampler.provenance, where)
+        print(*made_by, sep="; ", flush=True)
     if options.metrics:  # not at the first report, after minutes
         options.metrics.parent.mkdir(parents=True, exist_ok=True)
 
@@ -281,35 +207,29 @@ def _train(prepared: PreparedRun, options: argparse.Namespace, fabric: "Fabric |
                 file.write(json.dumps(report) + "\n")
 
     part = options.output.with_suffix(".part.safetensors")
-    finished = prepared.fit(checkpoint=part, on_report=log, fabric=fabric).finished
-    if not finished:
+    if not prepared.fit(checkpoint=part, on_report=log, fabric=fabric).finished:
         return _INTERRUPTED
-    if is_first:
-        profile = _profile(options).name
-        about: dict = {"profile": profile}
-        steps = options.ratio_steps
-        if steps is None:
-            steps = _RATIO_STEPS.get(profile, 0)
-        if steps:
-            try:
-                about["ratio"] = _fit_ratio(prepared, steps, options)
-            except KeyboardInterrupt:
-                print(
-                    f"Stopped at the density ratio; the trained model is saved in {part.name}. The "
-                    "same command begins here again.",
-                    flush=True,
-                )
-                return _INTERRUPTED
-        save_checkpoint(model, options.output, about)
-        part.unlink()
-        print(f"Wrote {options.output}", flush=True)
+    if not is_first:
+        return 0
+    about: dict = {"profile": _profile(options).name}
+    usual = _RATIO_STEPS.get(about["profile"], 0)
+    if steps := usual if options.ratio_steps is None else options.ratio_steps:
+        try:
+            about["ratio"] = _fit_ratio(prepared, steps, options)
+        except KeyboardInterrupt:
+            saved = f"Stopped at the density ratio; the trained model is saved in {part.name}."
+            print(f"{saved} The same command begins here again.", flush=True)
+            return _INTERRUPTED
+    save_checkpoint(model, options.output, about)
+    part.unlink()
+    print(f"Wrote {options.output}", flush=True)
     return 0
 
 
 def _fit_ratio(prepared: PreparedRun, steps: int, options: argparse.Namespace) -> dict:
     """Give the model its density ratio; returns what its file says of that."""
     print("Fitting the density ratio; some minutes in the profile full.", flush=True)
-    model: QDVAE = prepared.model
+    model = prepared.model
     n_originals = len(prepared.train) // (1 + options.jitter)  # bent copies come after them
     originals = prepared.train.images[:n_originals]
     ratio = model.fit_ratio(originals, steps=steps, seed=options.seed)

@@ -66,8 +66,7 @@ def test_a_damaged_file_of_mnist_is_a_finding(monkeypatch, tmp_path):
 
 def test_fashion_mnist_may_be_absent_but_not_damaged(monkeypatch, tmp_path):
     nowhere = tmp_path / "nowhere"
-    for module in (idx_files, doctor):
-        monkeypatch.setattr(module, "DATA", nowhere)
+    monkeypatch.setattr(idx_files, "DATA", nowhere)
     monkeypatch.setattr(idx_files, "DEBIAN_FASHION_MNIST", nowhere)
     monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
     monkeypatch.setenv("QDVAE_DOWNLOAD", "1")  # the doctor never downloads
