@@ -5,41 +5,16 @@
 is written stands in :mod:`qdvae_helpers.checks.verdict`.
 """
 
-from qdvae_helpers.checks.autoencoders import (
-    count_parameters,
-    gaussian_kl_by_hand,
-    interpolate,
-    reparameterise,
-)
-from qdvae_helpers.checks.boltzmann import (
-    conditional_probability,
-    coupling_gradient,
-    ising_energy,
-    probability_ratio,
-)
-from qdvae_helpers.checks.classifier import ceiling, closed_form, hinge, zz_for
-from qdvae_helpers.checks.convolution import amplitudes, apply_gate, count_read, post_loss
-from qdvae_helpers.checks.generating import (
-    class_clamps,
-    influential_flips,
-    nearest_distance,
-    share_and_error,
-)
-from qdvae_helpers.checks.judging import (
-    effective_sample_size,
-    errors_apart,
-    frechet_one_dimension,
-    importance_bound,
-)
-from qdvae_helpers.checks.mmd import biased_mmd, p_value, spin_distance, unbiased_mmd
-from qdvae_helpers.checks.spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
-from qdvae_helpers.checks.start import couplers_of_each, eight_digits, flip, spin_of_bit
-from qdvae_helpers.checks.studio import safe_name, steps_of_a_run, time_left
-from qdvae_helpers.checks.training import (
-    diagnoses,
-    gap_of_moments,
-    kl_from_three_terms,
-    parts_that_move,
-)
-from qdvae_helpers.checks.transfer import joint, probability_of_one, shot_error, through_chain
-from qdvae_helpers.checks.verdict import by_examples, exercise
+from .autoencoders import count_parameters, gaussian_kl_by_hand, interpolate, reparameterise
+from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
+from .classifier import ceiling, closed_form, hinge, zz_for
+from .convolution import amplitudes, apply_gate, count_read, post_loss
+from .generating import class_clamps, influential_flips, nearest_distance, share_and_error
+from .judging import effective_sample_size, errors_apart, frechet_one_dimension, importance_bound
+from .mmd import biased_mmd, p_value, spin_distance, unbiased_mmd
+from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
+from .start import couplers_of_each, eight_digits, flip, spin_of_bit
+from .studio import safe_name, steps_of_a_run, time_left
+from .training import diagnoses, gap_of_moments, kl_from_three_terms, parts_that_move
+from .transfer import joint, probability_of_one, shot_error, through_chain
+from .verdict import by_examples, exercise
