@@ -1,8 +1,7 @@
 """Saving and loading (taught in ``05_training_the_qdvae`` and ``06_generating_digits``).
 
 A checkpoint is one safetensors file: tensors, and in its header a JSON text with the graph
-(nodes, edges, hash), the settings, and how it was made.  One file is replaced in one step, so there
-is never half a checkpoint, and reading it executes no code and contacts no solver.
+(nodes, edges, hash), the settings, and how it was made.  Reading it contacts no solver.
 """
 
 import json
@@ -11,17 +10,17 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 
 from qdvae_helpers.density_ratio import DensityRatio
 from qdvae_helpers.errors import CheckpointError, GraphError
-from qdvae_helpers.files import claimed_format, read_json_header, read_tensors, write_tensors
+from qdvae_helpers.files import claimed_format, read_header_of, read_tensors, write_tensors
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.paths import DATA, folder
 
 _FAMILY = "qdvae-checkpoint/"
 _FORMAT = _FAMILY + "2"
+_DAMAGED = "{} is damaged or no checkpoint of this package ({}): fetch or train it again."
 PRETRAINED_DIR = DATA / "pretrained"
 _RECORDED_VERSIONS = ("torch", "dwave-pytorch-plugin")
 
@@ -34,11 +33,7 @@ def save_checkpoint(
 ) -> Path:
     """Write the model so that :func:`load_checkpoint` needs nothing else; atomic.
 
-    Args:
-        model: what to save.
-        path: file to write; its folder is created.
-        info: plain values on how it was made (data source, sampler, seed, metrics ...).
-        extra: further tensors, for example an optimiser's state.
+    ``info`` adds plain values on how it was made to ``model.info``, ``extra`` further tensors.
     """
     header = {
         "format": _FORMAT,
@@ -56,65 +51,40 @@ def save_checkpoint(
 
 
 def read_header(path: str | Path) -> dict:
-    """What a checkpoint says of itself, without loading its tensors.
-
-    Raises:
-        CheckpointError: no such file, damaged, or not one of ours.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise CheckpointError(f"There is no checkpoint {path.name}: check its name and folder.")
-    try:
-        header = read_json_header(path)
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise CheckpointError(
-            f"{path.name} is damaged or no checkpoint of this package ({type(error).__name__}): "
-            "fetch or train it again."
-        ) from error
-    if header.get("format") != _FORMAT:
-        raise CheckpointError(
-            f"{path.name} has format {header.get('format')!r}, this version reads {_FORMAT!r}: "
-            "use the version of the package that wrote it."
-        )
-    return header
+    """What a checkpoint says of itself; CheckpointError if it is missing, damaged, or none."""
+    needed = ("graph", "settings", "info")
+    return read_header_of("checkpoint", path, _FORMAT, needed, _DAMAGED, CheckpointError)
 
 
 def is_checkpoint(path: str | Path) -> bool:
-    """Whether the file calls itself a checkpoint of this package, of any version, whole or not.
-
-    Reads no more than the header; other programs write safetensors files, too.
-    """
+    """Whether the file calls itself a checkpoint of this package, of any version, whole or not."""
     return claimed_format(path).startswith(_FAMILY)
 
 
 def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE:
-    """Rebuild a saved model on the CPU; never contacts a solver.
-
-    Args:
-        path: a file that :func:`save_checkpoint` wrote.
-        graph: if given, the model must live on exactly this graph.
+    """Rebuild a saved model on the CPU, without a solver.
 
     Raises:
-        CheckpointError: missing or damaged file, or another graph; the message says which.
+        CheckpointError: missing or damaged file, or one of another graph than ``graph``, if given.
     """
-    header = read_header(path)
+    header, name = read_header(path), Path(path).name
     try:
         saved_graph = QPUGraph.from_json(json.dumps(header["graph"]))
     except GraphError as error:
-        raise CheckpointError(f"{Path(path).name} is damaged: {error}") from error
+        raise CheckpointError(f"{name} is damaged: {error}") from error
     if graph is not None:
-        require_same_graph(saved_graph, graph, Path(path).name)
+        require_same_graph(saved_graph, graph, name)
     try:
         settings = dict(header["settings"])
         model = QDVAE(saved_graph, tuple(settings.pop("hidden")), **settings)
         tensors = read_tensors(path, "model.")
-        if any(name.startswith("ratio.") for name in tensors):
+        if any(key.startswith("ratio.") for key in tensors):
             model.ratio = DensityRatio(model.n_spins).requires_grad_(False)
         model.load_state_dict(tensors)
         model.info = header["info"]
     except (KeyError, TypeError, RuntimeError) as error:
         raise CheckpointError(
-            f"{Path(path).name} does not hold what its header says ({type(error).__name__}): "
+            f"{name} does not hold what its header says ({type(error).__name__}): "
             "fetch or train it again."
         ) from error
     return model.eval()

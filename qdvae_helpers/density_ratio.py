@@ -1,11 +1,10 @@
 """Choosing among the prior's strings (taught in ``06_generating_digits``).
 
 Couplings of a QPU's graph cannot express everything about the strings that an encoder writes.  A
-classifier that tells the encoder's strings from the prior's sees what is missing: its logit
-estimates ``log q(s) / p(s)``, where q is the encoder's distribution over all images and p is the
-prior's.  Drawing several strings from the prior and keeping one with a probability in proportion to
-``q(s) / p(s)`` brings p closer to q; what is decoded then looks more like digits.  The prior stays
-what a QPU can sample; the classifier and the choice are classical.
+classifier that tells the encoder's strings (their distribution over all images is q) from the
+prior's (p) sees what is missing: its logit estimates ``log q(s) / p(s)``.  Drawing several strings
+from p and keeping one in proportion to ``q(s) / p(s)`` brings p closer to q.  The prior stays what
+a QPU can sample; the classifier and the choice are classical.
 """
 
 import math
@@ -23,12 +22,8 @@ class DensityRatio(nn.Module):
     """A network whose answer estimates ``log q(s) / p(s)`` for spins ``(..., n)``, in nats.
 
     It is the logit of a classifier that saw as many strings of q (encoded images) as of p (the
-    prior's samples at inverse temperature 1): at its optimum the logit is the logarithm of the
-    ratio of both densities (Sugiyama, Suzuki and Kanamori 2012, *Density Ratio Estimation in
-    Machine Learning*, chapter 4).
-
-    Args:
-        n_spins: length of a string.
+    prior's samples at inverse temperature 1), see Sugiyama, Suzuki and Kanamori 2012, *Density
+    Ratio Estimation in Machine Learning*, chapter 4.
     """
 
     def __init__(self, n_spins: int) -> None:
@@ -65,8 +60,7 @@ def fit_density_ratio(
     network's start and its dropout follow torch's global random numbers.
 
     Args:
-        draw_encoded: so many strings of the encoder ``(N, n)``, new ones at every call.
-        draw_prior: so many of the prior, likewise, at inverse temperature 1.
+        draw_encoded, draw_prior: give so many strings ``(N, n)``, new ones at every call.
         n_spins: length of a string.
         steps: gradient steps.
         batch_size: strings of each kind a step.
@@ -76,9 +70,6 @@ def fit_density_ratio(
 
     Returns:
         The classifier, in evaluation mode, on the device of the strings.
-
-    Raises:
-        SettingError: no steps or no strings.
     """
     if steps < 1 or batch_size < 1:
         raise SettingError(f"steps={steps} and batch_size={batch_size} must both be 1 or more.")
@@ -114,13 +105,10 @@ def choose(
     autoencoders that are reweighted by such a classifier: Aneja and others 2020 (arXiv:2010.02917).
 
     Args:
-        candidates: ``(K, N, n)`` samples of the prior at inverse temperature 1, those of one place
-            independent of each other.
+        candidates: ``(K, N, n)`` samples of the prior, those of one place independent; the result
+            has the shape ``(N, n)``.
         ratio: see :class:`DensityRatio`; any function of strings ``(N, n)`` with answers ``(N,)``.
         generator: of the choice; torch's global one if left out.
-
-    Returns:
-        ``(N, n)``.
 
     Raises:
         SettingError: the ratio's answers have another shape.
@@ -140,14 +128,11 @@ def divergence_bound(ratio: DensityRatio, encoded: torch.Tensor, prior: torch.Te
     """Estimate of a lower bound of the divergence ``KL(q || p)``, in nats.
 
     ``E_q[log r] - log E_p[r]`` is at most the divergence whatever r is, and equal to it for
-    ``r = q / p`` (Donsker and Varadhan 1975).  Means over samples take the place of the
-    expectations; few strings of p make the estimate too large.  Give strings that the ratio was not
-    fitted to: it may know its own by heart.
+    ``r = q / p`` (Donsker and Varadhan 1975).  Few strings of p make the estimate too large.
 
     Args:
         ratio: see :class:`DensityRatio`.
-        encoded: ``(M, n)`` strings of q.
-        prior: ``(L, n)`` strings of p.
+        encoded, prior: ``(M, n)`` strings of q and ``(L, n)`` of p that it was not fitted to.
     """
     of_prior = torch.logsumexp(ratio(prior), 0) - math.log(len(prior))
     return float(ratio(encoded).mean() - of_prior)

@@ -1,8 +1,7 @@
 """Looking at a problem on the chip, in D-Wave's inspector or without it (lessons 04 and 06).
 
-The inspector shows submissions to a real QPU in an app of its own, which is licensed separately
-(``dwave install inspector``).  Without a submission or without the app its ``show()`` would wait
-for ever, so then the same problem is drawn here.
+Without a submission to a real QPU, or without its app, which is licensed separately
+(``dwave install inspector``), its ``show()`` would wait for ever: then the problem is drawn here.
 """
 
 import importlib.util
@@ -16,9 +15,7 @@ from qdvae_helpers.samplers import LiveSampler, SpinSampler
 def inspect_problem(sampler: SpinSampler) -> tuple[str, Figure | None]:
     """Open the inspector on one new submission, or draw where the problem lies.
 
-    Args:
-        sampler: any; only that of a real QPU has submissions.  One call of it is spent then,
-            because the inspector sees only what is submitted after its import.
+    One call of a real QPU is spent: the inspector sees only what is submitted after its import.
 
     Returns:
         What was done and why, and the figure if one was drawn: couplings as they are programmed,

@@ -1,8 +1,7 @@
 """The models that the studio may read and write (used in ``08_studio``).
 
-People type names, and a name must never become a path to somewhere else: names are letters, digits,
-hyphens and underscores, and every file lies directly in one folder.  Reading goes through the list
-of what is there, so a name that is not listed opens nothing.
+A name that people type must never become a path to somewhere else: every file lies directly in one
+folder, and reading goes through the list of what is there.
 """
 
 import re
@@ -26,11 +25,7 @@ _UNFINISHED = " (unfinished)"
 
 
 def valid_name(name: str) -> str:
-    """The name without spaces around it, if it may be used for a file.
-
-    Raises:
-        SettingError: it may not; the message says what a name looks like.
-    """
+    """The name without spaces around it; SettingError if it may not be used for a file."""
     name = name.strip()
     if not _NAME.fullmatch(name) or _DEVICES.fullmatch(name):
         raise SettingError(
@@ -41,11 +36,7 @@ def valid_name(name: str) -> str:
 
 
 class ModelStore:
-    """Models that ship (read only), models saved here, and runs that were stopped half-way.
-
-    Args:
-        folder: where models are saved; ``QDVAE_MODELS`` or ``data/models`` if left out.
-    """
+    """Models that ship (read only), and models and unfinished runs in :func:`models_dir`."""
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = (folder or models_dir()).resolve()
@@ -63,11 +54,7 @@ class ModelStore:
         return read_header(self._path(name))
 
     def load(self, name: str) -> QDVAE:
-        """The model of this name.
-
-        Raises:
-            CheckpointError: there is none, or its file is damaged.
-        """
+        """The model of this name; refuses one that is not there, or damaged."""
         return load_checkpoint(self._path(name))
 
     def unfinished_path(self, name: str) -> Path:
@@ -79,11 +66,7 @@ class ModelStore:
         return self.header(valid_name(name) + _UNFINISHED)
 
     def require_free(self, name: str) -> str:
-        """The name, checked, if nothing is called so yet, not even the file of another program.
-
-        Raises:
-            SettingError: no valid name, or taken.
-        """
+        """The name, checked; SettingError if anything is called so, whatever it holds."""
         name = valid_name(name)
         taken = {listed.removesuffix(_UNFINISHED).casefold() for listed in self._files()}
         if name.casefold() in taken:
@@ -97,11 +80,7 @@ class ModelStore:
         return path
 
     def save_picture(self, png: bytes, name: str) -> Path:
-        """Write a picture into the folder ``pictures`` beside the models; never over another one.
-
-        Raises:
-            SettingError: no valid name, or taken.
-        """
+        """Write a picture into the folder ``pictures``; SettingError if the name is taken."""
         path = self._inside(f"pictures/{valid_name(name)}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -1,6 +1,5 @@
-"""The two generative models: the QDVAE, and a Gaussian VAE for comparison.
+"""The two generative models: the QDVAE, and a Gaussian VAE for comparison (lessons 01, 02, 05).
 
-Taught in ``01_classical_autoencoders``, ``02_spin_latent_space`` and ``05_training_the_qdvae``.
 Shapes and signs: see :mod:`qdvae_helpers.networks`, whose parts are at hand here, too.
 """
 
@@ -25,16 +24,14 @@ _SHUFFLE, _CHOICE = 1_000_003, 2_000_003  # added to a seed, for random numbers 
 
 
 class QDVAE(nn.Module):
-    """A discrete variational autoencoder whose prior is a Boltzmann machine on a QPU graph.
+    """A discrete variational autoencoder (``.dvae``) with a Boltzmann machine (``.grbm``) as prior.
 
-    It puts together the plugin's ``DiscreteVariationalAutoencoder`` (``.dvae``) and
-    ``GraphRestrictedBoltzmannMachine`` (``.grbm``): one spin a qubit, one coupling a coupler.
+    Both are the plugin's; there is one spin a qubit and one coupling a coupler.
 
     Args:
         graph: the qubits and couplers that the prior may use.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
-        tau: temperature of the relaxed spins in training.
-        hard: see :class:`SpinDiscretiser`.
+        tau, hard: see :class:`SpinDiscretiser`.
     """
 
     def __init__(
@@ -77,13 +74,10 @@ class QDVAE(nn.Module):
 
     @torch.no_grad()
     def start_from_mean(self, images: torch.Tensor) -> None:
-        """Before training: let the decoder answer with the mean image.
+        """Before training: let the decoder answer with the mean of images ``(N, 1, 28, 28)``.
 
         Otherwise the first steps use the spins to make all images darker alike, and many spins stay
-        stuck at one value (taught in ``02_spin_latent_space``; benchmarks/README.md has the gain).
-
-        Args:
-            images: ``(N, 1, 28, 28)`` training images.
+        stuck at one value (taught in ``02_spin_latent_space``; docs/lab-notes.md has the gain).
         """
         self.dvae.decoder.start_from(torch.logit(images.mean(0), eps=0.01))
 
@@ -99,11 +93,6 @@ class QDVAE(nn.Module):
         self, images: torch.Tensor, draws: int = 1, generator: torch.Generator | None = None
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What the plugin's autoencoder computes, with random numbers of one's own.
-
-        Args:
-            images: ``(B, 1, 28, 28)``.
-            draws: spin strings for each image.
-            generator: of the spins; torch's global one if left out.
 
         Returns:
             Logits ``(B, n)``, spins ``(B, draws, n)``, pixel logits ``(B, draws, 1, 28, 28)``.
@@ -134,13 +123,10 @@ class QDVAE(nn.Module):
 
         Args:
             n: how many.
-            sampler: of this model's ``grbm``; asked for spins as often as needed, fresh ones at
-                first.  If left out, ``n`` Gibbs chains are annealed and equilibrated, or 256 where
-                that many candidates are wanted.
+            sampler: of this model's ``grbm``; annealed Gibbs chains if left out.
             seed: of those chains, of the choice and of the rounds; a random one if left out.
             candidates: strings drawn for each that is kept, see :meth:`candidate_strings`, chosen
-                by :attr:`ratio` (:func:`density_ratio.choose`); 1 gives the samples of the prior
-                itself.
+                by :attr:`ratio` (:func:`density_ratio.choose`); 1 gives the prior's own samples.
             rounds: of :meth:`refine` afterwards; 0 changes nothing.
 
         Returns:
@@ -158,39 +144,22 @@ class QDVAE(nn.Module):
         if seed is None and (sampler is None or rounds or candidates > 1):
             seed = int(torch.randint(2**31, ()))
         strings = self.candidate_strings(n, candidates, sampler, seed)
-        if self.ratio is not None and candidates > 1:
+        spins = strings[0]
+        if candidates > 1:
             generator = torch.Generator(strings.device).manual_seed(seed + _CHOICE)
             spins = choose(strings, self.ratio, generator)
-        else:
-            spins = strings[0]
         images = torch.cat([self.decode(part) for part in spins.split(1_000)])
         return self.refine(images, rounds, seed=seed) if rounds else images
 
     @torch.no_grad()
     def candidate_strings(
-        self,
-        n: int,
-        candidates: int,
-        sampler: SpinSampler | None = None,
-        seed: int | None = None,
+        self, n: int, candidates: int, sampler: SpinSampler | None = None, seed: int | None = None
     ) -> torch.Tensor:
-        """Strings of the prior, several for each place, to choose among.
+        """Strings of the prior ``(candidates, n, number of spins)``, several for each place.
 
-        The first ones are fresh; Gibbs chains that have cooled go on for 100 sweeps for each
+        At least ``n`` are fresh; Gibbs chains that have cooled go on for 100 sweeps for each
         further one.  All are shuffled, so that strings of one chain seldom compete: a chain may
-        stay near one digit for long.  A sampler of few chains cannot avoid that.
-
-        Args:
-            n: places.
-            candidates: strings for each.
-            sampler, seed: as for :meth:`generate`.
-
-        Returns:
-            Spins ``(candidates, n, number of spins)``.
-
-        Raises:
-            SamplerError: as for :meth:`generate`.
-            SettingError: less than one candidate.
+        stay near one digit for long.  Arguments and errors: see :meth:`generate`.
         """
         if candidates < 1:
             raise SettingError(f"candidates={candidates} must be 1 or more.")
@@ -224,14 +193,12 @@ class QDVAE(nn.Module):
         """Set :attr:`ratio`: teach a classifier to tell the encoder's strings from the prior's.
 
         At every step both kinds of strings are new: spins of randomly chosen images, and the next
-        ones of persistent Gibbs chains, which were annealed first.  Encoder and prior are only
-        read.  Its network draws from torch's global random numbers, which start from the seed and
-        are put back afterwards; threads that want the same wait until it ends.
+        ones of persistent Gibbs chains, which were annealed first.
 
         Args:
             images: ``(N, 1, 28, 28)``, those that the model was trained on.
             steps, batch_size, progress: see :func:`~qdvae_helpers.density_ratio.fit_density_ratio`.
-            seed: of the network's start and its dropout, of images and spins, and of the chains.
+            seed: of the classifier, of images and spins, and of the chains.
 
         Raises:
             SettingError: no images, no steps or no strings.
@@ -254,14 +221,10 @@ class QDVAE(nn.Module):
             up = torch.bernoulli(torch.sigmoid(logits[rows]), generator=generator)
             return 2 * up - 1
 
+        size = {"steps": steps, "batch_size": batch_size}
         with torch.enable_grad(), seeded(seed, device):
             self.ratio = fit_density_ratio(
-                draw_encoded,
-                lambda n: chains.sample(),
-                self.n_spins,
-                steps=steps,
-                batch_size=batch_size,
-                progress=progress,
+                draw_encoded, lambda n: chains.sample(), self.n_spins, progress=progress, **size
             )
         return self.ratio
 
@@ -271,19 +234,13 @@ class QDVAE(nn.Module):
 
         In each round every pixel is drawn black or white with its brightness as probability, the
         picture is encoded, its spins are drawn and decoded.  Strokes that no training image has
-        mend within a few rounds.  The results are no longer samples of the prior: encoder and
-        decoder have a stationary distribution of their own, and long chains drift towards it.
+        mend within a few rounds.  The results are no longer samples of the prior: long chains drift
+        towards a stationary distribution of encoder and decoder.
 
         Source: Rezende, Mohamed and Wierstra 2014 (arXiv:1401.4082, missing data), and Mattei and
         Frellsen 2018 (arXiv:1802.04826), who call it pseudo-Gibbs sampling.
 
-        Args:
-            images: ``(N, 1, 28, 28)`` in [0, 1].
-            rounds: how often; 0 returns the images as they are.
-            seed: of pixels and spins.
-
-        Returns:
-            Images like the given ones.
+        Images are ``(N, 1, 28, 28)`` in [0, 1], like the result.
         """
         generator = torch.Generator(images.device).manual_seed(seed)
         for _ in range(rounds):
@@ -297,14 +254,10 @@ class QDVAE(nn.Module):
 
 
 class GaussianVAE(nn.Module):
-    """The classical reference: a variational autoencoder with Gaussian codes.
+    """The classical reference (lessons 01 and 07): a variational autoencoder with Gaussian codes.
 
-    Taught in ``01_classical_autoencoders``; lesson 07 compares the QDVAE with it.  Encoder and
-    decoder are those of a dense :class:`QDVAE`; the prior is the standard normal, never trained.
-
-    Args:
-        n_latent: numbers in a code.
-        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+    Encoder and decoder are those of a :class:`QDVAE`; the prior of the ``n_latent`` numbers of a
+    code is the standard normal.
     """
 
     def __init__(self, n_latent: int = 16, hidden: tuple[int, ...] = (512, 512)) -> None:
@@ -332,12 +285,7 @@ class GaussianVAE(nn.Module):
 
     @torch.no_grad()
     def generate(self, n: int, seed: int | None = None) -> torch.Tensor:
-        """New images ``(n, 1, 28, 28)``: draw codes from the prior, decode them.
-
-        Args:
-            n: how many.
-            seed: of the codes; torch's global generator if left out.
-        """
+        """New images ``(n, 1, 28, 28)``; without a seed torch's global numbers draw the codes."""
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         codes = torch.randn(n, self.n_latent, generator=generator)
         codes = codes.to(next(self.parameters()).device)

@@ -58,9 +58,8 @@ class SpinDiscretiser(nn.Module):
 
     Adding logistic noise to a logit and taking the sign draws the spin exactly.  In training the
     sign is replaced by ``tanh((logit + noise) / (2 tau))``, the binary concrete relaxation
-    (Maddison et al. 2017, Jang et al. 2017); with ``hard=True`` the sign is kept in the forward
-    pass and only its gradient is taken from the relaxation (straight-through).  In evaluation spins
-    are drawn exactly.
+    (Maddison et al. 2017, Jang et al. 2017); with ``hard`` it gives the gradient only
+    (straight-through).
 
     Args:
         tau: temperature of the relaxation; small is closer to a sign, with noisier gradients.
@@ -73,18 +72,9 @@ class SpinDiscretiser(nn.Module):
         self.hard = hard
 
     def forward(
-        self,
-        logits: torch.Tensor,
-        n_samples: int = 1,
-        generator: torch.Generator | None = None,
+        self, logits: torch.Tensor, n_samples: int = 1, generator: torch.Generator | None = None
     ) -> torch.Tensor:
-        """``(B, n)`` to ``(B, n_samples, n)``, as the plugin's autoencoder asks.
-
-        Args:
-            logits: of the spins.
-            n_samples: spin strings for each row.
-            generator: of the random numbers; torch's global one if left out.
-        """
+        """``(B, n)`` to ``(B, n_samples, n)``, as the plugin's autoencoder asks."""
         size = (logits.shape[0], n_samples, *logits.shape[1:])
         uniform = torch.rand(size, generator=generator, device=logits.device)
         noisy = logits.unsqueeze(1) + torch.logit(uniform, eps=1e-7)

@@ -6,20 +6,12 @@ from datetime import UTC, datetime
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a set of samples came from; ``str()`` of it is the line that figures print.
+    """Where a set of samples came from, and when (UTC); ``str()`` of it is what figures print."""
 
-    Attributes:
-        kind: the sampler's, see :mod:`qdvae_helpers.samplers`.
-        description: one line for people.
-        graph_hash: of the graph that the model lives on.
-        parameters: what was chosen (seed, number of samples ...) and what was measured.
-        time: when, in UTC.
-    """
-
-    kind: str
-    description: str
-    graph_hash: str
-    parameters: dict
+    kind: str  #: the sampler's, see :mod:`qdvae_helpers.samplers`
+    description: str  #: one line for people
+    graph_hash: str  #: of the graph that the model lives on
+    parameters: dict  #: what was chosen (seed, number of samples ...) and what was measured
     time: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     def __str__(self) -> str:

@@ -57,7 +57,7 @@ class StubSampler(SpinSampler):
     kind = "stub"
 
     def __init__(self, model: QDVAE, budget: int = 1_000_000) -> None:
-        super().__init__(model.grbm, model.graph, 0)
+        super().__init__(model.grbm, 30, model.graph, 0)
         self.calls = 0
         self.budget = budget
         self.asked: list[int] = []  # what plans were made of

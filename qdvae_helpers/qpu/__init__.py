@@ -1,9 +1,7 @@
 """What only a real QPU needs (docs/qpu.md): reaching it, paying, placing a model, keeping answers.
 
-``leap`` connects and explains what stands in the way, ``budget`` counts the cost, ``ranges`` says
-what a device accepts, ``submission`` sends one problem, ``device`` makes a call of several,
-``placement`` finds qubits for a model, ``recordings`` keeps samples.  The sampler on top of it all
-is :class:`~qdvae_helpers.samplers.LiveSampler`.
+``submission`` sends one problem, ``device`` makes a call of several, ``placement`` finds qubits for
+a model.  The sampler on top of it all is :class:`~qdvae_helpers.samplers.LiveSampler`.
 """
 
 from qdvae_helpers.qpu.budget import qpu_tally

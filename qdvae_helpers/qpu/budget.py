@@ -1,8 +1,7 @@
 """What a QPU costs, before and while it is spent (taught in ``04_grbm_on_a_qpu_subgraph``).
 
 Leap counts *QPU access time*: programming once a submission, then anneal and readout of every read.
-The solver's own timing data give an estimate beforehand.  Nothing is submitted unless
-``QDVAE_QPU_BUDGET_S`` allows it; a running tally of this process stops before the budget is passed.
+Nothing is submitted unless ``QDVAE_QPU_BUDGET_S`` allows it.
 """
 
 import os
@@ -15,11 +14,7 @@ VARIABLE = "QDVAE_QPU_BUDGET_S"
 
 
 def budget_s() -> float:
-    """Seconds of QPU access time that this process may spend: ``QDVAE_QPU_BUDGET_S``, else 0.
-
-    Raises:
-        SettingError: the value is no number of seconds.
-    """
+    """Seconds that this process may spend: ``QDVAE_QPU_BUDGET_S`` (or a SettingError), else 0."""
     text = os.environ.get(VARIABLE) or "0"
     try:
         seconds = float(text)
@@ -32,21 +27,13 @@ def budget_s() -> float:
 
 @dataclass(frozen=True)
 class Plan:
-    """The estimated cost of some calls of a sampler; ``str()`` of it is a line to show.
+    """The estimated cost of some calls of a sampler; ``str()`` of it is a line to show."""
 
-    Attributes:
-        device: name of the solver.
-        calls: how often ``sample()`` will be called.
-        reads: samples a call.
-        call_s: QPU access time of one call in seconds.
-        setup_s: QPU access time that comes first, for example to measure the temperature.
-    """
-
-    device: str
-    calls: int
-    reads: int
-    call_s: float
-    setup_s: float = 0.0
+    device: str  #: name of the solver
+    calls: int  #: how often ``sample()`` will be called
+    reads: int  #: samples a call
+    call_s: float  #: QPU access time of one call in seconds
+    setup_s: float = 0.0  #: that comes first, to measure the temperature
 
     @property
     def total_s(self) -> float:
@@ -89,11 +76,7 @@ class Tally:
         return self.spent_s + seconds <= budget_s()
 
     def require(self, seconds: float, what: str = "The next submission") -> None:
-        """Refuse what the budget does not allow.
-
-        Raises:
-            BudgetError: says what it would cost and how to allow it.
-        """
+        """Refuse, with a BudgetError that names the remedy, what the budget does not allow."""
         if not self.allows(seconds):
             needed = self.spent_s + seconds
             raise BudgetError(
@@ -103,11 +86,7 @@ class Tally:
             )
 
     def enter(self, seconds: float) -> int:
-        """Count a submission that is about to be sent; returns its number for :meth:`correct`.
-
-        Raises:
-            BudgetError: see :meth:`require`.
-        """
+        """Count a submission before it is sent; gives its number, or a BudgetError."""
         with self._lock:
             self.require(seconds)
             self._entries.append(seconds)
@@ -119,7 +98,7 @@ class Tally:
             self._entries[number] = seconds
 
     def __str__(self) -> str:
-        sent = len([seconds for seconds in self._entries if seconds > 0])
+        sent = sum(seconds > 0 for seconds in self._entries)
         return (
             f"{self.spent_s:.3f} s of QPU access time spent in {sent} submissions, "
             f"{self.remaining_s:.3f} s of the budget left"

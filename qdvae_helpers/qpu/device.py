@@ -18,14 +18,13 @@ class QPU(dimod.Sampler):
 
     A call is often several submissions (batches, gauges, rows of clamped spins), and each is paid
     for.  Where one fails, the call fails, but the answers before it are kept, and the same call
-    made again sends only what is missing.  Handing out fewer reads instead would break the shapes
-    that samplers promise, lose which row of clamped spins is whose, and hide a fault that lasts.
+    made again sends only what is missing: fewer reads would break the shapes that samplers promise.
 
     Args:
         qpu: the connection.
         embedding: qubit of the device for each node of the model.
-        gauges: how many random spin reversals the reads of a call are spread over.  A device treats
-            +1 and -1 not quite alike; reversing random spins in turn averages that out.  0: none.
+        gauges: how many random spin reversals the reads of a call are spread over, since a device
+            treats +1 and -1 not quite alike; 0 for none.
         annealing_time: microseconds; the device's default if left out.
         seed: of the gauges.
         patience: see :class:`~qdvae_helpers.qpu.submission.Submitter`.
@@ -43,24 +42,26 @@ class QPU(dimod.Sampler):
         seed: int = 0,
         **patience,
     ) -> None:
-        self.connection = qpu
-        self.solver = qpu.solver
+        self.connection, self.solver = qpu, qpu.solver
         self.embedding = dict(embedding)
         self.gauges = gauges
         self.submitter = Submitter(qpu, **patience)
-        self._child = FixedEmbeddingComposite(
-            self.submitter, {node: (qubit,) for node, qubit in embedding.items()}
-        )
+        chains = {node: (qubit,) for node, qubit in embedding.items()}
+        self._child = FixedEmbeddingComposite(self.submitter, chains)
         # Importing dwave.inspector makes the composite look for broken chains, and that look fails
         # where spins are clamped.  Here every chain is a single qubit, so none can break.
         self._child.warnings_default = WarningAction.IGNORE
         if gauges:
             self._child = SpinReversalTransformComposite(self._child, seed=seed)
-        self._annealing_time = annealing_time
         self.options: dict = {}  # of every submission
         if annealing_time is not None:
+            low, high = qpu.properties["annealing_time_range"]
+            if not low <= annealing_time <= high:
+                raise SamplerError(
+                    f"annealing_time={annealing_time:g} us is outside the device's range "
+                    f"[{low:g}, {high:g}]: choose a value inside."
+                )
             self.options["annealing_time"] = annealing_time
-            self._check_annealing_time(annealing_time)
         self.properties = self._ranges()
         self.parameters = dict(qpu.parameters)
         # Of a call under way or broken off: what each submission asked for, and its answer.
@@ -97,50 +98,29 @@ class QPU(dimod.Sampler):
         finally:
             self._in_call = False
 
-    def _check_annealing_time(self, wanted: float) -> None:
-        low, high = self.connection.properties["annealing_time_range"]
-        if not low <= wanted <= high:
-            raise SamplerError(
-                f"annealing_time={wanted:g} us is outside the device's range "
-                f"[{low:g}, {high:g}]: choose a value inside."
-            )
-
     def _ranges(self) -> dict:
         """The ranges of h and J; with gauges a value must be allowed with either sign."""
         properties = self.connection.properties
         ranges = {}
         for name in ("h_range", "extended_j_range"):
             low, high = properties.get(name, properties.get("j_range"))
-            if self.gauges:
-                high = min(-low, high)
-                low = -high
-            ranges[name] = [low, high]
+            either = min(-low, high)
+            ranges[name] = [-either, either] if self.gauges else [low, high]
         return ranges
 
     def batches(self, num_reads: int) -> list[int]:
         """Reads of the single submissions that make up one call."""
-        parts = max(
-            min(self.gauges, num_reads),
-            -(-num_reads // self.submitter.max_reads(self._annealing_time)),
-            1,
-        )
+        most = self.solver.max_num_reads(**self.options)
+        parts = max(min(self.gauges, num_reads), -(-num_reads // most), 1)
         return [num_reads // parts + (part < num_reads % parts) for part in range(parts)]
 
     def estimate_s(self, num_reads: int) -> float:
         """Seconds of QPU access time of one call with all its submissions."""
-        qubits = len(self.embedding)
-        return sum(
-            self.submitter.estimate_s(qubits, reads, self._annealing_time)
-            for reads in self.batches(num_reads)
-        )
+        estimate, qubits = self.submitter.estimate_s, len(self.embedding)
+        return sum(estimate(qubits, reads, **self.options) for reads in self.batches(num_reads))
 
     def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
-        """All reads of all batches.
-
-        Raises:
-            SamplerError: see :meth:`Submitter.sample`; batches that were answered are kept in
-                :attr:`partial`, and the same call made again sends only the others.
-        """
+        """All reads of all batches; after an error what was answered is in :attr:`partial`."""
         batches = self.batches(parameters.pop("num_reads"))
         parameters |= self.options
         with self.one_call():
@@ -149,9 +129,8 @@ class QPU(dimod.Sampler):
 
     def _submit(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
         """The answer that is kept from an earlier attempt at this very call, or a new one."""
-        asked = (bqm, parameters)
         left = self._kept[self._answered :]
-        if not left or left[0][0] != asked:
+        if not left or left[0][0] != (bqm, parameters):
             del self._kept[self._answered :]
             answer = self._child.sample(bqm, **parameters)
             answer.resolve()

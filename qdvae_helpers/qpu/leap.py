@@ -1,13 +1,13 @@
 """Reaching Leap, D-Wave's cloud service, and saying what stands in the way (see docs/qpu.md).
 
-Token, region and solver come from D-Wave's own settings.  Whatever goes wrong becomes one sentence
-with a remedy, and the token stays out of errors and logs.
+The token stays out of errors and logs.
 """
 
 import contextlib
 import logging
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from dwave.cloud import exceptions as cloud
 from dwave.cloud.api.exceptions import (
@@ -27,81 +27,74 @@ OFFLINE = "or stay offline with QDVAE_SAMPLER=annealer"
 
 
 def explain(error: Exception) -> str:
-    """One sentence on what went wrong between here and the QPU, and one on what to do.
+    """One sentence on what went wrong, and what to do; it must still go through :func:`redact`."""
+    return f"{_cause_and_remedy(error)}, {OFFLINE}."
 
-    The text of foreign errors is left out wherever our own sentence says as much; what remains of
-    it must still go through :func:`redact`.
-    """
+
+def _cause_and_remedy(error: Exception) -> str:
     code = getattr(error, "error_code", None)
     text = str(error)
     if isinstance(error, ValueError) and "token not defined" in text:
-        return (
-            "No Leap token is set: set DWAVE_API_TOKEN, or run 'dwave config create' once, "
-            f"{OFFLINE}."
-        )
+        return "No Leap token is set: set DWAVE_API_TOKEN, or run 'dwave config create' once"
     if isinstance(error, ConfigFileError):
         return (
             "D-Wave's configuration file cannot be read: check the path in DWAVE_CONFIG_FILE, or "
-            f"write a new file with 'dwave config create', {OFFLINE}."
+            "write a new file with 'dwave config create'"
         )
     if isinstance(error, ResourceAuthenticationError) or code == 401:
         return (
             "Leap refuses the token (401), so it is wrong or expired: copy the present one from "
-            f"your Leap dashboard into DWAVE_API_TOKEN, {OFFLINE}."
+            "your Leap dashboard into DWAVE_API_TOKEN"
         )
     if isinstance(error, ResourceAccessForbiddenError) or code == 403:
         return (
             "Your Leap account may not use this solver (403): choose another solver "
-            f"(DWAVE_API_SOLVER) or region (DWAVE_API_REGION), {OFFLINE}."
+            "(DWAVE_API_SOLVER) or region (DWAVE_API_REGION)"
         )
     if isinstance(error, cloud.SolverNotFoundError) or code == 404:
         return (
             "No QPU of the wanted kind is online for this account, perhaps for maintenance: see "
-            "'dwave solvers --list', try another region (DWAVE_API_REGION) or a later time, "
-            f"{OFFLINE}."
+            "'dwave solvers --list', try another region (DWAVE_API_REGION) or a later time"
         )
     if isinstance(error, cloud.SolverOfflineError):
         return (
             "The QPU is offline, probably for maintenance: try again later or choose another "
-            f"solver (DWAVE_API_SOLVER), {OFFLINE}."
+            "solver (DWAVE_API_SOLVER)"
         )
     if code == 429:
         return (
             "Leap refuses more requests for now (429): wait some minutes, check the time left on "
-            f"your Leap dashboard, {OFFLINE}."
+            "your Leap dashboard"
         )
     if isinstance(error, cloud.PollingTimeout | TimeoutError):
         return (
             "The QPU did not answer in time; its queue may be long: try again later, allow more "
-            f"time (timeout_s=...), {OFFLINE}."
+            "time (timeout_s=...)"
         )
     if isinstance(error, RequestTimeout):
-        return f"The network does not reach Leap in time: check connection and proxy, {OFFLINE}."
+        return "The network does not reach Leap in time: check connection and proxy"
     if isinstance(code, int) and code >= 500:
-        return f"Leap has a fault of its own ({code}): try again later, {OFFLINE}."
+        return f"Leap has a fault of its own ({code}): try again later"
     if isinstance(error, cloud.ProblemStructureError):
-        return (
-            "The QPU's graph has changed since the connection was made: make the sampler anew, "
-            f"{OFFLINE}."
-        )
+        return "The QPU's graph has changed since the connection was made: make the sampler anew"
     if isinstance(error, cloud.CanceledFutureError):
-        return f"The problem was cancelled before it ran: send it again, {OFFLINE}."
+        return "The problem was cancelled before it ran: send it again"
     if isinstance(error, cloud.InvalidAPIResponseError | WrongAnswerError):
         detail = f" ({text})" if isinstance(error, WrongAnswerError) else ""
         return (
             f"What came back is no proper answer of a QPU{detail}: a proxy may interfere, or the "
-            f"service has a fault; try again later, {OFFLINE}."
+            "service has a fault; try again later"
         )
     if isinstance(error, cloud.SolverFailureError):
-        return f"The QPU refused the problem ({text}): change what it names, {OFFLINE}."
+        return f"The QPU refused the problem ({text}): change what it names"
     if isinstance(error, RequestException) and code is None:
-        return f"The network does not reach Leap: check connection and proxy, {OFFLINE}."
+        return "The network does not reach Leap: check connection and proxy"
     if isinstance(error, ValueError) and "profile" in text.lower():
         return (
             "D-Wave's configuration file has no such profile: check DWAVE_PROFILE with 'dwave "
-            f"config ls', {OFFLINE}."
+            "config ls'"
         )
-    return f"No live QPU could be reached ({type(error).__name__}), {OFFLINE}."
+    return f"No live QPU could be reached ({type(error).__name__})"
 
 
 class WrongAnswerError(Exception):
@@ -113,52 +106,40 @@ def redact(text: str, token: str | None) -> str:
     return text.replace(token, "<token>") if token else text
 
 
-class _TokenFilter(logging.Filter):
+@dataclass(frozen=True)  # equal ones are added to a logger once
+class _TokenFilter:
     """Keeps the token out of the client's log, where debugging levels would write it."""
 
-    def __init__(self, token: str) -> None:
-        super().__init__()
-        self._token = token
+    token: str
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage(), self._token), ()
+        record.msg, record.args = redact(record.getMessage(), self.token), ()
         if record.exc_info:
-            record.exc_text = redact(
-                logging.Formatter().formatException(record.exc_info), self._token
-            )
-            record.exc_info = None
+            text = logging.Formatter().formatException(record.exc_info)
+            record.exc_text, record.exc_info = redact(text, self.token), None
         return True
 
 
 def _guard_logs(token: str) -> None:
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("dwave."):
-            logger = logging.getLogger(name)
-            if not any(isinstance(f, _TokenFilter) and f._token == token for f in logger.filters):
-                logger.addFilter(_TokenFilter(token))
+            logging.getLogger(name).addFilter(_TokenFilter(token))
 
 
 @contextlib.contextmanager
 def _silenced(name: str) -> Iterator[None]:
     logger = logging.getLogger(name)
-
-    def drop(record: logging.LogRecord) -> bool:
-        return False
-
-    logger.addFilter(drop)
+    before, logger.disabled = logger.disabled, True
     try:
         yield
     finally:
-        logger.removeFilter(drop)
+        logger.disabled = before
 
 
 def connect(
     topology: str | None = None, *, solver: str | Mapping | None = None, region: str | None = None
 ) -> DWaveSampler:
-    """Connect to a QPU of your Leap account; costs no QPU time.
-
-    Token, endpoint, region and solver come from D-Wave's own settings (environment variables such
-    as ``DWAVE_API_TOKEN``, or the file that ``dwave config create`` writes).
+    """Connect to a QPU of your Leap account by D-Wave's own settings; costs no QPU time.
 
     Args:
         topology: wanted where neither argument nor setting names a solver, for example ``zephyr``:
@@ -188,10 +169,7 @@ def connect(
 
 
 def close(qpu: DWaveSampler) -> None:
-    """End a connection, at most waiting a moment for what is still on its way.
-
-    The client's own ``close`` waits for ever when one of its threads has lost a problem.
-    """
+    """End a connection; the client's ``close`` may wait for ever, this one waits a moment."""
     closing = threading.Thread(target=qpu.client.close, kwargs={"wait": False}, daemon=True)
     closing.start()
     closing.join(_CLOSING_S)

@@ -15,12 +15,7 @@ def check_ranges(
     quadratic: Mapping[tuple[Hashable, Hashable], float],
     properties: dict,
 ) -> None:
-    """Refuse biases that a device with these properties would refuse.
-
-    Args:
-        linear: h of every variable.
-        quadratic: J of every pair.
-        properties: of the device, with ``h_range`` and ``extended_j_range``.
+    """Refuse h and J outside ``h_range`` and ``extended_j_range`` of a device's properties.
 
     Raises:
         SamplerError: names the worst value, its range, and what to do.
@@ -43,18 +38,15 @@ def check_coupling_groups(
 ) -> None:
     """Refuse what Zephyr devices refuse: a too large sum of J over a group of a qubit's couplers.
 
-    Args:
-        bqm: the problem on the device's qubits.
-        whole_graph: gives the device's graph; only asked where a group could reach the limit.
-        properties: of the device; those without ``per_group_coupling_range`` have no such limit.
+    Those without ``per_group_coupling_range`` have no such limit.  ``whole_graph`` gives the
+    device's graph and is only asked where a group could reach it.
 
     Raises:
         SamplerError: names the qubit, the sum and its range.
     """
-    limits = properties.get("per_group_coupling_range")
-    if limits is None:
+    if "per_group_coupling_range" not in properties:
         return
-    low, high = limits
+    low, high = properties["per_group_coupling_range"]
     load = dict.fromkeys(bqm.variables, 0.0)
     for (u, v), value in bqm.quadratic.items():
         load[u] += abs(value)

@@ -1,9 +1,8 @@
 """Samples that were saved (docs/qpu.md has the commands).
 
 A recording is one safetensors file: the spins as packed bits, the biases they were drawn for, and
-in the header a JSON text with the graph and where the samples came from.  Reading it executes no
-code and contacts no solver.  It serves exactly the model it was made of: spins of another model
-would be wrong samples, so they are refused, and a prior that is being trained cannot be served.
+in the header a JSON text with the graph and where the samples came from.  It serves exactly the
+model it was made of: spins of another model would be wrong samples, so they are refused.
 """
 
 import hashlib
@@ -18,67 +17,45 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from safetensors import SafetensorError, safe_open
 
 from qdvae_helpers.errors import GraphError, RecordingError
-from qdvae_helpers.files import claimed_format, read_json_header, read_tensors, write_tensors
+from qdvae_helpers.files import claimed_format, read_header_of, read_tensors, write_tensors
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.paths import DATA, folder
 from qdvae_helpers.provenance import Provenance
 
 _KIND = "qdvae-recording"
 _FORMAT = f"{_KIND}/1"
+_DAMAGED = "{} is damaged or no recording ({}): make it again with 'qdvae record'."
 MAX_BYTES = 5_000_000  # of a file; 100,000 strings of 256 spins take 3.2 MB
 _RECORDED_VERSIONS = ("dwave-system", "dwave-cloud-client")
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Spins with all that is known about them.
+    """Spins with all that is known about them."""
 
-    Attributes:
-        spins: ``(reads, n)``, -1 and +1, in the order of ``graph.nodes``.
-        linear: biases ``(n,)`` of the model they were drawn for.
-        quadratic: couplings ``(edges,)`` of it.
-        graph: its graph.
-        provenance: of the sampler that drew them: kind, device, parameters, time.
-        simulated: false only for samples of a real QPU.
-    """
-
-    spins: torch.Tensor
-    linear: torch.Tensor
-    quadratic: torch.Tensor
-    graph: QPUGraph
-    provenance: Provenance
-    simulated: bool
+    spins: torch.Tensor  #: ``(reads, n)``, -1 and +1, in the order of ``graph.nodes``
+    linear: torch.Tensor  #: biases ``(n,)`` of the model they were drawn for
+    quadratic: torch.Tensor  #: couplings ``(edges,)`` of it
+    graph: QPUGraph  #: its graph
+    provenance: Provenance  #: of the sampler that drew them
+    simulated: bool  #: false only for samples of a real QPU
 
     @property
     def model_hash(self) -> str:
         """Identifies graph and biases together; see :func:`model_hash`."""
-        return _hash(self.graph, self.linear, self.quadratic)
+        return model_hash(self, self.graph)
 
 
-def model_hash(grbm: GraphRestrictedBoltzmannMachine, graph: QPUGraph) -> str:
+def model_hash(model: GraphRestrictedBoltzmannMachine | Recording, graph: QPUGraph) -> str:
     """16 hexadecimal digits that change with any qubit, coupler, bias or coupling."""
-    return _hash(graph, grbm.linear, grbm.quadratic)
-
-
-def _hash(graph: QPUGraph, linear: torch.Tensor, quadratic: torch.Tensor) -> str:
     digest = hashlib.sha256(graph.hash.encode())
-    for values in (linear, quadratic):
+    for values in (model.linear, model.quadratic):
         digest.update(values.detach().cpu().numpy().astype("<f4").tobytes())
     return digest.hexdigest()[:16]
 
 
 def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BYTES) -> None:
-    """Refuse a recording that would be too large: before its samples are drawn, and paid for.
-
-    Args:
-        graph: of the model.
-        reads: strings to record.
-        name: of the file, for the message.
-        max_bytes: how large it may be.
-
-    Raises:
-        RecordingError: the file would be larger than ``max_bytes``.
-    """
+    """Refuse (RecordingError) too large a file before its samples are drawn, and paid for."""
     biases = len(graph.nodes) + len(graph.edges)
     size = reads * -(-len(graph.nodes) // 8) + 4 * biases
     if size > max_bytes:
@@ -89,14 +66,7 @@ def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BY
 
 
 def require_replaceable(path: str | Path) -> None:
-    """Refuse to replace anything but simulated samples: before others are drawn, and paid for.
-
-    Args:
-        path: where a recording is to be written.
-
-    Raises:
-        RecordingError: there is a file that cannot be made again for nothing.
-    """
+    """Refuse (RecordingError) to replace what is no recording of simulated samples."""
     path = Path(path)
     if not path.exists():
         return
@@ -112,11 +82,7 @@ def require_replaceable(path: str | Path) -> None:
 
 
 def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
-    """Write a recording; atomic.
-
-    Raises:
-        RecordingError: the file would be larger than ``max_bytes``.
-    """
+    """Write a recording, see :func:`require_room`; atomic."""
     path = Path(path)
     require_room(recording.graph, len(recording.spins), path.name, max_bytes)
     bits = np.packbits(recording.spins.numpy() > 0, axis=1)
@@ -138,38 +104,17 @@ def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = M
 
 
 def read_recording_header(path: str | Path) -> dict:
-    """What a recording says of itself, without its spins.
-
-    Raises:
-        RecordingError: no such file, damaged, or something else.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise RecordingError(f"There is no recording {path.name}: check its name and folder.")
-    try:
-        header = read_json_header(path)
-        if header["format"] != _FORMAT:
-            raise RecordingError(
-                f"{path.name} has format {header['format']!r}, this version reads {_FORMAT!r}: use "
-                "the version of the package that wrote it."
-            )
-        _ = header["simulated"], header["model_hash"], header["provenance"]["time"]
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        if isinstance(error, RecordingError):
-            raise
-        raise RecordingError(
-            f"{path.name} is damaged or no recording ({type(error).__name__}): make it again with "
-            "'qdvae record'."
-        ) from error
+    """What a recording says of itself; RecordingError if it is missing, damaged, or none."""
+    needed = ("simulated", "model_hash", "provenance", "graph", "reads")
+    header = read_header_of("recording", path, _FORMAT, needed, _DAMAGED, RecordingError)
+    made = header["provenance"]
+    if not (isinstance(made, dict) and isinstance(made.get("time"), str)):  # it is sorted by time
+        raise RecordingError(_DAMAGED.format(Path(path).name, "provenance without its time"))
     return header
 
 
 def load_recording(path: str | Path) -> Recording:
-    """Read what :func:`save_recording` wrote.
-
-    Raises:
-        RecordingError: missing, damaged or altered file.
-    """
+    """Read a recording; RecordingError if the file is missing, damaged or altered."""
     path = Path(path)
     header = read_recording_header(path)
     try:
@@ -206,8 +151,7 @@ def recording_folders() -> list[Path]:
 def find_recordings(wanted: str) -> list[Path]:
     """Recordings of the model with this hash; those of a real QPU and the newest first.
 
-    Other safetensors files in the folders, saved models for instance, are passed over; a recording
-    that cannot be read is, too, and a printed line names it.
+    Other safetensors files are passed over; an unreadable recording is, too, with a printed line.
     """
     found = []
     for place in recording_folders():

@@ -1,9 +1,4 @@
-"""One submission to a real QPU: within the budget and the ranges, with patience and an end to it.
-
-:class:`Submitter` is ``DWaveSampler`` with what that lacks: nothing is sent that the budget or the
-device's ranges do not allow, passing faults are tried again, a problem that was accepted is fetched
-again and never sent twice, every answer is checked, and nothing waits for ever.
-"""
+"""One submission to a real QPU, within the budget and the ranges, and with patience."""
 
 import contextlib
 import time
@@ -51,7 +46,11 @@ def _is_decoding(error: Exception) -> bool:
 
 
 class Submitter(dimod.Sampler, dimod.Structured):
-    """``DWaveSampler`` with budget, checks, patience and an end to patience.
+    """``DWaveSampler`` with what it lacks: budget, checks, patience and an end to patience.
+
+    Nothing is sent that the budget or the device's ranges do not allow, passing faults are tried
+    again, a problem that was accepted is fetched again and never sent twice, every answer is
+    checked, and nothing waits for ever.
 
     Args:
         qpu: the connection.
@@ -74,14 +73,10 @@ class Submitter(dimod.Sampler, dimod.Structured):
         ask_again_s: float = 60.0,
     ) -> None:
         self._qpu = qpu
-        self._timeout_s = timeout_s
-        self._retries = retries
-        self._backoff_s = backoff_s
-        self._ask_again_s = ask_again_s
-        self.properties = qpu.properties
-        self.parameters = qpu.parameters
-        self.nodelist = qpu.nodelist
-        self.edgelist = qpu.edgelist
+        self._timeout_s, self._ask_again_s = timeout_s, ask_again_s
+        self._retries, self._backoff_s = retries, backoff_s
+        self.properties, self.parameters = qpu.properties, qpu.parameters
+        self.nodelist, self.edgelist = qpu.nodelist, qpu.edgelist
         self.last_problem_id: str | None = None
         self.timing: dict[str, float] = {}  # of all answers together, microseconds
 
@@ -100,11 +95,6 @@ class Submitter(dimod.Sampler, dimod.Structured):
             ) from None
         return float(estimate) / 1e6
 
-    def max_reads(self, annealing_time: float | None = None) -> int:
-        """The most reads that the solver takes in one submission."""
-        known = {} if annealing_time is None else {"annealing_time": annealing_time}
-        return self._qpu.solver.max_num_reads(**known)
-
     @dimod.bqm_structured
     def sample(self, bqm: dimod.BinaryQuadraticModel, **parameters) -> dimod.SampleSet:
         """Submit, wait, check; blocks until the answer is here.
@@ -119,8 +109,7 @@ class Submitter(dimod.Sampler, dimod.Structured):
         num_reads = parameters["num_reads"]
         estimate = self.estimate_s(bqm.num_variables, num_reads, parameters.get("annealing_time"))
         deadline = time.monotonic() + self._timeout_s
-        problem_id, entry, faults, failure = None, None, 0, ""
-        computation = None
+        problem_id, entry, faults, failure, computation = None, None, 0, "", None
         try:
             while not failure:
                 computation, pause = None, 0.0
@@ -149,9 +138,8 @@ class Submitter(dimod.Sampler, dimod.Structured):
                     again = _passing(error) or (problem_id is not None and _is_decoding(error))
                     if isinstance(error, TimeoutError):
                         self._cancel(computation, problem_id)
-                    if not (
-                        again and faults <= self._retries and time.monotonic() + pause < deadline
-                    ):
+                    in_time = time.monotonic() + pause < deadline
+                    if not (again and faults <= self._retries and in_time):
                         if again and not _passing(error):
                             error = WrongAnswerError(type(error).__name__)
                         failure = explain(error)

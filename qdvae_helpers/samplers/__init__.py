@@ -56,14 +56,9 @@ def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
     """The graph of a whole QPU.
 
     Args:
-        source: ``ideal``, see :func:`~qdvae_helpers.graphs.ideal_graph`; ``live``, the present
-            graph of the default QPU of your Leap account; ``auto``, live when a token is set
-            (``DWAVE_API_TOKEN``) and a QPU answers, else ideal.
+        source: ``ideal``, see :func:`~qdvae_helpers.graphs.ideal_graph`; ``live``, or a GraphError;
+            ``auto``, live if ``DWAVE_API_TOKEN`` is set and a QPU answers.
         seed: which defects the ideal graph gets.
-
-    Raises:
-        SettingError: unknown source.
-        GraphError: ``live`` without a usable account or network.
     """
     if source not in ("auto", "ideal", "live"):
         raise SettingError(f"Unknown graph source {source!r}: choose 'auto', 'ideal' or 'live'.")
@@ -77,15 +72,7 @@ def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
     return ideal_graph(seed)
 
 
-def _make_gibbs(grbm, num_samples, seed, graph, **options) -> SpinSampler:
-    return GibbsSampler(grbm, num_samples, seed=seed, graph=graph, **options)
-
-
-def _make_exact(grbm, num_samples, seed, graph, **options) -> SpinSampler:
-    return ExactSampler(grbm, num_samples, seed=seed, graph=graph, **options)
-
-
-def _make_annealer(grbm, num_samples, seed, graph, **options) -> SpinSampler:
+def _make_annealer(grbm, num_samples, *, seed, graph, **options) -> SpinSampler:
     device_options = {key: options.pop(key) for key in ("noise", "num_sweeps") if key in options}
     if graph is None:
         raise SamplerError("The sampler 'annealer' needs graph=..., the QPU graph of the model.")
@@ -94,20 +81,16 @@ def _make_annealer(grbm, num_samples, seed, graph, **options) -> SpinSampler:
 
 
 _MAKERS: dict[str, Callable[..., SpinSampler]] = {
-    "gibbs": _make_gibbs,
+    "gibbs": GibbsSampler,
     "annealer": _make_annealer,
-    "exact": _make_exact,
+    "exact": ExactSampler,
     "recorded": make_recorded_sampler,
     "qpu": make_live_sampler,
 }
 
 
 def sampler_kind(kind: str | None = None) -> str:
-    """The sampler to use: ``kind``, or what ``QDVAE_SAMPLER`` names, or ``gibbs``.
-
-    Raises:
-        SettingError: there is no sampler of that name.
-    """
+    """The sampler to use: ``kind``, or ``QDVAE_SAMPLER``, or ``gibbs``; SettingError for others."""
     kind = kind or os.environ.get("QDVAE_SAMPLER") or "gibbs"
     if kind not in _MAKERS:
         raise SettingError(
@@ -131,14 +114,13 @@ def make_sampler(
 
     Args:
         grbm: the model to draw from.
-        kind: ``gibbs``, ``annealer``, ``exact``, ``recorded`` or ``qpu``; if left out,
-            ``QDVAE_SAMPLER``, else ``gibbs``.
+        kind: see :func:`sampler_kind`.
         num_samples: spin strings that each ``sample()`` returns.
         seed: the same seed gives the same samples.
         graph: the QPU graph of the model (names it in captions, colours it for Gibbs sampling).
         or_else: the sampler to take, with a printed line, where the wanted one cannot serve this
-            model (no token, no budget, no recording ...).  If left out that is an error where
-            ``kind`` is given, and ``gibbs`` takes the place of one that ``QDVAE_SAMPLER`` names.
+            model.  If left out that is an error where ``kind`` is given, and ``gibbs`` takes the
+            place of one that ``QDVAE_SAMPLER`` names.
         options: passed on, for example ``sweeps=20`` (gibbs) or ``noise=0.02`` (annealer).
 
     Raises:
@@ -152,10 +134,11 @@ def make_sampler(
     make = _MAKERS[sampler_kind(kind)]
     if kind is None and or_else is None:
         or_else = "gibbs"
+    common = {"seed": seed, "graph": graph}
     try:
-        return make(grbm, num_samples, seed, graph, **options)
+        return make(grbm, num_samples, **common, **options)
     except SamplerError as reason:
         if or_else is None:
             raise
         print(f"{reason}\nContinuing with the sampler {or_else!r}.", flush=True)
-        return _MAKERS[sampler_kind(or_else)](grbm, num_samples, seed, graph)
+        return _MAKERS[sampler_kind(or_else)](grbm, num_samples, **common)

@@ -12,9 +12,8 @@ from qdvae_helpers.qpu.ranges import check_ranges
 class SimulatedQPU(MockDWaveSampler):
     """A classical stand-in for a QPU behind D-Wave's own sampler interface.
 
-    It has the qubits and couplers of ``graph``, enforces the ranges of h and J, and returns samples
-    of a Boltzmann distribution at an inverse temperature that the user is not told, as a real
-    device does; it is simulated annealing, with nothing quantum in it.
+    It enforces the ranges of h and J and samples at an inverse temperature that the user is not
+    told, as a real device does; it is simulated annealing, with nothing quantum in it.
 
     Args:
         graph: its working qubits and couplers.

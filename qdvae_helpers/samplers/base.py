@@ -1,4 +1,4 @@
-"""What all samplers share: the model, the graph's hash, a seed, a count of calls."""
+"""What all samplers share, with defaults: no caller has to ask which one it holds."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,9 +17,8 @@ from qdvae_helpers.qpu.budget import Plan
 
 def graph_of(grbm: GraphRestrictedBoltzmannMachine) -> QPUGraph:
     """The graph a GRBM lives on, for its hash; use the original ``QPUGraph`` where you have it."""
-    position = grbm.node_to_idx
-    edges = [(position[u], position[v]) for u, v in grbm.edges]
-    return QPUGraph(tuple(range(grbm.n_nodes)), tuple(edges), "unnamed", ())
+    edges = tuple((grbm.node_to_idx[u], grbm.node_to_idx[v]) for u, v in grbm.edges)
+    return QPUGraph(tuple(range(grbm.n_nodes)), edges, "unnamed", ())
 
 
 def plain_graph(grbm: GraphRestrictedBoltzmannMachine) -> nx.Graph:
@@ -31,10 +30,11 @@ def plain_graph(grbm: GraphRestrictedBoltzmannMachine) -> nx.Graph:
 
 
 class SpinSampler(TorchSampler):
-    """What all samplers here share: the model, the graph's hash, a seed, a count of calls.
+    """What all samplers share: the model, its graph, a seed, a count of calls.
 
     Args:
         grbm: the model to sample; never changed.
+        num_samples: spin strings that each call gives.
         graph: the graph it lives on, for its name, hash and colouring.
         seed: the same seed gives the same sequence of samples.
     """
@@ -43,7 +43,11 @@ class SpinSampler(TorchSampler):
     simulated = True  #: whether a classical computer draws the spins; only a real QPU's are not
 
     def __init__(
-        self, grbm: GraphRestrictedBoltzmannMachine, graph: QPUGraph | None, seed: int
+        self,
+        grbm: GraphRestrictedBoltzmannMachine,
+        num_samples: int,
+        graph: QPUGraph | None,
+        seed: int,
     ) -> None:
         if graph is not None and (
             list(graph.nodes) != list(grbm.nodes) or list(graph.edges) != list(grbm.edges)
@@ -52,8 +56,9 @@ class SpinSampler(TorchSampler):
                 "The graph's qubits and couplers are not the GRBM's nodes and edges in the same "
                 "order: build it with GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)."
             )
-        self._grbm = grbm
-        self._graph = graph if graph is not None else graph_of(grbm)
+        self.grbm = grbm
+        self.num_samples = num_samples
+        self.graph = graph if graph is not None else graph_of(grbm)
         self._seed = seed
         self._calls = 0
         super().__init__()
@@ -85,7 +90,7 @@ class SpinSampler(TorchSampler):
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
         """The qubits and couplers in use, and the couplings as a device would get them."""
-        return self._graph, self._grbm.quadratic.detach()
+        return self.graph, self.grbm.quadratic.detach()
 
     def close(self) -> None:
         """End a connection, where the sampler has one; it cannot be used afterwards."""
@@ -96,43 +101,29 @@ class SpinSampler(TorchSampler):
         return False
 
     def require_model(self, grbm: GraphRestrictedBoltzmannMachine) -> None:
-        """Refuse to serve a model that this sampler does not draw from.
-
-        Raises:
-            SamplerError: ``grbm`` is another object, though perhaps one of the same shape.
-        """
-        if grbm is not self._grbm:
+        """Refuse (SamplerError) a model that this sampler does not draw from."""
+        if grbm is not self.grbm:
             raise SamplerError(
                 "This sampler draws from another model: make a new one with "
                 "make_sampler(model.grbm, ...) after building the model."
             )
 
     @property
-    def grbm(self) -> GraphRestrictedBoltzmannMachine:
-        """The model that is sampled."""
-        return self._grbm
-
-    @property
-    def graph(self) -> QPUGraph:
-        """The graph that the model lives on."""
-        return self._graph
-
-    @property
     def provenance(self) -> Provenance:
         """Where the samples of the next call come from."""
-        parameters = self._describe_parameters()
-        return Provenance(self.kind, self._describe(), self._graph.hash, parameters)
+        made_with = self._describe_parameters()
+        return Provenance(self.kind, self._describe(), self.graph.hash, made_with)
 
     def _describe(self) -> str:
         raise NotImplementedError
 
     def _describe_parameters(self) -> dict:
-        return {"seed": self._seed}
+        return {"seed": self._seed, "num_samples": self.num_samples}
 
     def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dim() != 2 or x.shape[1] != self._grbm.n_nodes:
+        if x.dim() != 2 or x.shape[1] != self.grbm.n_nodes:
             raise SamplerError(
-                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self._grbm.n_nodes})."
+                f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self.grbm.n_nodes})."
             )
         if not (x.isnan() | (x.abs() == 1)).all():
             raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")

@@ -17,6 +17,9 @@ from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.qpu.ranges import check_ranges
 from qdvae_helpers.samplers.base import SpinSampler
 
+_TOLERANCE, _MOST_ROUNDS = 0.05, 8  # of a calibration
+_GAIN, _USABLE_ERROR = 0.3, 0.05  # of a tracked temperature; the error is a relative one
+
 
 class BetaEstimate(NamedTuple):
     """An inverse temperature with its standard error."""
@@ -26,15 +29,11 @@ class BetaEstimate(NamedTuple):
 
 
 def estimate_beta(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> BetaEstimate:
-    """The inverse temperature at which spins follow a model, and its standard error.
+    """The inverse temperature at which spins ``(reads, n)`` follow a model, with its error.
 
     The fit is maximum pseudo-likelihood (dwave-system): every spin, given its neighbours, is a coin
     whose odds depend on beta.  The error comes from the curvature of that likelihood; it counts the
     coins as independent, so take it as a lower bound.
-
-    Args:
-        grbm: the model.
-        spins: ``(reads, n)``.
     """
     bqm = dimod.BinaryQuadraticModel.from_ising(*grbm.to_ising(1.0))
     samples = (spins.detach().cpu().numpy(), list(grbm.nodes))
@@ -57,12 +56,10 @@ class DeviceSampler(SpinSampler):
     Args:
         grbm: the model; its nodes are qubits of the device.
         device: a dimod sampler with ``properties`` (``h_range``, ``extended_j_range``).
-        num_samples: samples at each call.
         prefactor: scale of the biases; measured by :meth:`calibrate` if left out.
-        seed: seed of the calibration problem.
-        graph: see :class:`SpinSampler`.
-        track_every: follow the device's temperature on the samples of every so many calls, see
-            :meth:`track`; 0 for never.
+        seed: of the calibration problem.
+        track_every: :meth:`track` the temperature on every so many calls; 0 for never.
+        num_samples, graph: see :class:`SpinSampler`.
 
     Attributes:
         temperatures: one :class:`BetaEstimate` of the device for each time it was tracked.
@@ -82,9 +79,8 @@ class DeviceSampler(SpinSampler):
         graph: QPUGraph | None = None,
         track_every: int = 0,
     ) -> None:
-        super().__init__(grbm, graph, seed)
+        super().__init__(grbm, num_samples, graph, seed)
         self.device = device
-        self.num_samples = num_samples
         self.track_every = track_every
         self.temperatures: list[BetaEstimate] = []
         self.prefactor = 1 / 6 if prefactor is None else prefactor
@@ -93,62 +89,51 @@ class DeviceSampler(SpinSampler):
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
         """Spins ``(num_samples, n)``; with clamped spins ``x``, one problem and one read a row."""
-        check_ranges(*self._grbm.to_ising(self.prefactor), self.device.properties)
+        check_ranges(*self.grbm.to_ising(self.prefactor), self.device.properties)
         if x is not None:
-            x = self._check_clamps(x).to(self._grbm.linear.device)
-            return self._on_device(self._grbm, 1).sample(x)[:, 0]
-        spins = self._on_device(self._grbm, self.num_samples).sample()
+            x = self._check_clamps(x).to(self.grbm.linear.device)
+            return self._on_device(self.grbm, 1).sample(x)[:, 0]
+        spins = self._on_device(self.grbm, self.num_samples).sample()
         self._calls += 1
         if self.track_every and self._calls % self.track_every == 0:
             self.track(spins)
         return spins
 
-    def track(self, spins: torch.Tensor, *, gain: float = 0.3, max_error: float = 0.05) -> None:
+    def track(self, spins: torch.Tensor) -> None:
         """Follow the device's temperature on samples of the model itself, at no further cost.
 
-        The effective temperature depends somewhat on the problem and on the day, so it drifts while
-        couplings grow in training.  Where the samples say enough (weak couplings say nothing), the
-        prefactor moves by the fraction ``gain`` of the way that would make the estimate 1.
-
-        Args:
-            spins: ``(reads, n)``, drawn by this sampler with the present prefactor.
-            gain: below 1, so that the noise of single estimates averages out.
-            max_error: largest relative standard error of an estimate that is still used.
+        It drifts from day to day, and while couplings grow in training.  Where spins ``(reads, n)``
+        drawn with the present prefactor say enough (those of weak couplings say nothing), the
+        prefactor moves a part of the way to make the estimate 1, so that noise averages out.
         """
-        beta, error = estimate_beta(self._grbm, spins)
-        if not (math.isfinite(error) and error <= max_error * beta):
+        beta, error = estimate_beta(self.grbm, spins)
+        if not (math.isfinite(error) and error <= _USABLE_ERROR * beta):
             return
         used = self.prefactor
         self.temperatures.append(BetaEstimate(beta / used, error / used))
-        self.prefactor *= beta**-gain
+        self.prefactor *= beta**-_GAIN
 
-    def calibrate(
-        self, *, num_reads: int | None = None, tolerance: float = 0.05, max_rounds: int = 8
-    ) -> float:
+    def calibrate(self, *, num_reads: int | None = None) -> float:
         """Measure the device's inverse temperature on a known problem and set the prefactor.
 
-        Random couplings on the same graph are sampled, the inverse temperature that explains the
-        samples best is estimated (maximum pseudo-likelihood), and the prefactor divided by it,
-        until the estimate is 1 within ``tolerance``.  With 1,000 reads one estimate is uncertain by
-        about 2 % on 12 qubits and by half a percent on 256.
+        Random couplings on the same graph are sampled and the prefactor is divided by the estimate
+        (see :func:`estimate_beta`) until that is 1 within 5 %.  With 1,000 reads one estimate is
+        uncertain by about 2 % on 12 qubits and by half a percent on 256.
 
         Returns:
-            The estimated inverse temperature of the device, ``1 / prefactor``.
-
-        Raises:
-            SamplerError: no stable value was found.
+            ``1 / prefactor``; a SamplerError where no stable value was found.
         """
         num_reads = num_reads or self.calibration_reads
         generator = torch.Generator().manual_seed(self._seed)
-        known = GraphRestrictedBoltzmannMachine(self._grbm.nodes, self._grbm.edges)
+        known = GraphRestrictedBoltzmannMachine(self.grbm.nodes, self.grbm.edges)
         known.quadratic.data = 0.2 * torch.randn(known.n_edges, generator=generator)
         known.linear.data = 0.2 * torch.randn(known.n_nodes, generator=generator)
-        for _ in range(max_rounds):
+        for _ in range(_MOST_ROUNDS):
             estimate, _ = estimate_beta(known, self._on_device(known, num_reads).sample())
             if not math.isfinite(estimate):  # no spin ever leaves its minimum; neither would more
                 break
             self.prefactor /= estimate
-            if abs(estimate - 1) < tolerance:
+            if abs(estimate - 1) < _TOLERANCE:
                 return 1 / self.prefactor
         raise SamplerError(
             f"The device's temperature did not settle (last estimate {estimate:.2f}): use more "
@@ -170,7 +155,7 @@ class DeviceSampler(SpinSampler):
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
         """See :meth:`SpinSampler.problem_on_chip`; the prefactor is counted in."""
-        return self._graph, self.prefactor * self._grbm.quadratic.detach()
+        return self.graph, self.prefactor * self.grbm.quadratic.detach()
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The prefactor, and the number of calls that a simulated device has answered."""
@@ -196,4 +181,4 @@ class DeviceSampler(SpinSampler):
         return f"simulated QPU (classical annealing), {self.num_samples:,} reads"
 
     def _describe_parameters(self) -> dict:
-        return {"seed": self._seed, "num_samples": self.num_samples, "prefactor": self.prefactor}
+        return super()._describe_parameters() | {"prefactor": self.prefactor}

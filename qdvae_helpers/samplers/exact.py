@@ -17,9 +17,8 @@ _MAX_TREEWIDTH = 25  # the limit of dwave-samplers' tree decomposition
 
 
 def _elimination_order(grbm: GraphRestrictedBoltzmannMachine) -> tuple[int, list]:
-    """A bound on the treewidth with its order of elimination, the same one at every call."""
-    # The heuristic breaks ties with Python's global random numbers, and the order decides which
-    # samples a seed gives.
+    """A bound on the treewidth with its order of elimination, which decides a seed's samples."""
+    # The heuristic breaks ties with Python's global random numbers.
     state = random.getstate()
     random.seed(0)
     try:
@@ -33,10 +32,8 @@ class ExactSampler(SpinSampler):
 
     Args:
         grbm: the model; the treewidth of its graph must not exceed 25.
-        num_samples: samples at each call.
         beta: inverse temperature.
-        seed: see :class:`SpinSampler`.
-        graph: see :class:`SpinSampler`.
+        num_samples, seed, graph: see :class:`SpinSampler`.
 
     Raises:
         SamplerError: the graph is too large for an exact answer.
@@ -53,8 +50,7 @@ class ExactSampler(SpinSampler):
         seed: int = 0,
         graph: QPUGraph | None = None,
     ) -> None:
-        super().__init__(grbm, graph, seed)
-        self.num_samples = num_samples
+        super().__init__(grbm, num_samples, graph, seed)
         self.beta = beta
         self.treewidth, self._elimination_order = _elimination_order(grbm)
         if self.treewidth > _MAX_TREEWIDTH:
@@ -69,16 +65,16 @@ class ExactSampler(SpinSampler):
         if x is not None:
             raise SamplerError("The exact sampler cannot clamp spins: use the sampler 'gibbs'.")
         samples = self._solve(self.num_samples, self._fresh_seed())
-        columns = [samples.variables.index(node) for node in self._grbm.nodes]
+        columns = [samples.variables.index(node) for node in self.grbm.nodes]
         spins = samples.record.sample[:, columns].astype(np.float32)
-        return torch.from_numpy(spins).to(self._grbm.linear.device)
+        return torch.from_numpy(spins).to(self.grbm.linear.device)
 
     def log_partition_function(self) -> float:
         """``log Z = log sum_s exp(-beta E(s))``, exactly; leaves the sequence of samples alone."""
         return float(self._solve(1, seed=0).info["log_partition_function"])
 
     def _solve(self, num_reads: int, seed: int) -> dimod.SampleSet:
-        bqm = dimod.BinaryQuadraticModel.from_ising(*self._grbm.to_ising(1.0))
+        bqm = dimod.BinaryQuadraticModel.from_ising(*self.grbm.to_ising(1.0))
         return TreeDecompositionSampler().sample(
             bqm,
             num_reads=num_reads,
@@ -92,4 +88,4 @@ class ExactSampler(SpinSampler):
         return f"exact sampling by tree decomposition, {self.num_samples:,} samples"
 
     def _describe_parameters(self) -> dict:
-        return {"seed": self._seed, "num_samples": self.num_samples, "beta": self.beta}
+        return super()._describe_parameters() | {"beta": self.beta}

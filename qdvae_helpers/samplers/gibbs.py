@@ -19,20 +19,16 @@ class GibbsSampler(SpinSampler):
 
     Given all others, a spin is +1 with probability ``sigmoid(-2 beta (h + sum_j J_j s_j))``; spins
     of one colour do not interact, so they are drawn together (Geman and Geman 1984; "chromatic"
-    sampling: Gonzalez et al. 2011).  The fields of one colour are one product of a sparse matrix
-    with all chains (a dense one where torch has no fast sparse product: outside the CPU, or without
-    MKL).  Chains are stored as bits, colour after colour, so that a product, a sigmoid, a random
-    number and a comparison are all that an update costs.  On a CUDA device, where launching these
-    takes longer than computing them, the sweeps of a call are captured once and replayed.
+    sampling: Gonzalez et al. 2011), by one product of a sparse matrix with all chains (a dense one
+    where torch has no fast sparse product: outside the CPU, or without MKL).  On a CUDA device,
+    where launching these takes longer than computing them, a call is captured once and replayed.
 
     Args:
         grbm: the model; samples are returned on its device.
         num_samples: chains that run side by side; each gives one sample a call.
         sweeps: sweeps over all spins at each call of :meth:`sample`.
         beta: inverse temperature.
-        seed: seed of the chains' start and of every update.
-        graph: see :class:`SpinSampler`.
-        device: where the chains live; the GRBM's device if left out.
+        seed, graph: see :class:`SpinSampler`.
 
     Raises:
         SamplerError: no chains or no sweeps, or a graph that is not the GRBM's.
@@ -49,16 +45,14 @@ class GibbsSampler(SpinSampler):
         beta: float = 1.0,
         seed: int = 0,
         graph: QPUGraph | None = None,
-        device: torch.device | str | None = None,
     ) -> None:
         if num_samples < 1 or sweeps < 1:
             raise SamplerError(
                 f"num_samples={num_samples} and sweeps={sweeps} must both be 1 or more."
             )
-        self.num_samples = num_samples
+        super().__init__(grbm, num_samples, graph, seed)
         self.sweeps = sweeps
         self.beta = beta
-        super().__init__(grbm, graph, seed)
 
         colours = colouring(graph if graph is not None else plain_graph(grbm))
         by_colour = sorted(range(grbm.n_nodes), key=lambda i: (colours[grbm.idx_to_node[i]], i))
@@ -66,12 +60,12 @@ class GibbsSampler(SpinSampler):
         ends = np.cumsum(sizes).tolist()
         self._blocks = list(zip([0, *ends[:-1]], ends, strict=True))
 
-        self._generator = torch.Generator(device or grbm.linear.device).manual_seed(seed)
-        device = self._generator.device
+        device = grbm.linear.device
+        self._generator = torch.Generator(device).manual_seed(seed)
         self._order = torch.tensor(by_colour, device=device)
         position = torch.empty_like(self._order)
         position[self._order] = torch.arange(grbm.n_nodes, device=device)
-        self._position = position  # node index -> row of the chains
+        self._position = position  # node index -> row of the bits, which lie colour by colour
         # Both directions of every coupling, sorted by row: the pattern of a sparse matrix.
         i, j = position[grbm.edge_idx_i.to(device)], position[grbm.edge_idx_j.to(device)]
         rows, columns = torch.cat([i, j]), torch.cat([j, i])
@@ -98,9 +92,8 @@ class GibbsSampler(SpinSampler):
         """Advance the chains and return their spins, ``(num_samples, n)``.
 
         Args:
-            x: clamped spins ``(any number of chains, n)``: -1 and +1 stay as they are, NaN is drawn
-                given the others.  These chains start anew from random spins and leave the
-                persistent ones alone.
+            x: clamped spins ``(any number of chains, n)``: -1 and +1 stay, NaN is drawn.  These
+                chains start from random spins and leave the persistent ones alone.
             sweeps: how many sweeps this time, in place of the sampler's own number.
         """
         sweeps = self.sweeps if sweeps is None else sweeps
@@ -111,7 +104,7 @@ class GibbsSampler(SpinSampler):
             x = self._check_clamps(x).to(self._bits.device)
             bits = self._random_bits(len(x))
             clamps = ((x + 1) / 2).T[self._order].contiguous()
-            self._run(bits, np.full(sweeps, self.beta), clamps)
+            self._run(bits, [self.beta] * sweeps, clamps)
         return self._to_spins(bits)
 
     def fresh(self) -> torch.Tensor:
@@ -123,16 +116,14 @@ class GibbsSampler(SpinSampler):
         return self.sample(sweeps=max(100, self.sweeps))
 
     def restart(self, sweeps: int = 3000) -> torch.Tensor:
-        """Start all chains anew at random, cool them as one population, then equilibrate.
+        """Population annealing from random spins (four fifths of the sweeps), then ``beta``.
 
-        Four fifths of the sweeps are population annealing (see :meth:`anneal`), the rest stay at
-        ``beta``.  Use it before chains are first read at a model that is already trained: valleys
-        that plain annealing leaves too empty or too full get their share from the resampling
-        (``tests/samplers/test_gibbs.py`` has a model of two valleys where plain annealing errs).
+        Use it before chains are first read at a trained model: valleys that plain annealing leaves
+        too empty or too full get their share (``tests/samplers/test_gibbs.py``).
         """
         levels = max(1, sweeps * 4 // 5 // _SWEEPS_A_LEVEL)
         self.anneal(levels)
-        self._run(self._bits, np.full(max(0, sweeps - levels * _SWEEPS_A_LEVEL), self.beta))
+        self._run(self._bits, [self.beta] * (sweeps - levels * _SWEEPS_A_LEVEL))
         return self._to_spins(self._bits)
 
     @torch.no_grad()
@@ -141,14 +132,13 @@ class GibbsSampler(SpinSampler):
 
         A step from one inverse temperature to the next multiplies the weight of a chain by
         ``exp(-(next - last) E)``; then come five sweeps at the new one.  The mean weight estimates
-        the partition function: annealed importance sampling (Neal 2001).  With ``resample`` the
-        chains are drawn anew in proportion to their weights whenever these have become too unequal,
-        and at the end: population annealing (Hukushima and Iba 2003, Machta 2010).
+        the partition function: annealed importance sampling (Neal 2001).
 
         Args:
             levels: steps of the inverse temperature.
-            resample: whether chains may be copied and dropped.  Without it the chains stay
-                independent, so the spread of their weights gives an error bar.
+            resample: draw chains anew in proportion to their weights where these are too unequal,
+                and at the end: population annealing (Hukushima and Iba 2003, Machta 2010).  Without
+                it they stay independent, so the spread of their weights gives an error bar.
 
         Returns:
             Log weights ``(num_samples,)``, float64; ``log Z`` is the logarithm of their mean
@@ -158,7 +148,7 @@ class GibbsSampler(SpinSampler):
         # Once for all levels: the model does not change meanwhile.
         h, couplings = self._biases()
         matrix, products = self._matrix(couplings, 0, len(h)), self._products()
-        start = self._grbm.n_nodes * math.log(2)  # log Z at infinite temperature
+        start = self.grbm.n_nodes * math.log(2)  # log Z at infinite temperature
         log_weights = torch.full((self.num_samples,), start, dtype=torch.float64)
         step = self.beta / levels
         for level in range(1, levels + 1):
@@ -172,7 +162,7 @@ class GibbsSampler(SpinSampler):
                     self._resample(shares)
                     mean = torch.logsumexp(log_weights, 0) - math.log(self.num_samples)
                     log_weights.fill_(float(mean))
-            self._run(self._bits, np.full(_SWEEPS_A_LEVEL, step * level), products=products)
+            self._run(self._bits, [step * level] * _SWEEPS_A_LEVEL, products=products)
         return log_weights
 
     def _resample(self, shares: torch.Tensor) -> None:
@@ -186,8 +176,8 @@ class GibbsSampler(SpinSampler):
     @torch.no_grad()
     def _sweep(self, sweeps: int) -> None:
         """Sweeps of the persistent chains; on a CUDA device from the second call on as a graph."""
-        parameters = (self._grbm.linear, self._grbm.quadratic)
-        betas = np.full(sweeps, self.beta)
+        parameters = (self.grbm.linear, self.grbm.quadratic)
+        betas = [self.beta] * sweeps
         if not (self._bits.is_cuda and all(p.device == self._bits.device for p in parameters)):
             self._run(self._bits, betas)
             return
@@ -207,7 +197,7 @@ class GibbsSampler(SpinSampler):
     def _run(
         self,
         bits: torch.Tensor,
-        betas: np.ndarray,
+        betas: list[float],
         clamps: torch.Tensor | None = None,
         products: list[tuple[torch.Tensor, torch.Tensor]] | None = None,
     ) -> None:
@@ -216,7 +206,7 @@ class GibbsSampler(SpinSampler):
         widest = max(end - start for start, end in self._blocks)
         fields = bits.new_empty(widest, bits.shape[1])
         noise = torch.empty_like(fields)
-        for beta in betas.tolist():
+        for beta in betas:
             for (start, end), (bias, weight) in zip(self._blocks, products, strict=True):
                 p, u, target = fields[: end - start], noise[: end - start], bits[start:end]
                 torch.addmm(bias, weight, bits, beta=beta, alpha=beta, out=p)
@@ -241,7 +231,7 @@ class GibbsSampler(SpinSampler):
 
     def _biases(self) -> tuple[torch.Tensor, torch.Tensor]:
         """``h`` in the order of the chains' rows, and the entries of the symmetric ``J``."""
-        grbm, device = self._grbm, self._bits.device
+        grbm, device = self.grbm, self._bits.device
         h = grbm.linear.detach().to(device)[self._order]
         return h, grbm.quadratic.detach().to(device)[self._edge_of_entry]
 
@@ -249,7 +239,7 @@ class GibbsSampler(SpinSampler):
         """Rows ``start`` to ``end`` of the symmetric matrix with these entries."""
         first, last = self._row_starts[start], self._row_starts[end]
         columns, entries = self._columns[first:last], entries[first:last]
-        size = (end - start, self._grbm.n_nodes)
+        size = (end - start, self.grbm.n_nodes)
         if entries.device.type == "cpu" and torch.backends.mkl.is_available():
             starts = torch.tensor(self._row_starts[start : end + 1]) - first
             with warnings.catch_warnings():  # torch calls its sparse matrices a beta
@@ -260,24 +250,19 @@ class GibbsSampler(SpinSampler):
         return matrix
 
     def _random_bits(self, num_samples: int) -> torch.Tensor:
-        size = (self._grbm.n_nodes, num_samples)
+        size = (self.grbm.n_nodes, num_samples)
         device = self._generator.device
         return torch.randint(2, size, generator=self._generator, device=device).float()
 
     def _to_spins(self, bits: torch.Tensor) -> torch.Tensor:
-        return (bits[self._position] * 2 - 1).T.contiguous().to(self._grbm.linear.device)
+        return (bits[self._position] * 2 - 1).T.contiguous().to(self.grbm.linear.device)
 
     def _describe(self) -> str:
         at = "" if self.beta == 1 else f" at inverse temperature {self.beta:g}"
         return f"Gibbs sampling on a classical computer, {self.num_samples:,} chains{at}"
 
     def _describe_parameters(self) -> dict:
-        return {
-            "seed": self._seed,
-            "num_samples": self.num_samples,
-            "sweeps": self.sweeps,
-            "beta": self.beta,
-        }
+        return super()._describe_parameters() | {"sweeps": self.sweeps, "beta": self.beta}
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """The chains and the state of their random numbers, to continue from."""
@@ -287,11 +272,7 @@ class GibbsSampler(SpinSampler):
         }
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Continue the chains where :meth:`state_dict` was taken.
-
-        Raises:
-            SamplerError: another number of chains or spins.
-        """
+        """Continue where :meth:`state_dict` was taken; refuses another number of chains."""
         if state["bits"].shape != self._bits.shape:
             raise SamplerError(
                 f"The saved chains have shape {tuple(state['bits'].shape)}, this sampler's "

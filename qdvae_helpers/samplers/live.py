@@ -1,9 +1,4 @@
-"""A real QPU behind the seam (used in lessons 04 to 06; docs/qpu.md explains set-up and costs).
-
-``make_sampler(..., "qpu")`` gives a :class:`LiveSampler`.  Below it is D-Wave's own client, put
-together as ``SpinReversalTransformComposite`` (optional) over ``FixedEmbeddingComposite`` over
-:class:`~qdvae_helpers.qpu.submission.Submitter`, which submits through ``DWaveSampler``'s solver.
-"""
+"""A real QPU behind the same call (used in lessons 04 to 06; docs/qpu.md has set-up and costs)."""
 
 from collections.abc import Mapping
 
@@ -24,38 +19,29 @@ class LiveSampler(DeviceSampler):
     """A real QPU: the simulated one's interface, with cost, placement and a watched temperature.
 
     Args:
-        grbm: the model.
         device: see :class:`QPU`.
-        num_samples: samples at each call.
-        options: of :class:`~qdvae_helpers.samplers.DeviceSampler`; the temperature is followed
-            (``track_every=1``) unless they say otherwise.
+        grbm, num_samples, options: see :class:`~qdvae_helpers.samplers.DeviceSampler`; the
+            temperature is followed (``track_every=1``) unless they say otherwise.
     """
 
     kind = "qpu"
     simulated = False
 
     def __init__(
-        self,
-        grbm: GraphRestrictedBoltzmannMachine,
-        device: QPU,
-        num_samples: int = 256,
-        **options,
+        self, grbm: GraphRestrictedBoltzmannMachine, device: QPU, num_samples: int = 256, **options
     ) -> None:
         setup = 0.0
         if options.get("prefactor") is None:  # two rounds as a rule
             setup = 2 * device.estimate_s(self.calibration_reads)
-        call_s = device.estimate_s(num_samples)
-        plan = Plan(device.solver.name, 1, num_samples, call_s, setup)
+        plan = Plan(device.solver.name, 1, num_samples, device.estimate_s(num_samples), setup)
         qpu_tally().require(plan.total_s, "Measuring the temperature and one call")
         print(f"{plan}.", flush=True)
-        options = {"track_every": 1} | options
-        super().__init__(grbm, device, num_samples, **options)
+        super().__init__(grbm, device, num_samples, **{"track_every": 1} | options)
 
     def plan(self, calls: int) -> Plan:
         """What ``calls`` further calls of :meth:`sample` cost, by the solver's timing data."""
-        device = self.device
-        call_s = device.estimate_s(self.num_samples)
-        return Plan(device.solver.name, calls, self.num_samples, call_s)
+        call_s = self.device.estimate_s(self.num_samples)
+        return Plan(self.device.solver.name, calls, self.num_samples, call_s)
 
     @property
     def exhausted(self) -> bool:
@@ -65,9 +51,7 @@ class LiveSampler(DeviceSampler):
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
         """See :meth:`DeviceSampler.sample`; each row of ``x`` is a submission of its own.
 
-        Raises:
-            SamplerError: see :class:`QPU`; where it says that reads are kept, the same call made
-                again sends only the missing ones.
+        After a SamplerError that says so, the same call made again sends only what is missing.
         """
         asked = self.num_samples if x is None else len(x)
         try:
@@ -75,27 +59,23 @@ class LiveSampler(DeviceSampler):
                 return super().sample(x)
         except SamplerError as error:
             if arrived := self.device.arrived:
-                kept = (
-                    f"{arrived:,} of the {asked:,} reads of this call have arrived and are kept "
-                    "(sampler.device.partial): the same call of this sampler sends only the rest."
+                error.args = (
+                    f"{error} {arrived:,} of the {asked:,} reads of this call have arrived and are "
+                    "kept (sampler.device.partial): the same call again sends only the rest.",
                 )
-                error.args = (f"{error} {kept}",)
             raise
 
     def salvage(self) -> list[torch.Tensor]:
         """See :meth:`SpinSampler.salvage`: answers that were paid for before a call broke off."""
-        nodes, place = list(self._grbm.nodes), self._grbm.linear.device
-        answers = self.device.take_partial()
-        return [sampleset_to_tensor(nodes, answer, place) for answer in answers]
+        nodes, device = list(self.grbm.nodes), self.grbm.linear.device
+        return [sampleset_to_tensor(nodes, one, device) for one in self.device.take_partial()]
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
         """See :meth:`SpinSampler.problem_on_chip`: on the qubits where the model was placed."""
         graph, couplings = super().problem_on_chip()
         qubit = self.device.embedding
-        values = {
-            tuple(sorted((qubit[u], qubit[v]))): j
-            for (u, v), j in zip(graph.edges, couplings.tolist(), strict=True)
-        }
+        ends = (tuple(sorted((qubit[u], qubit[v]))) for u, v in graph.edges)
+        values = dict(zip(ends, couplings.tolist(), strict=True))
         qubits = tuple(qubit[node] for node in graph.nodes)
         placed = QPUGraph(qubits, tuple(values), graph.topology, graph.shape)
         return placed, couplings.new_tensor([values[edge] for edge in placed.edges])
@@ -121,11 +101,7 @@ class LiveSampler(DeviceSampler):
 
 
 def live_graph() -> QPUGraph:
-    """The present working graph of the default QPU of your Leap account.
-
-    Raises:
-        GraphError: no usable account or network; the message has the cause and a remedy.
-    """
+    """The present graph of your Leap account's default QPU, or a GraphError that says why not."""
     try:
         qpu = connect("zephyr")  # as all models here, unless D-Wave's own settings name a solver
     except QPUError as error:
@@ -139,9 +115,9 @@ def live_graph() -> QPUGraph:
 def make_live_sampler(
     grbm: GraphRestrictedBoltzmannMachine,
     num_samples: int,
+    *,
     seed: int,
     graph: QPUGraph | None,
-    *,
     solver: str | Mapping | None = None,
     region: str | None = None,
     search_s: int = 10,
@@ -150,13 +126,10 @@ def make_live_sampler(
     """Connect, place the model on healthy qubits, measure the temperature.
 
     Args:
-        grbm: the model.
-        num_samples: reads a call.
         seed: of the calibration problem and the gauges.
-        graph: the model's graph.
         solver, region: see :func:`connect`.
         search_s: seconds to look for other qubits where the model's own are missing.
-        options: of :class:`QPU` and :class:`LiveSampler`.
+        grbm, num_samples, graph, options: of :class:`LiveSampler` and :class:`QPU`.
 
     Raises:
         QPUError: no connection, no budget, or the model does not fit on the present graph.

@@ -22,9 +22,8 @@ def record(sampler: SpinSampler, num_samples: int) -> Recording:
 
     Args:
         sampler: any but a recorded one.
-        num_samples: how many strings at least; whole calls are kept.  Where a QPU fails after some
-            of them were paid for, these make the recording, and a printed line says how many and
-            why.
+        num_samples: how many strings at least; whole calls are kept.  Where a QPU fails half-way,
+            what has arrived makes the recording, and a printed line says how much and why.
 
     Raises:
         RecordingError: the sampler itself replays a recording.
@@ -44,14 +43,9 @@ def record(sampler: SpinSampler, num_samples: int) -> Recording:
                 arrived = sum(map(len, draws))
                 print(f"{error}\nRecording the {arrived:,} of {num_samples:,} that arrived.")
                 break
-    return Recording(
-        torch.cat(draws).detach().cpu(),
-        grbm.linear.detach().cpu().clone(),
-        grbm.quadratic.detach().cpu().clone(),
-        sampler.graph,
-        sampler.provenance,
-        sampler.simulated,
-    )
+    h, couplings = (values.detach().cpu().clone() for values in (grbm.linear, grbm.quadratic))
+    spins = torch.cat(draws).detach().cpu()
+    return Recording(spins, h, couplings, sampler.graph, sampler.provenance, sampler.simulated)
 
 
 class RecordedSampler(SpinSampler):
@@ -60,9 +54,8 @@ class RecordedSampler(SpinSampler):
     Args:
         grbm: the model; must be the recorded one, bias by bias, at every call.
         recording: see :func:`load_recording`.
-        num_samples: samples at each call.
         seed: of the order.
-        graph: see :class:`~qdvae_helpers.samplers.SpinSampler`.
+        num_samples, graph: see :class:`~qdvae_helpers.samplers.SpinSampler`.
 
     Raises:
         RecordingError: it is a recording of another model.
@@ -79,20 +72,16 @@ class RecordedSampler(SpinSampler):
         seed: int = 0,
         graph: QPUGraph | None = None,
     ) -> None:
-        super().__init__(grbm, graph or recording.graph, seed)
+        super().__init__(grbm, num_samples, graph or recording.graph, seed)
         self.recording = recording
         self.simulated = recording.simulated
-        self.num_samples = num_samples
+        self.prefactor = float(recording.provenance.parameters.get("prefactor", 1.0))
         generator = torch.Generator().manual_seed(seed)
         self._order = torch.randperm(len(recording.spins), generator=generator)
         self._require_recorded_model()
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
-        """The next ``num_samples`` strings ``(num_samples, n)``.
-
-        Raises:
-            RecordingError: the model has changed, all strings are used up, or spins are clamped.
-        """
+        """The next strings ``(num_samples, n)``, or a RecordingError that says why not."""
         if x is not None:
             raise RecordingError("A recording cannot clamp spins: use the sampler 'gibbs'.")
         self._require_recorded_model()
@@ -105,19 +94,14 @@ class RecordedSampler(SpinSampler):
             )
         self._calls += 1
         rows = self.recording.spins[self._order[start : start + self.num_samples]]
-        return rows.to(self._grbm.linear.device)
-
-    @property
-    def prefactor(self) -> float:
-        """What the biases were multiplied by when the device was programmed."""
-        return float(self.recording.provenance.parameters.get("prefactor", 1.0))
+        return rows.to(self.grbm.linear.device)
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
         """See :meth:`SpinSampler.problem_on_chip`, as when the samples were recorded."""
-        return self._graph, self.prefactor * self._grbm.quadratic.detach()
+        return self.graph, self.prefactor * self.grbm.quadratic.detach()
 
     def _require_recorded_model(self) -> None:
-        if model_hash(self._grbm, self._graph) != self.recording.model_hash:
+        if model_hash(self.grbm, self.graph) != self.recording.model_hash:
             raise RecordingError(_OTHER_MODEL)
 
     def _describe(self) -> str:
@@ -125,9 +109,7 @@ class RecordedSampler(SpinSampler):
         return f"recorded on {made.time[:10]}: {made.description}"
 
     def _describe_parameters(self) -> dict:
-        return {
-            "seed": self._seed,
-            "num_samples": self.num_samples,
+        return super()._describe_parameters() | {
             "simulated": self.recording.simulated,
             "recorded": self.recording.provenance.to_dict(),
         }
@@ -136,16 +118,12 @@ class RecordedSampler(SpinSampler):
 def make_recorded_sampler(
     grbm: GraphRestrictedBoltzmannMachine,
     num_samples: int,
+    *,
     seed: int,
     graph: QPUGraph | None,
-    *,
     path: str | Path | None = None,
 ) -> RecordedSampler:
-    """Find the recording of this model, or take the file ``path``.
-
-    Raises:
-        RecordingError: there is none, or it belongs to another model.
-    """
+    """Replay the recording of this model, or the file ``path``; RecordingError if none fits."""
     if path is None:
         if graph is None:
             raise RecordingError("The sampler 'recorded' needs graph=..., the model's QPU graph.")

@@ -1,26 +1,14 @@
 """Training (taught in ``05_training_the_qdvae``).
 
-``config`` holds what decides a run, ``schedules`` what changes from step to step, ``objective`` the
-loss of a step, ``loop`` the steps, ``reports`` what is told on the way, ``state`` the file of an
-interrupted run; ``prepare`` sets a run up for lesson, studio and command alike, and ``background``
-runs one beside the notebook.
+``config`` holds what decides a run, ``schedules`` and ``objective`` what a step does, ``loop`` the
+steps, ``reports`` what is told on the way, ``state`` the file of a run; ``prepare`` sets a run up
+for lesson, studio and command alike, and ``background`` runs one beside the notebook.
 """
 
-from qdvae_helpers.training.background import (
-    LARGEST,
-    SMALLEST,
-    Progress,
-    TrainingRun,
-    TrainRequest,
-)
+from qdvae_helpers.training.background import LARGEST, SMALLEST, Progress, TrainingRun, TrainRequest
 from qdvae_helpers.training.config import RECIPE_SETTINGS, RECIPES, TrainConfig
 from qdvae_helpers.training.loop import TrainResult, fit
-from qdvae_helpers.training.prepare import (
-    PreparedRun,
-    default_spins,
-    prepare_run,
-    usual_images,
-)
+from qdvae_helpers.training.prepare import PreparedRun, default_spins, prepare_run, usual_images
 from qdvae_helpers.training.reports import format_report
 from qdvae_helpers.training.schedules import seed_of_process
 

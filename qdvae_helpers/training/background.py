@@ -1,7 +1,4 @@
-"""A training run beside the notebook: asked for, followed, cancelled and resumed (lesson 12).
-
-A thread is enough: torch lets go of Python's lock while it computes.
-"""
+"""A training run beside the notebook: asked for, followed, cancelled and resumed (lesson 12)."""
 
 import math
 import threading
@@ -16,7 +13,7 @@ from qdvae_helpers.errors import CheckpointError, SettingError, in_words
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.samplers import GibbsSampler, make_sampler, sampler_kind
-from qdvae_helpers.training.config import RECIPES, TrainConfig
+from qdvae_helpers.training.config import RECIPE_SETTINGS, TrainConfig
 from qdvae_helpers.training.prepare import PreparedRun, prepare_run, usual_images
 
 _N_SAMPLES = 20  # shown at every report
@@ -25,11 +22,7 @@ SMALLEST, LARGEST = 16, 512  #: latent spins that a person may choose
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What a person asks of a training run.
-
-    Raises:
-        SettingError: a value that does not exist; the message says which do.
-    """
+    """What a person asks of a training run; refuses values that do not exist."""
 
     name: str  #: to save under
     epochs: int = 5  #: passes over the training images
@@ -45,15 +38,9 @@ class TrainRequest:
             raise SettingError(f"epochs={self.epochs}: choose 1 to 1000.")
         if self.n_spins is not None and not SMALLEST <= self.n_spins <= LARGEST:
             raise SettingError(f"{self.n_spins} latents: choose {SMALLEST} to {LARGEST}.")
-        if self.recipe not in RECIPES:
-            raise SettingError(
-                f"There is no loss {self.recipe!r}: choose one of {', '.join(RECIPES)}."
-            )
-        if not 0 <= self.kl_weight < math.inf:
-            raise SettingError(f"kl_weight={self.kl_weight}: choose 0 or more, as a rule 1.")
         sampler_kind(self.sampler)  # refuses unknown ones
-        if self.seed < 0:
-            raise SettingError(f"seed={self.seed} must be 0 or more.")
+        settings = {"recipe": self.recipe, "kl_weight": self.kl_weight, "seed": self.seed}
+        TrainConfig(**RECIPE_SETTINGS.get(self.recipe, {}) | settings)  # likewise
 
 
 @dataclass(frozen=True)
@@ -68,10 +55,8 @@ class Progress:
     def __str__(self) -> str:
         done = min(self.step, self.steps - 1)  # the last batch belongs to the last epoch
         epoch, batch = divmod(done, self.per_epoch)
-        text = (
-            f"epoch {epoch + 1} of {self.steps // self.per_epoch}, "
-            f"batch {batch + 1} of {self.per_epoch}"
-        )
+        epochs, batches = self.steps // self.per_epoch, self.per_epoch
+        text = f"epoch {epoch + 1} of {epochs}, batch {batch + 1} of {batches}"
         if self.seconds_left is None:
             return text
         minutes, seconds = divmod(round(self.seconds_left), 60)
@@ -81,14 +66,14 @@ class Progress:
 class TrainingRun:
     """One training run in a background thread: new, fine-tuning, or resumed.
 
-    The callbacks are called in that thread.  Whatever ends the run, its last checkpoint stays: a
-    cancelled run can be resumed, and then ends with the same result as an uninterrupted one.
+    The callbacks are called in that thread.  A cancelled run can be resumed, and then ends with the
+    same result as an uninterrupted one.
 
     Args:
         store: where models are read and saved.
         request: a new run; or a name, to resume the unfinished run of that name.
         on_progress: called a few times a second.
-        on_report: called with all reports so far and some images of the prior, several times a run.
+        on_report: called with all reports so far and some images of the prior.
         on_end: called once with ``finished``, ``cancelled`` or ``failed`` and a sentence.
     """
 
@@ -154,12 +139,8 @@ class TrainingRun:
         saved = info["sampler"]["parameters"]
         # What a run of this module chooses, and a temperature that was measured already.
         names = ("num_samples", "seed", "sweeps", "beta", "prefactor")
-        sampler = make_sampler(
-            model.grbm,
-            info["sampler"]["kind"],
-            graph=model.graph,
-            **{name: saved[name] for name in names if name in saved},
-        )
+        options = {name: saved[name] for name in names if name in saved}
+        sampler = make_sampler(model.grbm, info["sampler"]["kind"], graph=model.graph, **options)
         train, held_out = (images.rounded() for images in usual_images(*info["studio"]["limits"]))
         return PreparedRun(model, train, held_out, TrainConfig(**info["train"]), sampler)
 
@@ -203,12 +184,7 @@ class TrainingRun:
 
 
 def new_run(store: ModelStore, request: TrainRequest) -> PreparedRun:
-    """What a person asked for, ready to be trained, on black-and-white digits as in lesson 05.
-
-    Args:
-        store: holds the model to start from, if one is named.
-        request: see there.
-    """
+    """What a person asked for, ready to be trained, on black-and-white digits as in lesson 05."""
     profile = current_profile()
     limits = (profile.train_images, profile.test_images)
     train, held_out = (images.rounded() for images in usual_images(*limits))

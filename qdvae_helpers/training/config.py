@@ -7,12 +7,8 @@ from qdvae_helpers.errors import SettingError
 from qdvae_helpers.profiles import Profile
 
 #: What each recipe needs besides the defaults.  The encoder of ``mmd`` does not heed how quickly
-#: the prior can follow, so the prior has to be quick (benchmarks/README.md).
-RECIPE_SETTINGS = {
-    "elbo": {},
-    "iwae": {"spin_draws": 8},
-    "mmd": {"prior_learning_rate": 0.03},
-}
+#: the prior can follow, so the prior has to be quick (docs/lab-notes.md).
+RECIPE_SETTINGS = {"elbo": {}, "iwae": {"spin_draws": 8}, "mmd": {"prior_learning_rate": 0.03}}
 RECIPES = tuple(RECIPE_SETTINGS)
 _DEVICE_PAUSE = 20  # steps from one call of a device to the next
 _COUNTS = ("steps", "batch_size", "spin_draws", "sample_every", "report_every")
@@ -21,11 +17,7 @@ _ABOVE_ZERO = ("learning_rate", "prior_learning_rate")
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that decides what training does, apart from model, data and sampler.
-
-    Raises:
-        SettingError: a recipe that does not exist, or a number out of its range.
-    """
+    """What decides a run, apart from model, data and sampler; SettingError if impossible."""
 
     recipe: str = "elbo"  #: ``elbo``, ``iwae`` or ``mmd``
     steps: int = 4_000  #: gradient steps
@@ -49,9 +41,9 @@ class TrainConfig:
             raise SettingError(
                 f"There is no recipe {self.recipe!r}: choose one of {', '.join(RECIPES)}."
             )
-        values = asdict(self)
-        del values["recipe"]
-        for name, value in values.items():
+        for name, value in asdict(self).items():
+            if name == "recipe":
+                continue
             if not math.isfinite(value):
                 raise SettingError(f"{name}={value} must be a finite number.")
             if name in _COUNTS and value < 1:
@@ -81,15 +73,10 @@ class TrainConfig:
     def for_profile(cls, profile: Profile, sampler: str = "gibbs", **changes) -> "TrainConfig":
         """The settings of a profile, with single values changed by name.
 
-        Two of them follow the number of steps, the profile's or the one given, where they are not
-        given themselves: there are 14 reports, and the weight of the divergence rises in the first
-        fifth of the steps, in 200 at most.  A recipe adds its own, see ``RECIPE_SETTINGS``.
-
-        Args:
-            profile: how much work.
-            sampler: its kind.  Gibbs chains move at every step; all others are asked at every 20th
-                only, since a call takes them as long as many steps, and a QPU's is paid for.
-            changes: values of single settings.
+        Two follow the number of steps where they are not given themselves: there are 14 reports,
+        and the weight of the divergence rises in the first fifth of the steps, in 200 at most.
+        A recipe adds its own, see ``RECIPE_SETTINGS``.  A ``sampler`` other than ``gibbs`` is asked
+        at every 20th step only: a call takes as long as many steps, and a QPU's is paid for.
         """
         steps = changes.get("steps", profile.steps)
         settings = {

@@ -1,12 +1,4 @@
-"""The training loop (taught in lesson 05).
-
-Three recipes share it.  ``elbo`` minimises reconstruction plus the divergence from the prior to the
-encoder, one objective for all parameters.  ``iwae`` minimises a tighter bound of the same
-likelihood, importance-weighted over several draws of the spins.  ``mmd`` follows the idea of
-D-Wave's image-generation demo: the autoencoder minimises reconstruction plus the MMD between its
-spins and the prior's, and the prior minimises the negative log-likelihood of the autoencoder's
-spins.
-"""
+"""The training loop (taught in lesson 05)."""
 
 import contextlib
 import math
@@ -25,7 +17,7 @@ from tqdm.auto import tqdm
 from qdvae_helpers.data import ImageSet
 from qdvae_helpers.errors import SamplerError, SettingError, TrainingError
 from qdvae_helpers.models import QDVAE
-from qdvae_helpers.samplers import SpinSampler, make_sampler
+from qdvae_helpers.samplers import GibbsSampler, SpinSampler
 from qdvae_helpers.training.config import TrainConfig
 from qdvae_helpers.training.objective import Objective, decoder_loss
 from qdvae_helpers.training.reports import format_report, make_report, probe
@@ -63,18 +55,14 @@ def fit(
     progress: bool = True,
     fabric: "Fabric | None" = None,
 ) -> TrainResult:
-    """Train a model, from where its checkpoint ended if there is one.
-
-    A QPU's cost is printed first; training ends, as with Ctrl-C, when its budget is used up.
+    """Train a model in place, from where its checkpoint ended if there is one.
 
     Ctrl-C (or the kernel's stop button) ends training after the step in progress, saves, and
-    returns; calling ``fit`` again with the same checkpoint continues with the very next step, and
+    returns, as does a QPU's budget that is used up; calling ``fit`` again with the same checkpoint
     ends with the same result as an uninterrupted run (a real QPU excepted: it has no seed).
 
     Args:
-        model: trained in place, on the device where it is.
-        train: images to learn from.
-        config: see :class:`TrainConfig`.
+        model, train, config: what learns, from which images, and how.
         validation: held-out images for the reports; 1,000 of them are drawn at random.
         sampler: of ``model.grbm``; 512 Gibbs chains with 5 sweeps a call if left out.
         checkpoint: file to save to at every report and at the end, and to resume from.
@@ -82,13 +70,11 @@ def fit(
         should_stop: asked after every step; True ends training as Ctrl-C does.
         progress: show a progress bar and a line a report.
         fabric: a launched Lightning Fabric, to train in several processes: each takes its share of
-            every batch, and has the model and a sampler with chains of its own.  Reports and
-            checkpoints come from the first process and hold the state of all.
+            every batch, with a sampler of its own; the first one reports and saves for all.
 
     Raises:
         CheckpointError: the checkpoint belongs to another graph, model or setting.
-        SettingError: there are fewer images than one batch needs, or a batch cannot be shared
-            evenly by the processes.
+        SettingError: too few images for a batch, or the processes cannot share it evenly.
         SamplerError: the sampler draws from another model; or a device failed, and the last whole
             step was saved.
         TrainingError: the loss is no longer a number; the last good checkpoint is left as it is.
@@ -109,20 +95,13 @@ def fit(
     if checkpoint is not None and Path(checkpoint).exists():
         trainer.restore(checkpoint)
         if progress and trainer.state.step < config.steps:
-            print(
-                f"Continuing at step {trainer.state.step:,} from {Path(checkpoint).name}.",
-                flush=True,
-            )
+            at = f"at step {trainer.state.step:,} from {Path(checkpoint).name}"
+            print(f"Continuing {at}.", flush=True)
     if progress and (plan := trainer.sampler.plan(trainer.calls_left())) is not None:
         print(f"{plan}.", flush=True)
-    bar = tqdm(
-        total=config.steps,
-        initial=trainer.state.step,
-        disable=not progress,
-        leave=False,
-        unit="step",
-    )
-    with bar, _deferred_interrupt() as interrupted, trainer.at_work():
+    start = trainer.state.step
+    bar = tqdm(total=config.steps, initial=start, disable=not progress, leave=False, unit="step")
+    with bar, _deferred_interrupt() as interrupted, contextlib.closing(trainer):
         while trainer.state.step < config.steps:
             try:
                 trainer.advance()
@@ -132,9 +111,8 @@ def fit(
                     trainer.save(checkpoint)
                 raise
             bar.update()
-            stop = interrupted.is_set() or (should_stop is not None and should_stop())
             spent = trainer.calls_left() > 0 and trainer.sampler.exhausted
-            stop = stop or spent
+            stop = interrupted.is_set() or bool(should_stop and should_stop()) or spent
             stop = trainer.any_process(stop)
             last = trainer.state.step == config.steps
             reporting = trainer.state.step % config.report_every == 0 or last
@@ -151,26 +129,24 @@ def fit(
             if checkpoint is not None:
                 trainer.save(checkpoint)
             if stop and not last:
-                where = f"; saved to {Path(checkpoint).name}" if checkpoint is not None else ""
                 if trainer.rank == 0:
                     why = " because the budget of QPU time is used up" if spent else ""
+                    where = f"; saved to {Path(checkpoint).name}" if checkpoint is not None else ""
                     print(
                         f"Stopped at step {trainer.state.step:,} of {config.steps:,}{why}{where}. "
                         "Call fit again with the same checkpoint to go on.",
                         flush=True,
                     )
                 break
-    finished = trainer.state.step >= config.steps
     model.info |= trainer.describe()
-    return TrainResult(trainer.state.history, finished)
+    return TrainResult(trainer.state.history, trainer.state.step >= config.steps)
 
 
 @contextlib.contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C into an event, so that a step is never cut in half.
 
-    A second Ctrl-C interrupts at once.  Outside the main thread signals cannot be caught; there
-    ``should_stop`` does the same.
+    A second one interrupts at once.  Outside the main thread signals cannot be caught.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -215,13 +191,8 @@ class _Trainer:
         if validation is not None:
             self.validation = probe(validation, config.binarise, device)
         seed = seed_of_process(config.seed, self.rank)
-        self.sampler = sampler or make_sampler(
-            model.grbm,
-            "gibbs",
-            num_samples=512 // self.processes,
-            sweeps=5,
-            seed=seed,
-            graph=model.graph,
+        self.sampler = sampler or GibbsSampler(
+            model.grbm, 512 // self.processes, sweeps=5, seed=seed, graph=model.graph
         )
         self.sampler.require_model(model.grbm)
         networks = {"params": model.dvae.parameters(), "weight_decay": config.weight_decay}
@@ -234,14 +205,10 @@ class _Trainer:
         self.state = RunState(torch.Generator(device).manual_seed(seed))
         self._loss: torch.Tensor | None = None
 
-    @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Leave the model ready for use when the run ends, however it ends."""
-        try:
-            yield
-        finally:
-            self.optimizer.zero_grad()  # gradients take as much memory as the weights
-            self.model.eval()
+    def close(self) -> None:
+        """Leave the model ready for use."""
+        self.optimizer.zero_grad()  # gradients take as much memory as the weights
+        self.model.eval()
 
     def advance(self) -> None:
         """One gradient step."""
@@ -276,7 +243,7 @@ class _Trainer:
         return loss
 
     def _teach_decoder(self) -> torch.Tensor:
-        """Gradients of the decoder alone, and the loss that they belong to."""
+        """The same for the decoder alone."""
         model = self.model.eval()
         batch = self._next_batch()
         loss = decoder_loss(model, batch, self.config.spin_draws, self.state.generator)
@@ -356,33 +323,15 @@ class _Trainer:
 
     def save(self, path: str | Path) -> None:
         """Write the state of all processes; the first one does it."""
-        own = {f"sampler.{name}": value for name, value in self.sampler.state_dict().items()}
-        states = [own | self.state.tensors()]
+        states = [self.state.tensors(self.sampler)]
         if self.fabric:
             states *= self.processes
             torch.distributed.all_gather_object(states, states[self.rank])
         if self.rank == 0:
-            save_run(
-                self.model,
-                path,
-                about=self.describe(),
-                processes=states,
-                optimizer=self.optimizer,
-                seconds=self.state.seconds,
-            )
+            seconds = self.state.seconds
+            save_run(self.model, path, self.describe(), states, self.optimizer, seconds)
 
     def restore(self, path: str | Path) -> None:
-        """Go on where :meth:`save` was called.
-
-        Raises:
-            CheckpointError: the file belongs to another graph, model or setting.
-        """
-        of_sampler = restore_run(
-            self.model,
-            path,
-            about=self.describe(),
-            rank=self.rank,
-            optimizer=self.optimizer,
-            state=self.state,
-        )
-        self.sampler.load_state_dict(of_sampler)
+        """Go on where :meth:`save` was called."""
+        about, state = self.describe(), self.state
+        restore_run(self.model, path, about, self.rank, self.optimizer, state, self.sampler)

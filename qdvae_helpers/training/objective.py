@@ -18,11 +18,12 @@ from qdvae_helpers.training.config import TrainConfig
 class Objective(nn.Module):
     """The loss of a step of the whole model, by recipe.
 
-    A module, so that Lightning Fabric can wrap it and average gradients over processes.
+    ``elbo`` minimises reconstruction plus the divergence from the prior to the encoder.  ``iwae``
+    minimises a tighter bound of the same likelihood, importance-weighted over several draws.
+    ``mmd`` follows D-Wave's image-generation demo: the autoencoder minimises reconstruction plus
+    the MMD between its spins and the prior's, and the prior their negative log-likelihood.
 
-    Args:
-        model: that learns.
-        config: with the recipe and its weights.
+    A module, so that Lightning Fabric can wrap it and average gradients over processes.
     """
 
     def __init__(self, model: QDVAE, config: TrainConfig) -> None:
@@ -40,11 +41,8 @@ class Objective(nn.Module):
     ) -> torch.Tensor:
         """One number, in nats an image up to a constant.
 
-        Args:
-            batch: ``(B, 1, 28, 28)``.
-            prior_spins: ``(M, n)`` samples of the prior.
-            kl_weight: of this step (``elbo``, ``iwae``).
-            generator: of the spins.
+        The batch is ``(B, 1, 28, 28)``, the prior's samples ``(M, n)``; ``mmd`` has no use for the
+        weight of the divergence.
         """
         config, grbm = self.config, self.model.grbm
         logits, spins, pixel_logits = self.model(batch, config.spin_draws, generator)
@@ -66,16 +64,10 @@ class Objective(nn.Module):
 def decoder_loss(
     model: QDVAE, batch: torch.Tensor, draws: int, generator: torch.Generator | None
 ) -> torch.Tensor:
-    """Reconstruction from true spins, with a gradient for the decoder alone.
+    """Reconstruction of a batch ``(B, 1, 28, 28)`` from true spins, ``draws`` strings an image.
 
-    While the whole model learns the decoder sees relaxed spins, which say more than the true ones
-    that it gets afterwards.
-
-    Args:
-        model: in evaluation mode, in which its spins are true.
-        batch: ``(B, 1, 28, 28)``.
-        draws: spin strings an image.
-        generator: of the spins.
+    Only the decoder gets a gradient: while the whole model learns it sees relaxed spins, which say
+    more than the true ones that it gets afterwards.  The model must be in evaluation mode.
     """
     with torch.no_grad():
         spins = model.dvae.latent_to_discrete(model.encode(batch), draws, generator)

@@ -33,10 +33,8 @@ class PreparedRun:
 
     def fit(self, **options) -> TrainResult:
         """Train; ``options`` are the further ones of ``fit``, for example ``checkpoint``."""
-        held_out, sampler = self.held_out, self.sampler
-        return fit(
-            self.model, self.train, self.config, validation=held_out, sampler=sampler, **options
-        )
+        options |= {"validation": self.held_out, "sampler": self.sampler}
+        return fit(self.model, self.train, self.config, **options)
 
 
 def default_spins(recipe: str, profile: Profile) -> int:
@@ -45,12 +43,7 @@ def default_spins(recipe: str, profile: Profile) -> int:
 
 
 def usual_images(n_train: int | None, n_held_out: int | None) -> tuple[ImageSet, ImageSet]:
-    """Training images and a representative sample of held-out ones, grey.
-
-    Args:
-        n_train: the first so many; all if ``None``, as in a profile.
-        n_held_out: drawn at random from all of the test set; all if ``None``.
-    """
+    """The first training images, and held-out ones drawn at random, all grey; ``None``: all."""
     held_out = held_out_sample(10_000 if n_held_out is None else n_held_out)
     return load_images("mnist", "train", limit=n_train), held_out
 
@@ -79,12 +72,12 @@ def prepare_run(
         held_out: for the reports.
         profile: how much work; ``QDVAE_PROFILE`` if left out.
         recipe: ``elbo``, ``iwae`` or ``mmd``.
-        sampler: its kind; ``QDVAE_SAMPLER``, else ``gibbs``, if left out.
+        sampler: its kind, see :func:`~qdvae_helpers.samplers.sampler_kind`.
         n_spins: of a new model; the profile's if left out, for ``mmd`` at most 48.
         graph: where a new model lives; grown on a working graph if left out: a live one where a
             real QPU draws, else the ideal one.
-        start_from: a trained model to go on from, which is changed; its spins have a meaning
-            already, so the weight of the divergence is full at once.
+        start_from: a trained model to go on with; its spins have a meaning already, so the weight
+            of the divergence is full at once.
         sweeps: Gibbs sweeps between two steps; the profile's if left out.
         seed: of the network's start, the order of images, the spins, and the sampler.
         device: where the model learns.
@@ -115,15 +108,9 @@ def prepare_run(
             model = QDVAE(graph, profile.hidden)
         model.start_from_mean(train.images)
         model.to(device)
-    if sweeps is None:
-        sweeps = profile.sweeps
+    sweeps = profile.sweeps if sweeps is None else sweeps
     options = {"sweeps": sweeps} if kind == "gibbs" else {}
-    spins_from = make_sampler(
-        model.grbm,
-        kind,
-        num_samples=profile.num_samples // processes,
-        seed=seed_of_process(seed, rank),
-        graph=model.graph,
-        **options,
-    )
+    options |= {"num_samples": profile.num_samples // processes, "graph": model.graph}
+    seed = seed_of_process(seed, rank)
+    spins_from = make_sampler(model.grbm, kind, seed=seed, **options)
     return PreparedRun(model, train, held_out, config, spins_from)

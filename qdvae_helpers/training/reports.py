@@ -12,12 +12,9 @@ _PROBE = 1_000  # images that a report looks at
 
 
 def probe(images: ImageSet, binarised: bool, device: torch.device) -> torch.Tensor:
-    """The images that all reports of a run look at, so that they can be compared.
+    """The images that all reports of a run look at: 1,000 drawn at random, always the same ones.
 
-    Args:
-        images: of which 1,000 are drawn at random, the same ones at every call, or all if fewer.
-        binarised: whether grey pixels are drawn black or white.
-        device: of the result.
+    With ``binarised`` their grey pixels are drawn black or white.
     """
     chosen = images.sample(min(_PROBE, len(images))).images.to(device)
     return binarise(chosen) if binarised else chosen
@@ -33,20 +30,16 @@ def make_report(
     previous_spins: torch.Tensor | None,
     generator: torch.Generator | None,
 ) -> dict[str, float]:
-    """Measure a model, in evaluation mode, where it stands.
+    """Measure a model where it stands, and leave it in evaluation mode.
 
     Args:
-        model: stays in evaluation mode.
-        trained_on: ``(B, 1, 28, 28)`` of the training images, see :func:`probe`.
-        held_out: likewise, of images that are not trained on.
-        prior_spins: ``(M, n)``, the prior's last samples.
-        previous_spins: those before, if there are any.
-        generator: of the spins that are drawn here.
+        trained_on, held_out: images ``(B, 1, 28, 28)``, see :func:`probe`.
+        prior_spins, previous_spins: ``(M, n)``, the prior's last samples, and those before.
     """
     model.eval()
 
     def look_at(images: torch.Tensor) -> tuple[torch.Tensor, float]:
-        """Logits of these images and their reconstruction error with true spins, in nats."""
+        """Logits, and the reconstruction error with true spins, in nats."""
         logits, _, pixel_logits = model(images, generator=generator)
         return logits, float(reconstruction_loss(pixel_logits, images))
 

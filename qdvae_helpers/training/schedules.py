@@ -11,13 +11,8 @@ def learning_rate_share(
 ) -> float:
     """Learning rate as a share of its peak: linear rise, then half a cosine to zero.
 
-    The decoder's last steps have a rise and a fall of their own, up to half the peak.
-
-    Args:
-        step: from 0.
-        steps: of the whole run.
-        warm_up: share of the steps in which the rate rises.
-        decoder_steps: the last of them, in which only the decoder learns.
+    It rises in the share ``warm_up`` of the steps.  The last ``decoder_steps``, in which only the
+    decoder learns, have a rise and a fall of their own, up to half the peak.
     """
     peak, steps = 1.0, steps - decoder_steps
     if step >= steps:
@@ -38,13 +33,7 @@ def kl_weight(step: int, *, weight: float = 1.0, rise: int = 200) -> float:
 
 
 def calls_left(step: int, *, whole_steps: int, sample_every: int) -> int:
-    """How often the steps from ``step`` on draw new spins from the prior.
-
-    Args:
-        step: that comes next.
-        whole_steps: steps in which the prior learns; later ones draw nothing.
-        sample_every: steps from one draw to the next.
-    """
+    """How many of the steps from ``step`` on, in which the prior learns, draw new spins from it."""
     done, all_of_them = (math.ceil(n / sample_every) for n in (step, whole_steps))
     return max(0, all_of_them - done)
 
@@ -54,12 +43,7 @@ def batch_rows(
 ) -> torch.Tensor:
     """Rows of the images of a step; every epoch has a shuffle of its own, and whole batches only.
 
-    Args:
-        step: from 0.
-        n_images: at least ``batch_size``.
-        batch_size: images a step, of all processes together.
-        seed: of the shuffles.
-        rank, processes: whose share, of how many.
+    ``batch_size`` counts the images of all ``processes`` together, ``rank`` says whose share.
     """
     epoch, position = divmod(step, n_images // batch_size)
     first = position * batch_size

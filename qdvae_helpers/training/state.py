@@ -1,7 +1,7 @@
 """A training run in a file: saved so that it continues as if it had never stopped (lesson 05)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -17,36 +17,26 @@ from qdvae_helpers.errors import CheckpointError
 from qdvae_helpers.files import read_tensors
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.samplers import SpinSampler
 
 _MEASURED = ("prefactor", "timing_us", "solver_graph_id")  # of a sampler; not chosen
 
 
 @dataclass
 class RunState:
-    """What a step needs besides model and settings; all of it is saved and restored.
+    """What a step needs besides model and settings; all of it is saved and restored."""
 
-    Attributes:
-        step: gradient steps done.
-        seconds: spent in them.
-        history: the reports so far.
-        generator: of spins, and of pixels where they are drawn.
-        prior_spins: ``(M, n)``, the prior's last samples; none before the first step.
-        previous_spins: those before.
-    """
+    generator: torch.Generator  #: of spins, and of pixels where they are drawn
+    step: int = 0  #: gradient steps done
+    seconds: float = 0.0  #: spent in them
+    history: list[dict] = field(default_factory=list)  #: the reports so far
+    prior_spins: torch.Tensor | None = None  #: ``(M, n)``, the prior's last; none before step 1
+    previous_spins: torch.Tensor | None = None  #: those before
 
-    generator: torch.Generator
-    step: int = 0
-    seconds: float = 0.0
-    history: list[dict] | None = None
-    prior_spins: torch.Tensor | None = None
-    previous_spins: torch.Tensor | None = None
-
-    def __post_init__(self) -> None:
-        self.history = self.history or []
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """What is this process's own."""
-        own = {"generator": self.generator.get_state(), "prior_spins": self.prior_spins}
+    def tensors(self, sampler: SpinSampler) -> dict[str, torch.Tensor]:
+        """What is this process's own, its sampler's state included."""
+        own = {f"sampler.{name}": value for name, value in sampler.state_dict().items()}
+        own |= {"generator": self.generator.get_state(), "prior_spins": self.prior_spins}
         if self.previous_spins is not None:
             own["previous_spins"] = self.previous_spins
         return own
@@ -55,22 +45,12 @@ class RunState:
 def save_run(
     model: QDVAE,
     path: str | Path,
-    *,
     about: dict,
     processes: list[dict[str, torch.Tensor]],
     optimizer: torch.optim.Optimizer,
     seconds: float,
 ) -> None:
-    """Write a run; an old file is kept or replaced.
-
-    Args:
-        model: as it is now.
-        path: file to write.
-        about: how the model was made so far; goes into the header.
-        processes: the tensors of each process.
-        optimizer: whose moments are saved.
-        seconds: spent so far.
-    """
+    """Write a run: ``about`` it, the tensors of each process, the seconds spent so far."""
     extra = {
         f"process{k}.{name}": value
         for k, state in enumerate(processes)
@@ -85,30 +65,20 @@ def save_run(
 def restore_run(
     model: QDVAE,
     path: str | Path,
-    *,
     about: dict,
     rank: int,
     optimizer: torch.optim.Optimizer,
     state: RunState,
-) -> dict[str, torch.Tensor]:
-    """Take over everything that :func:`save_run` wrote, or refuse by name.
-
-    Args:
-        model, optimizer, state: are changed.
-        path: file to read.
-        about: what the run to be continued says of itself; must agree with the file.
-        rank: which process this is.
-
-    Returns:
-        The state of this process's sampler.
+    sampler: SpinSampler,
+) -> None:
+    """Take over what :func:`save_run` wrote into model, optimizer, state and sampler.
 
     Raises:
-        CheckpointError: the file belongs to another graph, model or setting.
+        CheckpointError: the file does not agree with the graph, or with what is said ``about`` the
+            run to be continued.
     """
-    name = Path(path).name
-    header = read_header(path)
-    saved_graph = QPUGraph.from_json(json.dumps(header["graph"]))
-    require_same_graph(saved_graph, model.graph, name)
+    header, name = read_header(path), Path(path).name
+    require_same_graph(QPUGraph.from_json(json.dumps(header["graph"])), model.graph, name)
     if "train" not in header["info"]:
         raise CheckpointError(f"{name} holds no training run: choose another file name.")
     wanted = _what_must_agree(model.info | about, model.settings, rank)
@@ -140,21 +110,19 @@ def restore_run(
         moments.setdefault(int(index), {})[field] = value
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    return _under("sampler.", own)
+    sampler.load_state_dict(_under("sampler.", own))
 
 
 def _what_must_agree(info: dict, settings: dict, rank: int) -> dict:
     """Everything whose change would make a continued run another run."""
-    sampler = dict(info["sampler"]["parameters"], kind=info["sampler"]["kind"])
-    for measured in _MEASURED:
-        sampler.pop(measured, None)
-    if rank:
-        sampler.pop("seed")  # the file has the first process's
+    chosen = dict(info["sampler"]["parameters"], kind=info["sampler"]["kind"])
+    for name in _MEASURED + ("seed",) * (rank > 0):  # the file has the first process's seed
+        chosen.pop(name, None)
     return {
         **info["train"],
         **settings,
         "data": Source.from_dict(info["data"]),
-        "sampler": sampler,
+        "sampler": chosen,
         "device": info["device"],
         "processes": info["processes"],
         "start": info.get("start"),  # the model that the run went on from

@@ -14,7 +14,6 @@ from qdvae_helpers.qpu.placement import compare, place
 
 def test_what_is_gone_is_named(home, live):
     assert not compare(home, live)
-    assert "All qubits and couplers" in str(compare(home, live))
     qubit, coupler = home.nodes[0], next(e for e in home.edges if home.nodes[0] not in e)
     drift = compare(home, without(live, [qubit], [coupler]))
     assert drift

@@ -131,9 +131,14 @@ def test_files_that_are_no_recordings_do_not_block_those_that_are(
     save_file({"a": torch.zeros(1)}, tmp_path / "newer.safetensors", metadata=newer)
     hollow = {"qdvae": json.dumps(header | {"format": "qdvae-recording/1"})}
     save_file({"a": torch.zeros(1)}, tmp_path / "hollow.safetensors", metadata=hollow)
+    whole = read_recording_header(path)
+    for name, provenance in (("timeless", {"kind": "gibbs"}), ("unproven", None)):
+        metadata = {"qdvae": json.dumps(whole | {"provenance": provenance})}
+        save_file({"a": torch.zeros(1)}, tmp_path / f"{name}.safetensors", metadata=metadata)
     assert find_recordings(wanted) == [path]
     lines = capsys.readouterr().out.splitlines()
-    for line, name in zip(lines, ("cut", "empty", "folder", "hollow", "newer"), strict=True):
+    damaged = ("cut", "empty", "folder", "hollow", "newer", "timeless", "unproven")
+    for line, name in zip(lines, damaged, strict=True):
         assert line.startswith("Passed over: ")
         assert f"{name}.safetensors" in line
 
