@@ -79,6 +79,10 @@ def test_every_figure_has_alternative_text(code):
     assert figures
 
 
+def test_captions_are_sentences_and_no_dump_of_a_dict(code):
+    assert not re.search(r"\{'\w+': ", json.dumps([cell["outputs"] for cell in code]))
+
+
 def test_cells_are_short(code):
     assert max(len("".join(cell["source"]).splitlines()) for cell in code) <= 30
 

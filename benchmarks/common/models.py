@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
-from qdvae_helpers.data import ImageSet, Source
+from qdvae_helpers.data import ImageSet
 from qdvae_helpers.models import QDVAE
 
 SHIPPED = ("qdvae-256", "qdvae-256-sharp")
@@ -18,6 +18,4 @@ def models_of(checkpoints: list[Path]) -> dict[str, QDVAE]:
 
 def as_learned(model: QDVAE, images: ImageSet) -> ImageSet:
     """The images as the model was trained on them: black and white, or grey as they are."""
-    rounded = images.rounded()
-    transforms = Source.from_dict(model.info["data"]).transforms
-    return rounded if rounded.source.transforms[-1] in transforms else images
+    return images.rounded() if model.trained_on.black_and_white else images
