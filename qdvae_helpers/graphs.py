@@ -37,7 +37,7 @@ class QPUGraph:
     nodes: tuple[int, ...]  #: qubit numbers, sorted
     edges: tuple[tuple[int, int], ...]  #: couplers ``(u, v)`` with ``u < v``, sorted
     topology: str = "zephyr"  #: family of the graph
-    shape: tuple[int, ...] = (12, 4)  #: parameters of the family: ``(m, t)`` for Zephyr
+    shape: tuple[int, ...] = (12, 4)  #: sizes of the family, ``(m, t)`` for Zephyr
     source: str = field(default="", compare=False)  #: one line on where the graph comes from
 
     def __post_init__(self) -> None:
