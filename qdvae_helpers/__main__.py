@@ -1,7 +1,8 @@
-"""``python -m qdvae_helpers COMMAND``, for those who have no ``qdvae`` on their path."""
+"""``python -m qdvae_helpers COMMAND``: the same as the command ``qdvae``."""
 
 import sys
 
 from qdvae_helpers.commands import main
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

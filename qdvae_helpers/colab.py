@@ -53,10 +53,12 @@ def pins(distributions: Iterable[Distribution], replaced: Iterable[str] = ()) ->
     """
     versions: dict[str, str | None] = dict.fromkeys(map(canonicalize_name, replaced))
     for distribution in distributions:
-        about = distribution.metadata
-        name, version = (about.get("Name"), about.get("Version")) if about else (None, None)
-        if name:
-            versions.setdefault(canonicalize_name(name), version)
+        try:
+            about = distribution.metadata
+        except FileNotFoundError:  # so does the backport, which a library may have put in place
+            continue
+        if about and about.get("Name"):
+            versions.setdefault(canonicalize_name(about["Name"]), about.get("Version"))
     lines = (f"{name}=={version}" for name, version in sorted(versions.items()))
     return "".join(line + "\n" for line in lines if _is_requirement(line))
 
