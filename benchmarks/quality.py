@@ -297,7 +297,7 @@ def main() -> int:
         ["squared error a pixel", "spins", "28 grey", "28 rounded", "32 rounded", "32, both"],
         errors,
     )
-    about = f"{n:,} images, {options.seeds} seeds; real side: {len(real):,} of {test.source}."
+    about = f"{n:,} images, {options.seeds} seeds; real side: a random {len(real):,} of MNIST test."
     short = short_table(scores, list(models), candidates[-1])
     short += table_of_candidates(scores, list(models), candidates)
     whole = [*whole_table(scores), "", *of_errors, *tables.note(about)]
