@@ -117,6 +117,8 @@ def load_pretrained(name: str = "qdvae-256") -> QDVAE:
     if not path.is_file():
         names = sorted(file.stem for file in PRETRAINED_DIR.glob("qdvae-*.safetensors"))
         raise CheckpointError(
-            f"No model {name!r} ships here: choose one of {', '.join(names) or 'none'}."
+            f"No model {name!r} ships here: choose one of {', '.join(names)}."
+            if names
+            else "The models that ship are missing: git checkout -- data/pretrained."
         )
     return load_checkpoint(path)

@@ -20,7 +20,7 @@ from qdvae_helpers.paths import ROOT
 # Everything else is imported by the row that needs it, so that a broken library costs only that.
 
 _PYTHONS = ((3, 11), (3, 14))  # from, and below
-_MIN_FREE_GB = 1.7  # no lesson uses more than 1.5 (README)
+_MIN_FREE_GB = 1.7  # the hungriest lesson uses 1.6 (README)
 _MIN_DISK_GB = 0.2  # models that lessons save
 #: Where a container (Docker, Binder) sets limits on Linux.
 CONTROL_GROUP = Path("/sys/fs/cgroup")

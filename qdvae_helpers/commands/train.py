@@ -1,8 +1,9 @@
 """Train a model.
 
-The run saves its state beside the output while it lasts (NAME.part.safetensors); after Ctrl-C the same
-command goes on where it stopped.  Exit status: 0 finished, 1 error, 3 interrupted and resumable.
-Under torchrun it trains in several processes through Lightning Fabric (extra "cluster").
+The run saves its state beside the output while it lasts (NAME.part.safetensors); after Ctrl-C the
+same command goes on where it stopped.  Exit status: 0 finished, 1 error, 3 interrupted and
+resumable.  Under torchrun it trains in several processes through Lightning Fabric (extra
+"cluster").
 """
 
 import argparse
@@ -183,12 +184,24 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         QdvaeError: an option, a file, a sampler or the training itself went wrong.
     """
+    for file in filter(None, (options.output, options.metrics)):
+        _require_writable(file)  # not at the first save, after minutes
     fabric = _launched_fabric(options.device)
     prepared = prepare(options, fabric)
     try:
         return _train(prepared, options, fabric)
     finally:
         prepared.sampler.close()
+
+
+def _require_writable(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writable = os.access(path.parent, os.W_OK)
+    except OSError:  # a file where a folder should be, a read-only disk ...
+        writable = False
+    if path.is_dir() or not writable:
+        raise SettingError(f"{path} cannot be written: name a file in a folder that you may write.")
 
 
 def _train(prepared: PreparedRun, options: argparse.Namespace, fabric: "Fabric | None") -> int:
@@ -198,8 +211,6 @@ def _train(prepared: PreparedRun, options: argparse.Namespace, fabric: "Fabric |
         where = f"{fabric.world_size} processes on {device.type}" if fabric else device
         made_by = (prepared.train.source, model.graph, prepared.sampler.provenance, where)
         print(*made_by, sep="; ", flush=True)
-    if options.metrics:  # not at the first report, after minutes
-        options.metrics.parent.mkdir(parents=True, exist_ok=True)
 
     def log(report: dict) -> None:
         if options.metrics:

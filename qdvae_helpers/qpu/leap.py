@@ -7,7 +7,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dwave.cloud import exceptions as cloud
 from dwave.cloud.api.exceptions import (
@@ -110,7 +110,7 @@ def redact(text: str, token: str | None) -> str:
 class _TokenFilter:
     """Keeps the token out of the client's log, where debugging levels would write it."""
 
-    token: str
+    token: str = field(repr=False)
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact(record.getMessage(), self.token), ()
@@ -129,11 +129,15 @@ def _guard_logs(token: str) -> None:
 @contextlib.contextmanager
 def _silenced(name: str) -> Iterator[None]:
     logger = logging.getLogger(name)
-    before, logger.disabled = logger.disabled, True
+
+    def drop(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(drop)  # one of its own: two threads may connect at once
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.removeFilter(drop)
 
 
 def connect(

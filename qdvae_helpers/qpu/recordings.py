@@ -61,7 +61,7 @@ def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BY
     if size > max_bytes:
         raise RecordingError(
             f"{name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
-            "record fewer reads."
+            "record fewer samples."
         )
 
 

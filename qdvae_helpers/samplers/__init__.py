@@ -57,14 +57,16 @@ def working_graph(source: str = "auto", *, seed: int = 0) -> QPUGraph:
 
     Args:
         source: ``ideal``, see :func:`~qdvae_helpers.graphs.ideal_graph`; ``live``, or a GraphError;
-            ``auto``, live if ``DWAVE_API_TOKEN`` is set and a QPU answers.
+            ``auto``, live if ``DWAVE_API_TOKEN`` is set or ``QDVAE_SAMPLER`` is ``qpu``, and a QPU
+            answers.
         seed: which defects the ideal graph gets.
     """
     if source not in ("auto", "ideal", "live"):
         raise SettingError(f"Unknown graph source {source!r}: choose 'auto', 'ideal' or 'live'.")
     if source == "live":
         return live_graph()
-    if source == "auto" and os.environ.get("DWAVE_API_TOKEN"):
+    wanted = os.environ.get("DWAVE_API_TOKEN") or sampler_kind() == "qpu"
+    if source == "auto" and wanted:
         try:
             return live_graph()
         except GraphError as error:

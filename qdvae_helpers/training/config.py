@@ -1,7 +1,7 @@
 """What decides a training run, apart from model, data and sampler (taught in lesson 05)."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.profiles import Profile
@@ -78,6 +78,10 @@ class TrainConfig:
         A recipe adds its own, see ``RECIPE_SETTINGS``.  A ``sampler`` other than ``gibbs`` is asked
         at every 20th step only: a call takes as long as many steps, and a QPU's is paid for.
         """
+        if unknown := set(changes) - {setting.name for setting in fields(cls)}:
+            raise SettingError(
+                f"There is no setting {', '.join(sorted(unknown))}: help(TrainConfig) lists them."
+            )
         steps = changes.get("steps", profile.steps)
         settings = {
             "steps": steps,

@@ -33,7 +33,7 @@ class PreparedRun:
 
     def fit(self, **options) -> TrainResult:
         """Train; ``options`` are the further ones of ``fit``, for example ``checkpoint``."""
-        options |= {"validation": self.held_out, "sampler": self.sampler}
+        options = {"validation": self.held_out, "sampler": self.sampler} | options
         return fit(self.model, self.train, self.config, **options)
 
 
@@ -93,6 +93,8 @@ def prepare_run(
     kind = sampler_kind(sampler)
     if sweeps is not None and kind != "gibbs":
         raise SettingError(f"Sweeps are for the sampler gibbs, not {kind}: leave them away.")
+    if start_from is not None and graph is not None:
+        raise SettingError("A trained model keeps its own graph: leave graph or start_from away.")
     settings |= {"recipe": recipe, "seed": seed}
     if start_from is not None:
         settings = {"kl_warm_up": 1} | settings

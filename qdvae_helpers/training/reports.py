@@ -14,9 +14,10 @@ _PROBE = 1_000  # images that a report looks at
 def probe(images: ImageSet, binarised: bool, device: torch.device) -> torch.Tensor:
     """The images that all reports of a run look at: 1,000 drawn at random, always the same ones.
 
-    With ``binarised`` their grey pixels are drawn black or white.
+    Bent copies are left out.  With ``binarised`` grey pixels are drawn black or white.
     """
-    chosen = images.sample(min(_PROBE, len(images))).images.to(device)
+    originals = images.first(images.source.count)  # copies come after them
+    chosen = originals.sample(min(_PROBE, len(originals))).images.to(device)
     return binarise(chosen) if binarised else chosen
 
 

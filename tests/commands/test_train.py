@@ -268,3 +268,17 @@ def test_a_restart_that_could_hang_is_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     assert main(["train", "--output", str(tmp_path / "m.safetensors")]) == 1
     assert "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--output", "--metrics"])
+def test_a_file_that_cannot_be_written_is_refused_before_the_training(
+    option, train, tmp_path, capsys
+):
+    folder = tmp_path / "folder.safetensors"
+    folder.mkdir()
+    (tmp_path / "file").touch()
+    for path in (folder, tmp_path / "file" / "model.safetensors"):
+        train(option, str(path), status=1)
+        told = capsys.readouterr()
+        assert f"{path} cannot be written" in told.err
+        assert told.out == ""

@@ -74,7 +74,7 @@ def test_the_hash_changes_with_any_bias_coupling_or_qubit(grbm12, graph12):
 
 
 def test_a_recording_has_a_size_limit(path, recording, graph12, tmp_path):
-    with pytest.raises(RecordingError, match=r"the limit is 0\.0 MB: record fewer reads"):
+    with pytest.raises(RecordingError, match=r"the limit is 0\.0 MB: record fewer samples"):
         save_recording(recording, tmp_path / "s.safetensors", max_bytes=300)
     assert not (tmp_path / "s.safetensors").exists()
     # Known before anything is drawn: two bytes a string and four a bias or coupling.

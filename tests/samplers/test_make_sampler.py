@@ -96,3 +96,11 @@ def test_without_an_answer_the_ideal_graph_is_taken_aloud(leap, qpu, capsys):
         working_graph("live")
     assert working_graph() == qpu
     assert "Continuing with the ideal graph." in capsys.readouterr().out
+
+
+def test_a_working_graph_is_live_where_a_real_qpu_shall_draw(qpu, graph12, monkeypatch):
+    """Also where the token stands in D-Wave's own file, which only the connection reads."""
+    monkeypatch.setattr("qdvae_helpers.samplers.live_graph", lambda: graph12)
+    assert working_graph() == qpu
+    monkeypatch.setenv("QDVAE_SAMPLER", "qpu")
+    assert working_graph() == graph12

@@ -8,6 +8,7 @@ from qdvae_helpers.errors import GraphError, SettingError
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.training import default_spins, prepare_run, seed_of_process, usual_images
+from qdvae_helpers.training.reports import probe
 
 FAST, LESSON = PROFILES["fast"], PROFILES["lesson"]
 
@@ -144,3 +145,18 @@ def test_the_usual_images_are_mnists_grey_and_a_random_part_of_the_test_set():
     assert held_out.source.drawn == (10_000, 0)
     assert len(train.images.unique()) > 2
     assert len(usual_images(1, None)[1]) == 10_000
+
+
+def test_what_does_not_exist_or_does_not_go_together_is_refused(prepare, graph12):
+    with pytest.raises(SettingError, match="There is no setting step: help"):
+        prepare(graph=graph12, step=3)
+    model = prepare(graph=graph12).model
+    with pytest.raises(SettingError, match="keeps its own graph"):
+        prepare(graph=graph12, start_from=model)
+
+
+def test_reports_on_training_images_leave_bent_copies_out(digits):
+    seen = probe(digits.jittered(2), False, "cpu")
+    assert len(seen) == len(digits)
+    originals = {image.numpy().tobytes() for image in digits.images}
+    assert all(image.numpy().tobytes() in originals for image in seen)
