@@ -1,9 +1,8 @@
 """Train a model.
 
 The run saves its state beside the output while it lasts (NAME.part.safetensors); after Ctrl-C the
-same command goes on where it stopped.  Exit status: 0 finished, 1 error, 3 interrupted and
-resumable.  Under torchrun it trains in several processes through Lightning Fabric (extra
-"cluster").
+same command goes on.  Exit status: 0 finished, 1 error, 3 interrupted and resumable.
+Under torchrun it trains in several processes through Lightning Fabric (extra "cluster").
 """
 
 import argparse
