@@ -16,6 +16,10 @@ class SettingError(QdvaeError, ValueError):
     """An option, an argument or an environment variable has a value that does not exist here."""
 
 
+class OutputError(QdvaeError, OSError):
+    """A file or folder cannot be written, is not ours to replace, or is being written elsewhere."""
+
+
 class DataError(QdvaeError, RuntimeError):
     """A data set is missing, truncated or altered."""
 
