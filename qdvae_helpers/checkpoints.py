@@ -4,25 +4,75 @@ A checkpoint is one safetensors file: tensors, and in its header a JSON text wit
 (nodes, edges, hash), the settings, and how it was made.  Reading it contacts no solver.
 """
 
+import contextlib
+import itertools
 import json
+import math
 import platform
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
+from qdvae_helpers import schema
 from qdvae_helpers.density_ratio import DensityRatio
-from qdvae_helpers.errors import CheckpointError, GraphError
-from qdvae_helpers.files import claimed_format, read_header_of, read_tensors, write_tensors
+from qdvae_helpers.errors import CheckpointError
+from qdvae_helpers.files import write_tensors
+from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors, require_finite
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.models import QDVAE
+from qdvae_helpers.models import IMAGE_SHAPE, QDVAE
 from qdvae_helpers.paths import DATA, folder
+from qdvae_helpers.schema import Odd, parse_json
 
 _FAMILY = "qdvae-checkpoint/"
-_FORMAT = _FAMILY + "2"
-_DAMAGED = "{} is damaged or no checkpoint of this package ({}): fetch or train it again."
+_KIND = Kind("checkpoint", _FAMILY + "2", "fetch or train it again", CheckpointError)
 PRETRAINED_DIR = DATA / "pretrained"
+_MOST = 1e6  # of a weight; sums of larger ones may leave the range of numbers
 _RECORDED_VERSIONS = ("torch", "dwave-pytorch-plugin")
+
+#: What a model may know of its making; each part is optional, and others may stand beside them.
+INFO = {
+    "train": schema.fields({}, others=schema.plain),
+    "step": schema.whole(),
+    "history": schema.listing(
+        schema.fields({"step": schema.whole(1), "seconds": schema.number(0)}, {}, schema.number())
+    ),
+    "data": schema.fields(
+        {
+            "data_set": schema.text(),
+            "split": schema.text(100),
+            "count": schema.whole(1),
+            "transforms": schema.listing(schema.text(), most=100),
+            "drawn": schema.optional(schema.listing(schema.whole(-(2**63), 2**63), 2, 2)),
+        }
+    ),
+    "images": schema.digest,
+    "sampler": schema.provenance,
+    "device": schema.text(100),
+    "processes": schema.whole(1, 10_000),
+    "profile": schema.text(100),
+    "ratio": schema.fields({"steps": schema.whole(), "divergence": schema.number()}),
+    "start": schema.optional(schema.fields({}, others=schema.plain)),
+    "studio": schema.fields(
+        {}, {"limits": schema.listing(schema.optional(schema.whole(1)), 2, 2)}, schema.plain
+    ),
+}
+_is_header = schema.fields(
+    {
+        "format": schema.one_of(_KIND.form),
+        "settings": schema.fields(
+            {
+                "hidden": schema.listing(schema.whole(1, 10**6), most=1_000),
+                "tau": schema.number(1e-6, 1e6),
+                "hard": schema.flag,
+            }
+        ),
+        "graph": schema.anything,  # see QPUGraph.from_dict
+        "info": schema.fields({}, INFO, schema.plain),
+        "versions": schema.fields({}, others=schema.text(200)),
+    }
+)
 
 
 def save_checkpoint(
@@ -34,11 +84,15 @@ def save_checkpoint(
     """Write the model so that :func:`load_checkpoint` needs nothing else; atomic.
 
     ``info`` adds plain values on how it was made to ``model.info``, ``extra`` further tensors.
+
+    Raises:
+        CheckpointError: what would be written could not be read again: weights that are not finite
+            or not float32, or values that are not plain.
     """
     header = {
-        "format": _FORMAT,
+        "format": _KIND.form,
         "settings": model.settings,
-        "graph": json.loads(model.graph.to_json()),
+        "graph": model.graph.to_dict(),
         "info": model.info | (info or {}),
         "versions": {"python": platform.python_version()}
         | {name: version(name) for name in _RECORDED_VERSIONS},
@@ -47,18 +101,73 @@ def save_checkpoint(
     tensors |= {f"extra.{name}": t.detach().cpu() for name, t in (extra or {}).items()}
     # Tensors that share memory are refused by safetensors; clones never do.
     tensors = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
+    try:
+        _is_header(parse_json(json.dumps(header)), "header")
+        for name, tensor in tensors.items():
+            if tensor.dtype == torch.float64 and name.startswith("model."):
+                raise Odd(f"{name} has twice the precision: save model.float()")
+            require_finite(name, tensor, _MOST if name.startswith("model.") else math.inf)
+    except (Odd, TypeError) as error:
+        raise CheckpointError(
+            f"{Path(path).name} is not written, since it could not be read again: {error}."
+        ) from error
     return write_tensors(path, tensors, header)
+
+
+@contextlib.contextmanager
+def open_checkpoint(path: str | Path) -> Iterator["Checkpoint"]:
+    """Open a checkpoint whose header is in order; inside, what is odd is a CheckpointError."""
+    with open_tensors(path, _KIND) as file:
+        yield Checkpoint(file)
+
+
+class Checkpoint:
+    """An open checkpoint whose header agrees with itself and with the size of its tensors."""
+
+    def __init__(self, file: TensorFile) -> None:
+        self.file, self.header = file, file.header
+        _is_header(self.header, "header")
+        self.graph = QPUGraph.from_dict(self.header["graph"])
+        # What would be built must be there, before it is: no less, no more.
+        hidden, n = self.header["settings"]["hidden"], len(self.graph.nodes)
+        widths = [math.prod(IMAGE_SHAPE), *hidden, n]
+        wanted = n + len(self.graph.edges)
+        wanted += sum(2 * a * b + a + b for a, b in itertools.pairwise(widths))
+        there = sum(
+            math.prod(entry.shape)
+            for name, entry in file.entries.items()
+            if entry.dtype == torch.float32 and name.startswith(("model.dvae.", "model.grbm."))
+        )
+        if wanted != there or 4 * (len(hidden) + 1) > len(file.entries):
+            raise Odd(f"its settings ask for {wanted:,} weights, it has {there:,}")
+
+    def model(self) -> QDVAE:
+        """The model, in evaluation mode; every tensor is compared before the first is read."""
+        settings = dict(self.header["settings"])
+        model = QDVAE(self.graph, tuple(settings.pop("hidden")), **settings)
+        if any(name.startswith("model.ratio.") for name in self.file.entries):
+            model.ratio = DensityRatio(model.n_spins).requires_grad_(False)
+        state = model.state_dict()
+        wanted = {f"model.{name}": (own.dtype, own.shape) for name, own in state.items()}
+        self.file.require(wanted, others="extra.")
+        for name, own in state.items():
+            saved = self.file.read(f"model.{name}", _MOST)
+            if not own.is_floating_point() and not saved.equal(own):
+                raise Odd(f"tensor model.{name} is none of this graph")
+            own.copy_(saved)
+        model.info = self.header["info"]
+        return model.eval()
 
 
 def read_header(path: str | Path) -> dict:
     """What a checkpoint says of itself; CheckpointError if it is missing, damaged, or none."""
-    needed = ("graph", "settings", "info")
-    return read_header_of("checkpoint", path, _FORMAT, needed, _DAMAGED, CheckpointError)
+    with open_checkpoint(path) as checkpoint:
+        return checkpoint.header
 
 
 def is_checkpoint(path: str | Path) -> bool:
     """Whether the file calls itself a checkpoint of this package, of any version, whole or not."""
-    return claimed_format(path).startswith(_FAMILY)
+    return (claimed_format(path) or "").startswith(_FAMILY)
 
 
 def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE:
@@ -67,27 +176,10 @@ def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE
     Raises:
         CheckpointError: missing or damaged file, or one of another graph than ``graph``, if given.
     """
-    header, name = read_header(path), Path(path).name
-    try:
-        saved_graph = QPUGraph.from_json(json.dumps(header["graph"]))
-    except GraphError as error:
-        raise CheckpointError(f"{name} is damaged: {error}") from error
-    if graph is not None:
-        require_same_graph(saved_graph, graph, name)
-    try:
-        settings = dict(header["settings"])
-        model = QDVAE(saved_graph, tuple(settings.pop("hidden")), **settings)
-        tensors = read_tensors(path, "model.")
-        if any(key.startswith("ratio.") for key in tensors):
-            model.ratio = DensityRatio(model.n_spins).requires_grad_(False)
-        model.load_state_dict(tensors)
-        model.info = header["info"]
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{name} does not hold what its header says ({type(error).__name__}): "
-            "fetch or train it again."
-        ) from error
-    return model.eval()
+    with open_checkpoint(path) as checkpoint:
+        if graph is not None:
+            require_same_graph(checkpoint.graph, graph, Path(path).name)
+        return checkpoint.model()
 
 
 def require_same_graph(saved: QPUGraph, wanted: QPUGraph, name: str) -> None:

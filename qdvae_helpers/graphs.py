@@ -13,16 +13,37 @@ import time
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import dimod
 import dwave.graphs as dg
 import networkx as nx
 
+from qdvae_helpers import schema
 from qdvae_helpers.errors import GraphError
-from qdvae_helpers.files import replacing
+from qdvae_helpers.formats import Kind, read_text, reading
+from qdvae_helpers.outputs import replacing
+from qdvae_helpers.schema import Odd, parse_json
 
 _FORMAT = "qdvae-graph/1"
+_KIND = Kind("graph", _FORMAT, "save it anew with save_graph", GraphError)
+# Of a file: far more than any QPU has, and few enough to be built in a second or two.
+_MOST_QUBITS, _MOST_COUPLERS = 20_000, 200_000
+_LARGEST = 2**53  # number of a qubit
+
+
+_is_content = schema.fields(  # what its lists hold is the constructor's to judge
+    {
+        "format": schema.one_of(_FORMAT),
+        "hash": schema.digest,
+        "source": schema.text(),
+        "topology": schema.text(100),
+        "shape": schema.listing(schema.whole(0, 10**6), most=4),
+        "nodes": schema.listing(schema.anything, most=_MOST_QUBITS),
+        "edges": schema.listing(schema.anything, most=_MOST_COUPLERS),
+    }
+)
 
 # A real Advantage2 (4,800 qubits and 45,864 couplers if none were missing) had 4,594 working qubits
 # and 41,813 couplers.  Removing 206 random qubits leaves about 41,985, so 170 couplers more go.
@@ -42,7 +63,16 @@ class QPUGraph:
 
     def __post_init__(self) -> None:
         # A canonical order, so that equal graphs have equal hashes however they were listed.
-        edges = sorted({(min(u, v), max(u, v)) for u, v in self.edges})
+        try:
+            pairs = [(u, v) for u, v in self.edges]
+        except (TypeError, ValueError):
+            raise GraphError("A coupler is no pair of qubits: give pairs (u, v).") from None
+        for q in chain(self.nodes, *pairs):
+            if type(q) is not int or not 0 <= q < _LARGEST:
+                raise GraphError(
+                    f"Qubit {schema.shown(q)} is no whole number from 0 on: give numbers."
+                )
+        edges = sorted({(min(u, v), max(u, v)) for u, v in pairs})
         object.__setattr__(self, "nodes", tuple(sorted(self.nodes)))
         object.__setattr__(self, "edges", tuple(edges))
         object.__setattr__(self, "shape", tuple(self.shape))
@@ -87,9 +117,13 @@ class QPUGraph:
 
     def to_json(self) -> str:
         """All of the graph as text; :meth:`from_json` reads it back."""
+        return json.dumps(self.to_dict())
+
+    def to_dict(self) -> dict:
+        """The same as plain values, for JSON; :meth:`from_dict` reads them back."""
         content = {"format": _FORMAT, "hash": self.hash, "source": self.source}
-        content |= {"topology": self.topology, "shape": self.shape}
-        return json.dumps(content | {"nodes": self.nodes, "edges": self.edges})
+        content |= {"topology": self.topology, "shape": list(self.shape)}
+        return content | {"nodes": list(self.nodes), "edges": [list(edge) for edge in self.edges]}
 
     @classmethod
     def from_json(cls, text: str) -> "QPUGraph":
@@ -99,13 +133,22 @@ class QPUGraph:
             GraphError: the text is something else, or was altered since (its hash disagrees).
         """
         try:
-            content = json.loads(text)
-            edges = tuple((u, v) for u, v in content["edges"])
-            others = [content[key] for key in ("topology", "shape", "source")]
-            graph = cls(tuple(content["nodes"]), edges, *others)
-            stored = content["hash"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise GraphError(f"This is no graph file of ours ({error!r}): save it anew.") from error
+            return cls.from_dict(parse_json(text))
+        except Odd as error:
+            raise GraphError(f"This is no graph file of ours ({error}): save it anew.") from error
+
+    @classmethod
+    def from_dict(cls, content: dict) -> "QPUGraph":
+        """Read what :meth:`to_dict` gave, from anywhere.
+
+        Raises:
+            Odd: a field is missing, superfluous, or of another kind.
+            GraphError: it is no graph, or was altered.
+        """
+        _is_content(content, "graph")
+        others = [content[key] for key in ("topology", "shape", "source")]
+        graph = cls(tuple(content["nodes"]), tuple(content["edges"]), *others)
+        stored = content["hash"]
         if stored != graph.hash:
             raise GraphError(
                 f"The graph's content (hash {graph.hash}) is not what was saved (hash {stored}): "
@@ -187,10 +230,20 @@ def colouring(graph: QPUGraph | nx.Graph) -> dict[Hashable, int]:
     """
     if isinstance(graph, nx.Graph):
         return nx.greedy_color(graph, strategy="DSATUR")
-    if graph.topology != "zephyr":
-        return colouring(graph.to_networkx())
-    place = dg.zephyr_coordinates(*graph.shape).linear_to_zephyr
-    return {qubit: dg.zephyr_four_color(place(qubit)) for qubit in graph.nodes}
+    if _in_zephyr(graph):
+        place = dg.zephyr_coordinates(*graph.shape).linear_to_zephyr
+        colours = {qubit: dg.zephyr_four_color(place(qubit)) for qubit in graph.nodes}
+        if all(colours[u] != colours[v] for u, v in graph.edges):  # any graph can call itself so
+            return colours
+    return colouring(graph.to_networkx())
+
+
+def _in_zephyr(graph: QPUGraph) -> bool:
+    """Whether it calls itself a Zephyr graph and all its qubits have a place in one."""
+    if graph.topology != "zephyr" or len(graph.shape) != 2:
+        return False
+    m, t = graph.shape
+    return max(graph.nodes, default=0) < 4 * t * m * (2 * m + 1)
 
 
 def save_graph(graph: QPUGraph, path: str | Path) -> None:
@@ -205,11 +258,5 @@ def load_graph(path: str | Path) -> QPUGraph:
     Raises:
         GraphError: no such file, or its content is not what was saved.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise GraphError(
-            f"Cannot read the graph {Path(path).name} ({why}): name a file that save_graph wrote."
-        ) from error
-    return QPUGraph.from_json(text)
+    with reading(path, _KIND):
+        return QPUGraph.from_dict(parse_json(read_text(path)))

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError
 from torch import nn
 
 from qdvae_helpers.errors import CheckpointError
-from qdvae_helpers.files import read_tensors
+from qdvae_helpers.formats import Kind, open_tensors
 from qdvae_helpers.paths import DATA
 
 #: The judge that ships.
 JUDGE = DATA / "pretrained" / "judge.safetensors"
+_KIND = Kind("judge", "", "fetch the original file again", CheckpointError)
 
 
 class DigitJudge(nn.Module):
@@ -70,10 +70,9 @@ def load_judge(path: str | Path = JUDGE) -> DigitJudge:
     if not path.is_file():
         raise CheckpointError(f"{path.name} is missing: run python tools/train_judge.py")
     judge = DigitJudge()
-    try:
-        judge.load_state_dict(read_tensors(path))
-    except (SafetensorError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path.name} is damaged ({type(error).__name__}): fetch the original file again."
-        ) from error
+    with open_tensors(path, _KIND) as file:
+        state = judge.state_dict()
+        file.require({name: (torch.float32, own.shape) for name, own in state.items()})
+        for name, own in state.items():
+            own.copy_(file.read(name))
     return judge.eval().requires_grad_(False)

@@ -16,6 +16,7 @@ from qdvae_helpers.checkpoints import (
     save_checkpoint,
 )
 from qdvae_helpers.errors import CheckpointError, SettingError
+from qdvae_helpers.formats import claimed_format
 from qdvae_helpers.models import QDVAE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -43,7 +44,11 @@ class ModelStore:
 
     def names(self) -> list[str]:
         """All that can be loaded, the shipped models first."""
-        return list(self._paths())
+        return list(self._sorted()[0])
+
+    def unreadable(self) -> dict[str, str]:
+        """Why files under names of models cannot be read; those of other programs are none."""
+        return self._sorted()[1]
 
     def unfinished(self) -> list[str]:
         """Names of runs that can be resumed, without the remark."""
@@ -92,9 +97,24 @@ class ModelStore:
             ) from None
         return path
 
-    def _paths(self) -> dict[str, Path]:
-        """Files that hold models; lesson 10 saves a circuit's weights in this folder, too."""
-        return {name: file for name, file in self._files().items() if is_checkpoint(file)}
+    def _sorted(self) -> tuple[dict[str, Path], dict[str, str]]:
+        """Files that hold models, and what is wrong with others.
+
+        Lesson 10 saves a circuit's weights in this folder, too: they belong to neither.
+        """
+        readable, others = {}, {}
+        for name, file in self._files().items():
+            try:
+                if file.is_symlink() and file.parent == self.folder:
+                    raise CheckpointError(
+                        f"{file.name} is a link, which could lead anywhere: copy the file here."
+                    )
+                if claimed_format(file) is None or is_checkpoint(file):
+                    read_header(file)
+                    readable[name] = file
+            except CheckpointError as error:
+                others[name] = str(error)
+        return readable, others
 
     def _files(self) -> dict[str, Path]:
         """All files under names of models, whatever they hold."""
@@ -104,18 +124,19 @@ class ModelStore:
         for file in sorted(self.folder.glob("*.safetensors")):
             name = file.name.removesuffix(".safetensors")
             stem = name.removesuffix(".part")
-            # A link could lead out of the folder.
-            if _NAME.fullmatch(stem) and file.is_file() and not file.is_symlink():
+            if _NAME.fullmatch(stem):
                 paths.setdefault(stem + _UNFINISHED * (stem != name), file)
         return paths
 
     def _path(self, name: str) -> Path:
-        paths = self._paths()
-        if name not in paths:
+        readable, others = self._sorted()
+        if name in others:
+            raise CheckpointError(others[name])
+        if name not in readable:
             raise CheckpointError(
-                f"There is no model {name[:80]!r} here: choose one of {', '.join(paths)}."
+                f"There is no model {name[:80]!r} here: choose one of {', '.join(readable)}."
             )
-        return paths[name]
+        return readable[name]
 
     def _inside(self, relative: str) -> Path:
         """A path to write to; refuses to leave the folder, or to follow a link out of it."""

@@ -1,5 +1,7 @@
 """The models that the studio may read and write, whatever names people type."""
 
+import os
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -72,17 +74,38 @@ def test_files_of_other_programs_are_not_offered_and_not_overwritten(store, mode
     recording = {"qdvae": '{"format": "qdvae-recording/1"}'}
     save_file({"a": torch.zeros(1)}, store.folder / "drawn.safetensors", metadata=recording)
     assert store.names() == [*SHIPPED, "mine"]
+    assert list(store.unreadable()) == ["notes"]  # the others are sound files of their own
     for name in ("qcnn", "QCNN", "notes", "drawn"):
         with pytest.raises(SettingError, match="already"):
             store.require_free(name)
 
 
-def test_a_damaged_model_is_listed_and_called_damaged(store, model12):
-    path = store.finish(model12, "torn")
-    path.write_bytes(path.read_bytes()[:-100])
-    assert "torn" in store.names()
-    with pytest.raises(CheckpointError, match=r"torn\.safetensors is damaged"):
-        store.load("torn")
+NAMES_OF_BAD = ("torn", "deep", "fifo", "folder")
+
+
+def test_a_bad_file_is_listed_apart_and_spoils_nothing(store, model12):
+    whole = store.finish(model12, "mine").read_bytes()
+    files = {name: store.folder / f"{name}.safetensors" for name in NAMES_OF_BAD}
+    files["torn"].write_bytes(whole[:-100])
+    files["deep"].write_bytes(b"\xd0\x07" + bytes(6) + b"[" * 2_000)
+    os.mkfifo(files["fifo"])
+    files["folder"].mkdir()
+    files["away"] = store.folder / "away.part.safetensors"
+    files["away"].symlink_to("nowhere")
+    assert store.names() == [*SHIPPED, "mine"]
+    assert store.unfinished() == []
+    assert store.load("mine").n_spins == 12
+    bad = store.unreadable()
+    assert list(bad) == ["away (unfinished)", "deep", "fifo", "folder", "torn"]
+    for name, sentence in bad.items():
+        assert files[name.split()[0]].name in sentence
+        for read in (store.load, store.header):
+            with pytest.raises(CheckpointError) as caught:
+                read(name)
+            assert str(caught.value) == sentence
+    for name in files:
+        with pytest.raises(SettingError, match="already"):
+            store.require_free(name)
 
 
 def test_links_do_not_lead_out_of_the_folder(store, model12, tmp_path):

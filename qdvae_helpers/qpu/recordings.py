@@ -3,10 +3,14 @@
 A recording is one safetensors file: the spins as packed bits, the biases they were drawn for, and
 in the header a JSON text with the graph and where the samples came from.  It serves exactly the
 model it was made of: spins of another model would be wrong samples, so they are refused.
+
+A hash covers all of it, which catches accidents.  Whoever alters a file on purpose can compute the
+hash anew; only a signature would stop that.
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -14,26 +18,39 @@ from pathlib import Path
 import numpy as np
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
-from safetensors import SafetensorError, safe_open
 
-from qdvae_helpers.errors import GraphError, RecordingError
-from qdvae_helpers.files import claimed_format, read_header_of, read_tensors, write_tensors
+from qdvae_helpers import schema
+from qdvae_helpers.errors import RecordingError
+from qdvae_helpers.files import write_tensors
+from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.paths import DATA, folder
 from qdvae_helpers.provenance import Provenance
+from qdvae_helpers.schema import Odd
 
-_KIND = "qdvae-recording"
-_FORMAT = f"{_KIND}/1"
-_DAMAGED = "{} is damaged or no recording ({}): make it again with 'qdvae record'."
-MAX_BYTES = 5_000_000  # of a file; 100,000 strings of 256 spins take 3.2 MB
+_FAMILY = "qdvae-recording"
+_KIND = Kind("recording", f"{_FAMILY}/2", "make it again with 'qdvae record'", RecordingError)
+MAX_BYTES = 5_000_000  # of a file's tensors; 100,000 strings of 256 spins take 3.2 MB
 _RECORDED_VERSIONS = ("dwave-system", "dwave-cloud-client")
+_is_header = schema.fields(
+    {
+        "format": schema.one_of(_KIND.form),
+        "simulated": schema.flag,
+        "provenance": schema.provenance,
+        "graph": schema.anything,  # see QPUGraph.from_dict
+        "model_hash": schema.digest,
+        "reads": schema.whole(1, 8 * MAX_BYTES),
+        "versions": schema.fields({}, others=schema.text(200)),
+        "hash": schema.digest,
+    }
+)
 
 
 @dataclass(frozen=True)
 class Recording:
     """Spins with all that is known about them."""
 
-    spins: torch.Tensor  #: ``(reads, n)``, -1 and +1, in the order of ``graph.nodes``
+    spins: torch.Tensor  #: ``(reads, n)`` int8, -1 and +1, in the order of ``graph.nodes``
     linear: torch.Tensor  #: biases ``(n,)`` of the model they were drawn for
     quadratic: torch.Tensor  #: couplings ``(edges,)`` of it
     graph: QPUGraph  #: its graph
@@ -77,7 +94,7 @@ def require_replaceable(path: str | Path) -> None:
     if not is_simulated:
         raise RecordingError(
             f"{path.name} is there already and is no recording of simulated samples, so it is not "
-            "replaced: name another file with --output, or move this one away."
+            "replaced: name another file with --output, move this one away, or give --overwrite."
         )
 
 
@@ -87,59 +104,66 @@ def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = M
     require_room(recording.graph, len(recording.spins), path.name, max_bytes)
     bits = np.packbits(recording.spins.numpy() > 0, axis=1)
     header = {
-        "format": _FORMAT,
+        "format": _KIND.form,
         "simulated": recording.simulated,
         "provenance": recording.provenance.to_dict(),
-        "graph": json.loads(recording.graph.to_json()),
+        "graph": recording.graph.to_dict(),
         "model_hash": recording.model_hash,
         "reads": len(recording.spins),
         "versions": {name: version(name) for name in _RECORDED_VERSIONS},
     }
     tensors = {
         "bits": torch.from_numpy(bits),
-        "linear": recording.linear.contiguous(),
-        "quadratic": recording.quadratic.contiguous(),
+        "linear": recording.linear.float().contiguous(),
+        "quadratic": recording.quadratic.float().contiguous(),
     }
-    return write_tensors(path, tensors, header)
+    return write_tensors(path, tensors, header | {"hash": _hash(header, tensors)})
+
+
+def _hash(header: dict, tensors: Mapping[str, torch.Tensor]) -> str:
+    """32 hexadecimal digits that change with anything that a recording holds."""
+    rest = {name: value for name, value in header.items() if name != "hash"}
+    digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
+    for name in ("bits", "linear", "quadratic"):
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()[:32]
+
+
+def _graph_of(file: TensorFile) -> QPUGraph:
+    """The graph of an open recording, whose header and tensors agree with it and each other."""
+    _is_header(file.header, "header")
+    graph = QPUGraph.from_dict(file.header["graph"])
+    n = len(graph.nodes)
+    wanted = {"bits": (torch.uint8, (file.header["reads"], -(-n // 8)))}
+    wanted |= {"linear": (torch.float32, (n,)), "quadratic": (torch.float32, (len(graph.edges),))}
+    file.require(wanted)
+    if (size := sum(entry.size for entry in file.entries.values())) > MAX_BYTES:
+        raise Odd(f"it holds {size / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:.1f} MB")
+    return graph
 
 
 def read_recording_header(path: str | Path) -> dict:
     """What a recording says of itself; RecordingError if it is missing, damaged, or none."""
-    needed = ("simulated", "model_hash", "provenance", "graph", "reads")
-    header = read_header_of("recording", path, _FORMAT, needed, _DAMAGED, RecordingError)
-    made = header["provenance"]
-    if not (isinstance(made, dict) and isinstance(made.get("time"), str)):  # it is sorted by time
-        raise RecordingError(_DAMAGED.format(Path(path).name, "provenance without its time"))
-    return header
+    with open_tensors(path, _KIND) as file:
+        _graph_of(file)
+        return file.header
 
 
 def load_recording(path: str | Path) -> Recording:
     """Read a recording; RecordingError if the file is missing, damaged or altered."""
-    path = Path(path)
-    header = read_recording_header(path)
-    try:
-        graph = QPUGraph.from_json(json.dumps(header["graph"]))
-        tensors = read_tensors(path)
-        shape = (header["reads"], len(graph.nodes))
-        if tensors["bits"].shape != (shape[0], -(-shape[1] // 8)):
-            raise ValueError("shape of the spins")
-        bits = np.unpackbits(tensors["bits"].numpy(), axis=1, count=shape[1])
-        recording = Recording(
-            torch.from_numpy(bits.astype(np.float32) * 2 - 1),
-            tensors["linear"],
-            tensors["quadratic"],
-            graph,
-            Provenance(**header["provenance"]),
-            bool(header["simulated"]),
-        )
-    except (SafetensorError, GraphError, KeyError, TypeError, ValueError) as error:
-        raise RecordingError(
-            f"{path.name} does not hold what its header says ({type(error).__name__}): make it "
-            "again with 'qdvae record'."
-        ) from error
-    if recording.model_hash != header["model_hash"]:
-        raise RecordingError(f"{path.name} was altered since it was recorded: fetch it again.")
-    return recording
+    with open_tensors(path, _KIND) as file:
+        header, graph = file.header, _graph_of(file)
+        tensors = {name: file.read(name) for name in file.entries}
+        made = Provenance(**header["provenance"])
+        bits = np.unpackbits(tensors["bits"].numpy(), axis=1, count=len(graph.nodes))
+        spins = torch.from_numpy(bits.view(np.int8)).mul_(2).sub_(1)
+        biases = tensors["linear"], tensors["quadratic"]
+        recording = Recording(spins, *biases, graph, made, header["simulated"])
+        if (recording.model_hash, _hash(header, tensors)) != (header["model_hash"], header["hash"]):
+            raise RecordingError(
+                f"{Path(path).name} was altered since it was recorded: fetch it again."
+            )
+        return recording
 
 
 def recording_folders() -> list[Path]:
@@ -156,22 +180,14 @@ def find_recordings(wanted: str) -> list[Path]:
     found = []
     for place in recording_folders():
         for path in sorted(place.glob("*.safetensors")):
-            if _is_something_else(path):
+            claimed = claimed_format(path)
+            if claimed is not None and claimed.partition("/")[0] != _FAMILY:
                 continue
             try:
                 header = read_recording_header(path)
+                if header["model_hash"] == wanted:
+                    load_recording(path)  # not when it is needed, and another one would do
+                    found.append((not header["simulated"], header["provenance"]["time"], path))
             except RecordingError as error:
                 print(f"Passed over: {error}", flush=True)
-                continue
-            if header["model_hash"] == wanted:
-                found.append((not header["simulated"], header["provenance"]["time"], path))
     return [path for *_, path in sorted(found, key=lambda one: one[:2], reverse=True)]
-
-
-def _is_something_else(path: Path) -> bool:
-    """Whether it is a sound safetensors file that does not claim to be a recording."""
-    try:
-        with safe_open(path, "pt"):
-            return claimed_format(path).partition("/")[0] != _KIND
-    except (SafetensorError, OSError):
-        return False

@@ -44,7 +44,7 @@ def record(sampler: SpinSampler, num_samples: int) -> Recording:
                 print(f"{error}\nRecording the {arrived:,} of {num_samples:,} that arrived.")
                 break
     h, couplings = (values.detach().cpu().clone() for values in (grbm.linear, grbm.quadratic))
-    spins = torch.cat(draws).detach().cpu()
+    spins = torch.cat(draws).detach().cpu().to(torch.int8)
     return Recording(spins, h, couplings, sampler.graph, sampler.provenance, sampler.simulated)
 
 
@@ -58,7 +58,7 @@ class RecordedSampler(SpinSampler):
         num_samples, graph: see :class:`~qdvae_helpers.samplers.SpinSampler`.
 
     Raises:
-        RecordingError: it is a recording of another model.
+        RecordingError: it is a recording of another model, or a number is impossible.
     """
 
     kind = "recorded"
@@ -72,6 +72,11 @@ class RecordedSampler(SpinSampler):
         seed: int = 0,
         graph: QPUGraph | None = None,
     ) -> None:
+        if type(num_samples) is not int or num_samples < 1 or type(seed) is not int:
+            raise RecordingError(
+                f"num_samples={num_samples!r} and seed={seed!r} must be whole numbers, the first "
+                "of them 1 or more."
+            )
         super().__init__(grbm, num_samples, graph or recording.graph, seed)
         self.recording = recording
         self.simulated = recording.simulated
@@ -94,7 +99,7 @@ class RecordedSampler(SpinSampler):
             )
         self._calls += 1
         rows = self.recording.spins[self._order[start : start + self.num_samples]]
-        return rows.to(self.grbm.linear.device)
+        return rows.to(self.grbm.linear)  # its kind of numbers, too
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
         """See :meth:`SpinSampler.problem_on_chip`, as when the samples were recorded."""

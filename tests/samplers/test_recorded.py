@@ -24,7 +24,7 @@ def test_a_recording_holds_what_was_drawn_and_where_from(grbm12, graph12, tmp_pa
     options = {"num_samples": 60, "seed": 4, "prefactor": 0.15, "graph": graph12}
     sampler, twin = (make_sampler(grbm12, "annealer", **options) for _ in range(2))
     recording = load_recording(save_recording(record(sampler, 100), tmp_path / "r.safetensors"))
-    assert torch.equal(recording.spins, torch.cat([twin.sample(), twin.sample()]))
+    assert torch.equal(recording.spins.float(), torch.cat([twin.sample(), twin.sample()]))
     assert torch.equal(recording.linear, grbm12.linear.detach())
     assert torch.equal(recording.quadratic, grbm12.quadratic.detach())
     assert recording.graph == graph12
@@ -46,7 +46,8 @@ def test_gibbs_chains_are_recorded_fresh_at_every_call(grbm12, graph12):
     recorded, twin = (
         make_sampler(grbm12, "gibbs", num_samples=30, graph=graph12) for _ in range(2)
     )
-    assert torch.equal(record(recorded, 60).spins, torch.cat([twin.fresh(), twin.fresh()]))
+    spins = record(recorded, 60).spins.float()
+    assert torch.equal(spins, torch.cat([twin.fresh(), twin.fresh()]))
 
 
 def test_every_string_is_replayed_once_in_the_seeds_order(path, grbm12, graph12):
@@ -56,7 +57,7 @@ def test_every_string_is_replayed_once_in_the_seeds_order(path, grbm12, graph12)
     sampler = build(1)
     replayed = torch.cat([sampler.sample(), sampler.sample()])
     order = torch.randperm(120, generator=torch.Generator().manual_seed(1))[:100]
-    assert torch.equal(replayed, load_recording(path).spins[order])
+    assert torch.equal(replayed, load_recording(path).spins[order].float())
     assert not torch.equal(build(2).sample(), replayed[:50])
     with pytest.raises(RecordingError, match="100 of them are used up, so 50 more"):
         sampler.sample()
@@ -100,6 +101,12 @@ def test_what_a_recording_cannot_do_is_said(path, grbm12, graph12):
         make_sampler(grbm12, "recorded")
 
 
+@pytest.mark.parametrize("numbers", [(-1, 0), (0, 0), (1.5, 0), (True, 0), ("9", 0), (9, None)])
+def test_impossible_numbers_are_refused(numbers, path, grbm12):
+    with pytest.raises(RecordingError, match="must be whole numbers"):
+        RecordedSampler(grbm12, load_recording(path), numbers[0], seed=numbers[1])
+
+
 def test_a_recording_that_fails_half_way_keeps_what_arrived(leap, make_live, home, capsys):
     leap.properties["num_reads_range"] = [1, 50]
     sampler = make_live(num_samples=100, retries=0)
@@ -107,7 +114,7 @@ def test_a_recording_that_fails_half_way_keeps_what_arrived(leap, make_live, hom
     recording = record(sampler, 200)
     assert not recording.simulated
     assert recording.spins.shape == (150, 12)
-    assert torch.equal(recording.spins, leap.true_spins(home))
+    assert torch.equal(recording.spins.float(), leap.true_spins(home))
     assert "Recording the 150 of 200 that arrived." in capsys.readouterr().out
     assert sampler.salvage() == []  # they are in the recording, and handed out nowhere else
     leap.faults["submit"].append("503")

@@ -1,15 +1,18 @@
 """A run in a file: it goes on as if it had never stopped, or is refused by name."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_models import StubSampler, new_model, same_parameters
 
 from qdvae_helpers.checkpoints import read_header, save_checkpoint
 from qdvae_helpers.errors import CheckpointError
-from qdvae_helpers.files import read_tensors
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.training import fit
 
 EVERYTHING_RANDOM = {"recipe": "mmd", "binarise": True, "spin_draws": 2, "sample_every": 3}
 IMPORTANCE_WEIGHTED = {"recipe": "iwae", "spin_draws": 2}
@@ -118,11 +121,28 @@ def test_another_graph_network_data_or_sampler_is_refused_by_name(qpu, graph16, 
 
 
 def test_other_images_are_refused_by_name(graph16, run, digits, short, path):
-    from qdvae_helpers.training import fit
-
     run(new_model(graph16), checkpoint=path, should_stop=lambda: True)
     with pytest.raises(CheckpointError, match="other values of data:"):
         fit(new_model(graph16), digits.rounded(), short(), checkpoint=path, progress=False)
+
+
+def test_other_images_from_the_same_source_are_refused(graph16, digits, short, path):
+    def learn(images, **options):
+        return fit(new_model(graph16), images, short(), checkpoint=path, progress=False, **options)
+
+    bent = digits.jittered(1)
+    learn(bent, should_stop=lambda: True)
+    before = path.read_bytes()
+    changed = bent.images.clone()
+    changed[-1, 0, 0, 0] = 0.5
+    others = [1 - bent.images, bent.images.flip(0), digits.jittered(1, seed=2).images, changed]
+    for images in others:
+        with pytest.raises(
+            CheckpointError, match="other images than these, though both are called"
+        ):
+            learn(replace(bent, images=images))
+    assert path.read_bytes() == before
+    assert learn(digits.jittered(1)).finished
 
 
 def test_what_a_sampler_measured_may_differ(graph16, run, short, path):
@@ -168,10 +188,11 @@ def test_a_file_without_a_run_is_refused(graph16, run, path):
 def test_the_file_holds_weights_moments_chains_and_random_numbers(graph16, run, path):
     model = new_model(graph16)
     run(model, checkpoint=path, should_stop=lambda: True)
-    names = set(read_tensors(path, "extra."))
+    tensors = load_file(path)
+    names = {name[6:] for name in tensors if name.startswith("extra.")}
     own = {"generator", "prior_spins", "sampler.bits", "sampler.calls", "sampler.generator"}
     assert {f"process0.{name}" for name in own} | {"seconds"} <= names
     moments = {f"optimizer.{i}" for i, _ in enumerate(model.parameters())}
     assert {name.rpartition(".")[0] for name in names if name.startswith("optimizer")} == moments
-    weights = read_tensors(path, "model.")
-    assert all(torch.equal(weights[name], value) for name, value in model.state_dict().items())
+    weights = model.state_dict().items()
+    assert all(torch.equal(tensors[f"model.{name}"], value) for name, value in weights)
