@@ -80,6 +80,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     tables.add_write_option(parser)
     options = parser.parse_args()
+    if options.steps <= 20:
+        parser.error(f"--steps {options.steps}: choose more than 20, so that 5 % warm the rate up")
     train = load_images().rounded()
     test = held_out_sample(None).rounded()
     real, few = test.images, test.images[:1_000]  # a random thousand: all are in random order

@@ -72,6 +72,8 @@ def main() -> int:
     parser.add_argument("--store", action="store_true")
     options = parser.parse_args()
     paths = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+    if options.write:
+        tables.require(parser, _README, overwrite=True)
     if unknown := set(options.lessons) - set(paths):
         parser.error(f"no lesson {', '.join(sorted(unknown))}: choose of {', '.join(paths)}")
     rows: dict[str, str] = {}
@@ -84,7 +86,7 @@ def main() -> int:
         print(rows[name], flush=True)
     if options.write:
         text = _README.read_text(encoding="utf-8")
-        _README.write_text(with_rows(text, rows), encoding="utf-8")
+        tables.write(_README, with_rows(text, rows))
     return 0
 
 

@@ -257,7 +257,10 @@ def main() -> int:
     parser.add_argument("--candidates", type=int, nargs="+", default=[10, 40])
     tables.add_write_option(parser, "README.md and results")
     parser.add_argument("--output", type=Path, help="the whole table, for other models")
+    parser.add_argument("--overwrite", action="store_true", help="replace that file")
     options = parser.parse_args()
+    if options.output:
+        tables.require(parser, options.output, options.overwrite)
     n, candidates = options.images, sorted(options.candidates)
 
     train, test = load_images(), held_out_sample(None)
@@ -307,8 +310,7 @@ def main() -> int:
         tables.to_readme("quality", short)
         tables.to_results("quality", whole)
     if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text("\n".join(whole) + "\n", encoding="utf-8")
+        tables.write(options.output, "\n".join(whole) + "\n")
     return 0
 
 

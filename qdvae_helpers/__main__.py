@@ -2,7 +2,10 @@
 
 import sys
 
-from qdvae_helpers.commands import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from qdvae_helpers.commands import main
+
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\nStopped.")

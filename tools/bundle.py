@@ -18,6 +18,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from qdvae_helpers.errors import OutputError
+from qdvae_helpers.outputs import replacing, require_output
 from qdvae_helpers.paths import ROOT
 
 _SH = """\
@@ -79,7 +81,10 @@ def main() -> int:
     parser.add_argument("--torch-index", default="", help="package index with CPU builds of torch")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / f"qdvae-{tag}.tar")
     options = parser.parse_args()
-    options.output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        require_output(options.output, ours=tarfile.is_tarfile, need_bytes=1 << 28)
+    except OutputError as error:
+        parser.error(str(error))
 
     with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
         target = Path(folder) / "qdvae-tutorials"
@@ -89,8 +94,8 @@ def main() -> int:
         (target / "setup.sh").chmod(0o755)
         script = _BAT.format(dotted=dotted)
         (target / "setup.bat").write_text(script, encoding="utf-8", newline="\r\n")
-        with tarfile.open(options.output, "w") as archive:  # wheels are compressed already
-            archive.add(target, target.name)
+        with replacing(options.output) as written, tarfile.open(written, "w") as archive:
+            archive.add(target, target.name)  # not compressed: wheels are already
     size = options.output.stat().st_size / 1e9
     print(f"{os.path.relpath(options.output)}: {size:.1f} GB, for Python {dotted} on this platform")
     print("In the room: tar xf, then ./setup.sh (Windows: setup.bat)")

@@ -17,7 +17,7 @@ from urllib.parse import quote
 import nbformat
 
 from qdvae_helpers import __version__
-from qdvae_helpers.files import replacing
+from qdvae_helpers.outputs import replacing
 from qdvae_helpers.paths import ROOT
 
 FIRST = "00_start_here"  # what the README's badges open
@@ -30,9 +30,13 @@ import sys
 if "google.colab" in sys.modules:
     url = "{url}"
     !test -d /content/lessons || git clone -q --depth 1 --branch {tag} $url /content/lessons
-    sys.path.insert(0, "/content/lessons")
-    from qdvae_helpers.colab import prepare
-
+    if "/content/lessons" not in sys.path:
+        sys.path.insert(0, "/content/lessons")
+    try:
+        from qdvae_helpers.colab import prepare
+    except ImportError:
+        remedy = "choose Runtime, Disconnect and delete runtime, then run again"
+        raise RuntimeError("The lessons could not be fetched (see above): " + remedy) from None
     prepare()"""
 
 

@@ -1,6 +1,6 @@
 """Train the judge of digits that ships (``qdvae_helpers.judge``) again, in some minutes.
 
-    python tools/train_judge.py [--output FILE]
+    python tools/train_judge.py [--output FILE] [--overwrite]
 
 It learns from MNIST's training images and prints its accuracy on all held-out ones.
 """
@@ -14,8 +14,10 @@ import torch
 import torch.nn.functional as F
 
 from qdvae_helpers.data import ImageSet, load_images
+from qdvae_helpers.errors import OutputError
 from qdvae_helpers.files import write_tensors
 from qdvae_helpers.judge import JUDGE, DigitJudge, resize
+from qdvae_helpers.outputs import require_output
 
 _BATCH = 200  # images a step
 
@@ -66,7 +68,12 @@ def main() -> int:
     """Train, report the accuracy on held-out digits, save; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=JUDGE, help="file to write")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     options = parser.parse_args()
+    try:
+        require_output(options.output, overwrite=options.overwrite)
+    except OutputError as error:
+        parser.error(str(error))
     train, test = load_images("mnist", "train"), load_images("mnist", "test")
     began = time.perf_counter()
     judge = train_judge(train)

@@ -1,6 +1,6 @@
 """Where a benchmark's table goes: between two marks in the README, or into a file of its own.
 
-No import here loads a library: memory that this process takes would count as a child's.
+No import here loads a large library: memory that this process takes would count as a child's.
 """
 
 import argparse
@@ -10,6 +10,9 @@ import re
 import textwrap
 from importlib.metadata import version
 from pathlib import Path
+
+from qdvae_helpers.errors import OutputError
+from qdvae_helpers.outputs import replacing, require_output
 
 BENCHMARKS = Path(__file__).resolve().parent.parent
 README = BENCHMARKS / "README.md"
@@ -61,9 +64,38 @@ def with_section(text: str, name: str, lines: list[str]) -> str:
 
 
 def add_write_option(parser: argparse.ArgumentParser, where: str = "README.md") -> None:
-    """``--write``: put the table there, in ``benchmarks/``."""
+    """``--write``: put the table there, in ``benchmarks/``; the places are tried at once."""
     told = f"put the table into benchmarks/{where}"
-    parser.add_argument("--write", action="store_true", help=told)
+    parser.add_argument("--write", action=_Write, where=where, help=told)
+
+
+class _Write(argparse.Action):
+    def __init__(self, *names, where: str, **options) -> None:
+        super().__init__(*names, nargs=0, default=False, **options)
+        self.where = where
+
+    def __call__(self, parser, namespace, values, option=None) -> None:
+        name = Path(parser.prog).stem
+        if "README" in self.where:
+            require(parser, README, overwrite=True)
+            section(README.read_text(encoding="utf-8"), name)
+        if "results" in self.where:
+            require(parser, RESULTS / f"{name}.md", overwrite=True)
+        setattr(namespace, self.dest, True)
+
+
+def require(parser: argparse.ArgumentParser, path: Path, overwrite: bool = False) -> None:
+    """Try an output before the measurement; ends with the exit status 2 if it cannot be written."""
+    try:
+        require_output(path, overwrite=overwrite)
+    except OutputError as error:
+        parser.error(str(error))
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text in one step."""
+    with replacing(path) as written:
+        written.write_text(text, encoding="utf-8")
 
 
 def to_readme(name: str, lines: list[str]) -> None:
@@ -73,10 +105,9 @@ def to_readme(name: str, lines: list[str]) -> None:
         SystemExit: as in :func:`section`.
     """
     text = with_section(README.read_text(encoding="utf-8"), name, lines)
-    README.write_text(text, encoding="utf-8")
+    write(README, text)
 
 
 def to_results(name: str, lines: list[str]) -> None:
     """Put a table into ``benchmarks/results/NAME.md``."""
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write(RESULTS / f"{name}.md", "\n".join(lines) + "\n")

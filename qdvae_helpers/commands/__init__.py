@@ -6,14 +6,17 @@ torch does not.
 """
 
 import argparse
+import contextlib
 import importlib
+import os
 import shutil
+import signal
 import sys
 import textwrap
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 
 from qdvae_helpers import __version__
-from qdvae_helpers.commands.doctor import check_machine, format_findings
 from qdvae_helpers.errors import QdvaeError
 
 __all__ = ["COMMANDS", "check_machine", "format_findings", "main"]
@@ -27,19 +30,47 @@ COMMANDS = {
     "doctor": "is this machine ready for the lessons?",
 }
 _INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
+_NOBODY_READS = 141  # and one that wrote to a closed pipe
+
+
+def __getattr__(name: str) -> object:
+    if name not in ("check_machine", "format_findings"):  # lesson 00 imports them from here
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.doctor"), name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point of ``qdvae`` and ``python -m qdvae_helpers``; returns the exit status.
 
+    A request to end (SIGTERM, or SIGHUP when a terminal closes) is taken as Ctrl-C is.
+
     Raises:
         SystemExit: after ``--help``, or 2 for arguments that do not exist.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        with _signals(_leave):  # libraries that are just imported turn an exception into others
+            run, options = _parsed(arguments)
+        with _signals(signal.default_int_handler):
+            return run(options)
+    except QdvaeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # Python would complain at its end, when it flushes what nobody reads.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _NOBODY_READS
+
+
+def _parsed(arguments: list[str]) -> tuple[Callable[..., int], argparse.Namespace | None]:
+    """What is to be called, and with which options."""
     overview = _overview()
     if not arguments:
         overview.print_help()
-        return 2
+        return (lambda options: 2), None
     if arguments[0] not in COMMANDS:
         overview.parse_args(arguments)  # answers --help and --version, refuses other words
         overview.error("name a command first")
@@ -50,15 +81,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_arguments(parser)
-    options = parser.parse_args(arguments[1:])
+    return command.run, parser.parse_args(arguments[1:])
+
+
+@contextlib.contextmanager
+def _signals(handler: Callable) -> Iterator[None]:
+    """Let this handle what asks a program to end; what is ignored (``nohup``) stays so."""
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        names = ("SIGINT", "SIGTERM", "SIGHUP")
+        numbers = (getattr(signal, name) for name in names if hasattr(signal, name))
+        previous = {n: old for n in numbers if (old := signal.getsignal(n)) is not None}
     try:
-        return command.run(options)
-    except QdvaeError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return _INTERRUPTED
+        for number, old in previous.items():
+            if old != signal.SIG_IGN:
+                signal.signal(number, handler)
+        yield
+    finally:
+        for number, old in previous.items():
+            signal.signal(number, old)
+
+
+def _leave(signum: int, frame: object) -> None:
+    print("\nStopped.", file=sys.stderr, flush=True)
+    os._exit(_INTERRUPTED)
 
 
 def _wrapped(text: str) -> str:

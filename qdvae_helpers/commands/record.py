@@ -2,16 +2,26 @@
 
 The simulated QPU draws them, or with --sampler qpu a real one, within the budget that
 QDVAE_QPU_BUDGET_S allows.  QDVAE_SAMPLER=recorded replays files in data/recordings and in the
-folder that QDVAE_RECORDINGS names.  Only a file of simulated samples is ever replaced.
+folder that QDVAE_RECORDINGS names.  Unless --overwrite is given, only a file of simulated samples
+is replaced.
 """
 
 import argparse
+import sys
+import tempfile
 from pathlib import Path
 
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import OutputError, SettingError
+from qdvae_helpers.outputs import hold, require_output
 from qdvae_helpers.qpu import qpu_tally
-from qdvae_helpers.qpu.recordings import require_replaceable, require_room, save_recording
+from qdvae_helpers.qpu.recordings import (
+    MAX_BYTES,
+    Recording,
+    require_replaceable,
+    require_room,
+    save_recording,
+)
 from qdvae_helpers.samplers import make_sampler, record
 
 
@@ -22,10 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--model", default="qdvae-256", help=model)
     samples = "spin strings to record; default: 1000"
     what.add_argument("--samples", type=int, default=1_000, help=samples)
-    what.add_argument("--sampler", default="annealer", help="default: annealer, the simulated QPU")
+    kinds = "annealer (the simulated QPU), gibbs, exact or qpu; default: annealer"
+    what.add_argument("--sampler", default="annealer", metavar="KIND", help=kinds)
     what.add_argument("--seed", type=int, default=0, help="of a simulated sampler; default: 0")
     output = parser.add_argument_group("output")
     output.add_argument("--output", type=Path, required=True, help="file to write (.safetensors)")
+    output.add_argument("--overwrite", action="store_true", help="replace a file that is there")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -34,24 +46,39 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         SettingError: there is nothing to record.
         CheckpointError: no such model.
-        SamplerError: it cannot be sampled, or the file may not be written.
+        SamplerError: it cannot be sampled.
+        OutputError, RecordingError: the file may not be written.
     """
     if options.samples < 1:
         raise SettingError(f"--samples {options.samples}: record 1 or more.")
-    is_file = Path(options.model).suffix == ".safetensors"
-    model = (load_checkpoint if is_file else load_pretrained)(options.model)
-    # What would keep the samples from being saved comes before they are paid for.
-    require_room(model.graph, options.samples, options.output.name)
-    require_replaceable(options.output)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    n, seed, graph = options.samples, options.seed, model.graph
-    sampler = make_sampler(model.grbm, options.sampler, num_samples=n, seed=seed, graph=graph)
-    try:
-        recording = record(sampler, n)
-    finally:
-        sampler.close()
-    path = save_recording(recording, options.output)
+    with hold(options.output):
+        # What would keep the samples from being saved comes before they are paid for.
+        if not options.overwrite:
+            require_replaceable(options.output)
+        size, suffix = 2 * MAX_BYTES, ".safetensors"
+        require_output(options.output, overwrite=True, need_bytes=size, suffix=suffix)
+        recording = _drawn(options)
+        try:
+            path = save_recording(recording, options.output)
+        except (
+            OutputError
+        ) as error:  # the disk was filled meanwhile; samples may have been paid for
+            folder = tempfile.mkdtemp(prefix="qdvae-recording-")
+            path = save_recording(recording, Path(folder) / options.output.name)
+            print(f"{error}\nThe samples are saved in {path}: move them.", file=sys.stderr)
     print(f"{recording.provenance}; {path.stat().st_size / 1e3:.0f} kB in {path.name}")
     if not recording.simulated:
         print(qpu_tally())
-    return 0
+    return 0 if path == options.output else 1
+
+
+def _drawn(options: argparse.Namespace) -> Recording:
+    is_file = Path(options.model).suffix == ".safetensors"
+    model = (load_checkpoint if is_file else load_pretrained)(options.model)
+    require_room(model.graph, options.samples, options.output.name)
+    n, seed, graph = options.samples, options.seed, model.graph
+    sampler = make_sampler(model.grbm, options.sampler, num_samples=n, seed=seed, graph=graph)
+    try:
+        return record(sampler, n)
+    finally:
+        sampler.close()

@@ -1,23 +1,27 @@
 """Train a model.
 
-The run saves its state beside the output while it lasts (NAME.part.safetensors); after Ctrl-C the
-same command goes on.  Exit status: 0 finished, 1 error, 3 interrupted and resumable.
+The run saves its state beside the output while it lasts (NAME.part.safetensors); after Ctrl-C, a
+request to end (SIGTERM), a crash or a full disk the same command goes on.  Exit status: 0 finished,
+1 error, 2 wrong use, 3 stopped and resumable, 130 stopped at once.
 Under torchrun it trains in several processes through Lightning Fabric (extra "cluster").
 """
 
 import argparse
+import contextlib
 import json
 import os
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
-from qdvae_helpers.checkpoints import load_checkpoint, save_checkpoint
+from qdvae_helpers.checkpoints import load_checkpoint, read_header, save_checkpoint
 from qdvae_helpers.density_ratio import divergence_bound
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import CheckpointError, OutputError, SettingError, TrainingError
 from qdvae_helpers.graphs import load_graph
+from qdvae_helpers.outputs import hold, require_output, writing
 from qdvae_helpers.profiles import PROFILES, Profile, current_profile
 from qdvae_helpers.samplers import GibbsSampler
 from qdvae_helpers.seeding import seeded
@@ -27,9 +31,11 @@ from qdvae_helpers.training import (
     PreparedRun,
     TrainConfig,
     default_spins,
+    pick_device,
     prepare_run,
     usual_images,
 )
+from qdvae_helpers.training.config import RECIPE_IGNORES
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric  # an extra, which most people lack
@@ -37,6 +43,8 @@ if TYPE_CHECKING:
 _RATIO_STEPS = {"full": 3_000}  # by profile; others have none unless they are asked for
 _LEAST = {"jitter": 0, "ratio_steps": 0, "spins": 1, "sweeps": 1}
 _INTERRUPTED = 3  # exit status
+_SUFFIX, _PART = ".safetensors", ".part.safetensors"
+_SHORTER = {"batch_size": "batch", "spin_draws": "draws", "n_spins": "spins"}  # settings, options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("output").add_argument
     add("--output", required=True, help="the model (.safetensors)", **file)
+    add("--overwrite", action="store_true", help="replace a file that is there")
     add("--metrics", help="append reports, a JSON text a line", **file)
 
 
@@ -96,20 +105,6 @@ def _usual(name: str) -> str:
     values = [f"{getattr(TrainConfig, name):g}"]
     values += [f"{s[name]:g} {recipe}" for recipe, s in RECIPE_SETTINGS.items() if name in s]
     return f"default: {', '.join(values)}"
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of this name, or the fastest there is.
-
-    Raises:
-        SettingError: the machine has no such device.
-    """
-    available = {"cuda": torch.cuda.is_available(), "mps": torch.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return torch.device(next(kind for kind, there in available.items() if there))
-    if not available.get(name.split(":")[0], False):
-        raise SettingError(f"There is no device {name!r} on this machine: use 'cpu' or 'auto'.")
-    return torch.device(name)
 
 
 def _launched_fabric(device: str) -> "Fabric | None":
@@ -140,8 +135,13 @@ def prepare(options: argparse.Namespace, fabric: "Fabric | None" = None) -> Prep
     """The run that these options describe; with a launched ``fabric``, the part of this process.
 
     Raises:
-        SettingError: an option that does not exist or fit; others as ``prepare_run``.
+        SettingError: an option that does not exist, fit, or do anything; others as
+            ``prepare_run``.
     """
+    for name in RECIPE_IGNORES[options.recipe]:
+        if getattr(options, name, None) is not None:
+            nothing = f"{_option(name)} does nothing with --recipe {options.recipe}"
+            raise SettingError(f"{nothing}: leave it away.")
     for name, least in _LEAST.items():
         if (number := getattr(options, name)) is not None and number < least:
             raise SettingError(f"--{name.replace('_', '-')} {number}: choose {least} or more.")
@@ -183,27 +183,75 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         QdvaeError: an option, a file, a sampler or the training itself went wrong.
     """
-    for file in filter(None, (options.output, options.metrics)):
-        _require_writable(file)  # not at the first save, after minutes
-    fabric = _launched_fabric(options.device)
-    prepared = prepare(options, fabric)
+    is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
+    output = options.output
     try:
-        return _train(prepared, options, fabric)
-    finally:
-        prepared.sampler.close()
+        with hold(output) if is_first else contextlib.nullcontext():
+            part = output.with_name(output.name.removesuffix(_SUFFIX) + _PART)
+            if is_first and _was_finished(options, part):
+                return 0
+            fabric = _launched_fabric(options.device)
+            prepared = prepare(options, fabric)
+            try:
+                if is_first:  # with the optimiser's two moments, old and new at once, and a model
+                    size = 7 * 4 * sum(weights.numel() for weights in prepared.model.parameters())
+                    require_output(output, overwrite=True, need_bytes=size)
+                return _train(prepared, options, part, fabric)
+            finally:
+                prepared.sampler.close()
+    except (SettingError, TrainingError) as error:
+        raise type(error)(_as_typed(str(error))) from error
 
 
-def _require_writable(path: Path) -> None:
+def _was_finished(options: argparse.Namespace, part: Path) -> bool:
+    """Try the outputs; whether an earlier command was killed just before it removed its part."""
+    output, metrics = options.output, options.metrics
+    read = {"--start-from": options.start_from, "--graph": options.graph, "--metrics": metrics}
+    written = {os.path.realpath(file) for file in (output, part)}
+    for option, file in read.items():
+        if file and os.path.realpath(file) in written:
+            raise OutputError(f"{option} {file} is what --output writes: name another file.")
+    if output.name.endswith(_PART):
+        raise OutputError(f"--output {output}: names of unfinished runs end so; choose another.")
+    with contextlib.suppress(CheckpointError):
+        if not options.overwrite and output.is_file() and part.is_file():
+            of_part, of_model = (read_header(file)["info"] for file in (part, output))
+            if of_part == {name: of_model.get(name) for name in of_part}:
+                part.unlink()
+                print(f"{output} was finished already.", flush=True)
+                return True
+    require_output(output, overwrite=options.overwrite, suffix=_SUFFIX)
+    require_output(part, overwrite=True)  # what is there is judged when it is read
+    if metrics:
+        require_output(metrics, ours=_holds_reports)
+    return False
+
+
+def _holds_reports(path: Path) -> bool:
+    """Whether every line of a file is a JSON object, so that more may follow."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        writable = os.access(path.parent, os.W_OK)
-    except OSError:  # a file where a folder should be, a read-only disk ...
-        writable = False
-    if path.is_dir() or not writable:
-        raise SettingError(f"{path} cannot be written: name a file in a folder that you may write.")
+        *lines, last = path.read_text(encoding="utf-8").split("\n")
+        return not last and all(isinstance(json.loads(line), dict) for line in lines)
+    except (ValueError, RecursionError):  # no text, no JSON
+        return False
 
 
-def _train(prepared: PreparedRun, options: argparse.Namespace, fabric: "Fabric | None") -> int:
+def _option(setting: str) -> str:
+    """The option that a person types for a setting."""
+    return "--" + _SHORTER.get(setting, setting).replace("_", "-")
+
+
+def _as_typed(message: str) -> str:
+    """A message that names settings, with the names of their options."""
+    names = {field.name for field in fields(TrainConfig)} | {"n_spins"}
+    text = re.sub(rf"\b({'|'.join(names)})=", lambda found: _option(found[1]) + " ", message)
+    longer = "|".join(name for name in names if "_" in name)  # others are words, too
+    return re.sub(rf"\b({longer})\b", lambda found: _option(found[1]), text)
+
+
+def _train(
+    prepared: PreparedRun, options: argparse.Namespace, part: Path, fabric: "Fabric | None"
+) -> int:
     model, device = prepared.model, prepared.model.device
     is_first = fabric is None or fabric.global_rank == 0
     if is_first:
@@ -212,11 +260,15 @@ def _train(prepared: PreparedRun, options: argparse.Namespace, fabric: "Fabric |
         print(*made_by, sep="; ", flush=True)
 
     def log(report: dict) -> None:
-        if options.metrics:
-            with options.metrics.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(report) + "\n")
+        if file := options.metrics:
+            size = file.stat().st_size if file.exists() else 0
+            try:
+                with writing(file), file.open("a", encoding="utf-8") as lines:
+                    lines.write(json.dumps(report) + "\n")
+            except OutputError:
+                os.truncate(file, size)  # no line is cut off
+                raise
 
-    part = options.output.with_suffix(".part.safetensors")
     if not prepared.fit(checkpoint=part, on_report=log, fabric=fabric).finished:
         return _INTERRUPTED
     if not is_first:

@@ -1,10 +1,12 @@
 """The training loop (taught in lesson 05)."""
 
 import contextlib
+import functools
 import math
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,13 +16,21 @@ import torch
 from torch import nn
 from tqdm.auto import tqdm
 
+from qdvae_helpers.arguments import require_kind
 from qdvae_helpers.data import ImageSet
-from qdvae_helpers.errors import SamplerError, SettingError, TrainingError
+from qdvae_helpers.errors import (
+    MixingWarning,
+    OutputError,
+    SamplerError,
+    SettingError,
+    TrainingError,
+)
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
+from qdvae_helpers.samplers.gibbs import MIXING_REMEDY
 from qdvae_helpers.training.config import TrainConfig
 from qdvae_helpers.training.objective import Objective, decoder_loss
-from qdvae_helpers.training.reports import format_report, make_report, probe
+from qdvae_helpers.training.reports import format_report, hardly_mixes, make_report, probe
 from qdvae_helpers.training.schedules import (
     batch_rows,
     calls_left,
@@ -59,7 +69,8 @@ def fit(
 
     Ctrl-C (or the kernel's stop button) ends training after the step in progress, saves, and
     returns, as does a QPU's budget that is used up; calling ``fit`` again with the same checkpoint
-    ends with the same result as an uninterrupted run (a real QPU excepted: it has no seed).
+    ends with the same result as an uninterrupted run (a real QPU excepted: it has no seed).  So
+    does a request to end (SIGTERM), after which the process ends if nobody else handles that.
 
     Args:
         model, train, config: what learns, from which images, and how.
@@ -78,7 +89,17 @@ def fit(
         SamplerError: the sampler draws from another model; or a device failed, and the last whole
             step was saved.
         TrainingError: the loss is no longer a number; the last good checkpoint is left as it is.
+        OutputError: the checkpoint cannot be written, for example on a full disk; the last one is
+            left as it is, and the same call goes on from there.
     """
+    require_kind("config", config, TrainConfig)
+    require_kind("train", train, ImageSet)
+    if require_kind("model", model, QDVAE).grbm.linear.dtype != torch.float32:
+        raise SettingError("Training is done in single precision: call model.float() first.")
+    if validation is not None:
+        require_kind("validation", validation, ImageSet)
+    if sampler is not None:
+        require_kind("sampler", sampler, SpinSampler)
     if len(train) < config.batch_size:
         raise SettingError(
             f"{len(train)} images are fewer than one batch of {config.batch_size}: use more "
@@ -99,18 +120,22 @@ def fit(
             print(f"Continuing {at}.", flush=True)
     if progress and (plan := trainer.sampler.plan(trainer.calls_left())) is not None:
         print(f"{plan}.", flush=True)
-    start = trainer.state.step
+    start, warned = trainer.state.step, False
     bar = tqdm(total=config.steps, initial=start, disable=not progress, leave=False, unit="step")
     with bar, _deferred_interrupt() as interrupted, contextlib.closing(trainer):
         while trainer.state.step < config.steps:
             try:
                 trainer.advance()
             except SamplerError:  # raised before anything of the step was changed
+                if fabric is None:  # one process must not wait for others here
+                    trainer.require_finite_loss()  # samplers refuse weights that are no numbers
                 if checkpoint is not None and fabric is None and trainer.state.step > 0:
-                    trainer.require_finite_loss()  # a device refuses weights that are no numbers
                     trainer.save(checkpoint)
                 raise
-            bar.update()
+            try:
+                bar.update()
+            except BrokenPipeError:  # nobody reads what is printed any more
+                interrupted.set()
             spent = trainer.calls_left() > 0 and trainer.sampler.exhausted
             stop = interrupted.is_set() or bool(should_stop and should_stop()) or spent
             stop = trainer.any_process(stop)
@@ -121,13 +146,17 @@ def fit(
             trainer.require_finite_loss()
             if reporting:
                 report = trainer.report()
+                if hardly_mixes(report) and not warned and trainer.rank == 0:
+                    warnings.warn(MIXING_REMEDY, MixingWarning, stacklevel=2)
+                    warned = True
+            if checkpoint is not None:  # before anything that prints, or writes elsewhere
+                trainer.save(checkpoint)
+            if reporting:
                 if progress:
                     bar.clear()
                     print(format_report(report), flush=True)
                 if on_report is not None and trainer.rank == 0:
                     on_report(report)
-            if checkpoint is not None:
-                trainer.save(checkpoint)
             if stop and not last:
                 if trainer.rank == 0:
                     why = " because the budget of QPU time is used up" if spent else ""
@@ -144,9 +173,11 @@ def fit(
 
 @contextlib.contextmanager
 def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into an event, so that a step is never cut in half.
+    """Turn the first Ctrl-C, or request to end, into an event: a step is never cut in half.
 
-    A second one interrupts at once.  Outside the main thread signals cannot be caught.
+    A request to end (SIGTERM, or SIGHUP when a terminal closes) that nobody else handles ends the
+    process after the block.  A second signal acts at once.  Outside the main thread signals cannot
+    be caught.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
@@ -154,17 +185,30 @@ def _deferred_interrupt() -> Iterator[threading.Event]:
         return
 
     # None: the handler was not set by Python, so it cannot be put back.
-    previous = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+    previous = {signal.SIGINT: signal.getsignal(signal.SIGINT) or signal.default_int_handler}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has not all
+        if number and signal.getsignal(number) not in (None, signal.SIG_IGN):  # nohup ignores one
+            previous[number] = signal.getsignal(number)
+    asked: list[int] = []
 
-    def note(signum, frame) -> None:
+    def put_back() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    def note(signum: int, frame: object) -> None:
+        asked.append(signum)
         event.set()
-        signal.signal(signal.SIGINT, previous)
+        put_back()
 
-    signal.signal(signal.SIGINT, note)
+    for number in previous:
+        signal.signal(number, note)
     try:
         yield event
     finally:
-        signal.signal(signal.SIGINT, previous)
+        put_back()
+        if asked and previous[asked[0]] == signal.SIG_DFL:
+            signal.raise_signal(asked[0])
 
 
 class _Trainer:
@@ -185,7 +229,7 @@ class _Trainer:
         model.info.pop("ratio", None)
         self.rank = fabric.global_rank if fabric else 0
         self.processes = fabric.world_size if fabric else 1
-        self.images, self.source = train.images.to(device), train.source
+        self.train, self.images = train, train.images.to(device)
         self.probe = probe(train, config.binarise, device)
         self.validation = None
         if validation is not None:
@@ -287,6 +331,9 @@ class _Trainer:
         # The last step may have broken the weights after their loss was computed.
         if not all(weights.isfinite().all() for weights in self.model.parameters()):
             loss = math.nan
+        self._require_finite(loss)
+
+    def _require_finite(self, loss: float) -> None:
         if self.any_process(not math.isfinite(loss)):
             raise TrainingError(
                 f"The loss is {loss} at step {self.state.step:,}: lower learning_rate or "
@@ -306,15 +353,22 @@ class _Trainer:
             generator=state.generator,
         )
         report |= self.sampler.diagnostics()
+        self._require_finite(sum(x for x in report.values() if isinstance(x, float)))
         state.history.append(report)
         return report
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        """Of the images; takes a second for 300,000, so once a run."""
+        return self.train.fingerprint()
 
     def describe(self) -> dict:
         """How the model was made, for its checkpoint."""
         return {
             "train": asdict(self.config),
             "step": self.state.step,
-            "data": self.source.to_dict(),
+            "data": self.train.source.to_dict(),
+            "images": self._fingerprint,
             "sampler": self.sampler.provenance.to_dict(),
             "device": self.model.device.type,
             "processes": self.processes,
@@ -329,7 +383,11 @@ class _Trainer:
             torch.distributed.all_gather_object(states, states[self.rank])
         if self.rank == 0:
             seconds = self.state.seconds
-            save_run(self.model, path, self.describe(), states, self.optimizer, seconds)
+            try:
+                save_run(self.model, path, self.describe(), states, self.optimizer, seconds)
+            except OutputError as error:
+                goes_on = "What was saved before stays, and the same command goes on from there."
+                raise OutputError(f"{error} {goes_on}") from error
 
     def restore(self, path: str | Path) -> None:
         """Go on where :meth:`save` was called."""

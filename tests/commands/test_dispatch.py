@@ -140,5 +140,6 @@ def test_the_studio_serves_the_dashboard_without_the_lesson(monkeypatch):
 
 def test_the_studio_says_what_it_lacks(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "voila.app", None)
+    monkeypatch.delitem(sys.modules, "qdvae_helpers.commands.studio_app", raising=False)
     assert main(["studio"]) == 1
     assert "The studio needs Voila: pip install" in capsys.readouterr().err

@@ -6,6 +6,8 @@ import pytest
 
 from qdvae_helpers.checkpoints import save_checkpoint
 from qdvae_helpers.commands import main
+from qdvae_helpers.commands import record as command
+from qdvae_helpers.errors import OutputError
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.qpu.recordings import (
     find_recordings,
@@ -98,6 +100,58 @@ def test_nothing_else_is_replaced(from_a_real_qpu, arguments, tmp_path, request,
         before = kept.is_file() and kept.read_bytes()
         assert main([*arguments, str(kept)]) == 1
         said = capsys.readouterr().err
-        assert f"{kept.name} is there already" in said
-        assert "name another file with --output" in said
+        assert "it is a folder" in said or (
+            f"{kept.name} is there already" in said and "or give --overwrite" in said
+        )
         assert before == (kept.is_file() and kept.read_bytes())
+
+
+def test_any_file_is_replaced_where_that_is_asked_for(from_a_real_qpu, arguments, tmp_path):
+    (tmp_path / "notes.safetensors").write_text("no recording")
+    for path in (from_a_real_qpu, tmp_path / "notes.safetensors"):
+        assert main([*arguments, str(path), "--overwrite"]) == 0
+        assert load_recording(path).simulated
+
+
+@pytest.mark.parametrize(
+    ("output", "noun"),
+    [
+        ("", "is a folder or empty"),
+        ("..", "is a folder or empty"),
+        ("README.md/x.safetensors", "a file stands where a folder should be"),
+        ("recording.txt", "ends in .safetensors"),
+        ("n" * 260 + ".safetensors", "name is too long"),
+    ],
+)
+def test_a_bad_output_is_named_before_anything_is_drawn(
+    output, noun, nothing_is_drawn, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").touch()
+    assert main(["record", "--output", output]) == 1
+    said = capsys.readouterr().err
+    assert noun in said
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+def test_samples_survive_a_disk_that_fills_while_they_are_drawn(
+    arguments, tmp_path, monkeypatch, capsys
+):
+    output, elsewhere = tmp_path / "mine.safetensors", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    save = command.save_recording
+
+    def full(recording, path):
+        if path == output:
+            raise OutputError("mine.safetensors cannot be written: the disk is full.")
+        return save(recording, path)
+
+    monkeypatch.setattr(command, "save_recording", full)
+    assert main([*arguments, str(output)]) == 1
+    said = capsys.readouterr().err
+    (saved,) = elsewhere.rglob("*.safetensors")
+    assert "the disk is full" in said
+    assert str(saved) in said
+    assert len(load_recording(saved).spins) == 40

@@ -11,6 +11,8 @@ import pytest
 from qdvae_helpers.commands import main
 from qdvae_helpers.commands import run as command
 from qdvae_helpers.commands.run import execute, source_hash
+from qdvae_helpers.errors import OutputError
+from qdvae_helpers.outputs import hold
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,12 @@ def test_the_running_python_runs_lessons_whatever_kernels_a_user_has(tmp_path, m
     (other / "kernel.json").write_text(json.dumps(spec))
     for variable in ("JUPYTER_PATH", "JUPYTER_DATA_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / "jupyter"))
+    for name in ("python", "python3"):  # nor the one that a shell would find
+        (tmp_path / "bin" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.chdir(tmp_path)
     path = notebook(tmp_path, "import sys\nprint(sys.executable)")
     execute(path, tmp_path / "build", store=False)
     assert capsys.readouterr().out.strip() == sys.executable
@@ -150,3 +158,47 @@ def test_the_source_hash_sees_code_and_not_outputs(tmp_path):
     assert source_hash(first) == source_hash(second)
     second.cells[0].source = "a = 2"
     assert source_hash(first) != source_hash(second)
+
+
+def test_the_beginning_of_a_name_is_enough_where_only_one_lesson_has_it(house, capsys):
+    notebook(house, "1 + 1")
+    for name in ("05_one", "05_two"):
+        (house / f"{name}.ipynb").write_text((house / "x.ipynb").read_text())
+    assert command._lesson("x") == "x"
+    assert command._lesson("05_t") == "05_two"
+    with pytest.raises(SystemExit):
+        main(["run", "05"])
+    assert "'05' may be 05_one or 05_two" in capsys.readouterr().err
+
+
+def test_results_that_cannot_be_written_are_refused_before_a_lesson_runs(
+    house, monkeypatch, capsys
+):
+    path = notebook(house, "1 + 1")
+    monkeypatch.setattr(command, "execute", None)  # a call would raise
+    monkeypatch.delenv("QDVAE_MODELS")
+    Path("README.md").write_text("mine")
+    Path("build", "run-models").mkdir(parents=True)
+    Path("build", "x.ipynb").write_text("mine")
+    assert main(["run", "--build", "README.md"]) == 1
+    assert "a file stands where a folder should be" in capsys.readouterr().err
+    assert main(["run", "--build", "notebooks"]) == 1
+    assert "where lessons lie" in capsys.readouterr().err
+    assert main(["run"]) == 1
+    assert "x.ipynb is there already" in capsys.readouterr().err
+    Path("build", "x.ipynb").write_text(path.read_text())
+    Path("build", "run-models", "thesis.txt").write_text("mine")
+    assert main(["run"]) == 1
+    assert "thesis.txt would be removed" in capsys.readouterr().err
+    Path("build", "run-models", "thesis.txt").unlink()
+    with hold(Path("build", "lessons")):
+        assert main(["run"]) == 1
+    assert "is being written by process" in capsys.readouterr().err
+
+
+def test_what_others_wrote_into_a_notebook_meanwhile_stays(tmp_path):
+    path = notebook(tmp_path, "import pathlib\nprint(pathlib.Path('x.ipynb').write_text('theirs'))")
+    with pytest.raises(OutputError, match="was changed while it ran"):
+        execute(path, tmp_path / "build", store=True)
+    assert path.read_text() == "theirs"
+    assert (tmp_path / "build" / "x.ipynb").is_file()

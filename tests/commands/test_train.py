@@ -206,7 +206,7 @@ def test_an_interrupted_train_command_continues(tmp_path):
         (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
         (["--ratio-steps", "-1"], "--ratio-steps -1: choose 0 or more"),
         (["--device", "tpu"], "There is no device 'tpu'"),
-        (["--graph", "nowhere.json"], "Cannot read the graph nowhere.json"),
+        (["--graph", "nowhere.json"], "There is no graph nowhere.json"),
         (["--start-from", "nowhere.safetensors"], "There is no checkpoint nowhere.safetensors"),
     ],
 )
