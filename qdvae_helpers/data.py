@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageOps
 from torch.nn import functional
 
+from qdvae_helpers.arguments import require_count, require_images, require_kind, require_seed
 from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.idx_files import data_dir, read_split
 
@@ -32,6 +33,17 @@ class Source:
     count: int  #: images taken, not counting copies
     transforms: tuple[str, ...] = ()  #: what was done since, in words, first things first
     drawn: tuple[int, int] | None = None  #: for a random sample: from how many images, the seed
+
+    def __post_init__(self) -> None:
+        texts = (self.data_set, self.split, *self.transforms)
+        if not isinstance(self.transforms, tuple) or not all(isinstance(t, str) for t in texts):
+            raise DataError(f"A source of images is named in words, not like this: {texts!r:.100}.")
+        require_count("count", self.count, error=DataError)
+        if self.drawn is not None:
+            if not isinstance(self.drawn, tuple) or len(self.drawn) != 2:
+                raise DataError(f"drawn={self.drawn!r:.60} must be a number of images and a seed.")
+            require_count("drawn from", self.drawn[0], error=DataError)
+            require_seed(self.drawn[1], "seed of the sample", DataError)
 
     def __str__(self) -> str:
         amount = f"{self.count:,} images"
@@ -58,14 +70,16 @@ class Source:
         """The source that ``to_dict`` wrote, also after a way through JSON.
 
         Raises:
-            DataError: a field is missing or unknown.
+            DataError: a field is missing, unknown or of another kind.
         """
         try:
             drawn = values.get("drawn")
             lists = {"transforms": tuple(values["transforms"]), "drawn": drawn and tuple(drawn)}
             return cls(**{**values, **lists})
+        except DataError:
+            raise
         except (AttributeError, KeyError, TypeError) as error:
-            raise DataError(f"This is no source of images: {values!r} ({error}).") from error
+            raise DataError(f"This is no source of images: {values!r:.200} ({error}).") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +89,25 @@ class ImageSet:
     images: torch.Tensor  #: ``(N, 1, 28, 28)`` float32 in [0, 1], 0 is background
     labels: torch.Tensor  #: ``(N,)`` int64; -1 where there are none
     source: Source  #: prints as a caption, for example ``MNIST train, 60,000 images``
+
+    def __post_init__(self) -> None:
+        self.require_valid()
+
+    def require_valid(self) -> None:
+        """Refuse (SettingError) what is no set of images; asked again before training.
+
+        Whoever holds the tensors may have changed them since the set was made.
+        """
+        images, labels = require_images("images", self.images), self.labels
+        if images.dtype != torch.float32:
+            raise SettingError(f"images: {images.dtype}, where float32 is needed: images.float().")
+        if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64:
+            raise SettingError("labels must be a tensor of int64; -1 where there are none.")
+        if labels.shape != (len(images),):
+            raise SettingError(
+                f"labels of shape {tuple(labels.shape)} for {len(images):,} images: give one each."
+            )
+        require_kind("source", self.source, Source)
 
     @classmethod
     def from_array(
@@ -106,12 +139,6 @@ class ImageSet:
         elif not images.is_floating_point():
             raise SettingError(
                 f"Images of {images.dtype}: give uint8 (0 to 255) or floats (0 to 1)."
-            )
-        low, high = (float(bound) for bound in images.aminmax())  # NaN if there is one
-        if not (low >= 0 and high <= 1):
-            raise SettingError(
-                f"Images with values from {low:g} to {high:g}: floats must lie in [0, 1]. "
-                "Divide values up to 255 by 255."
             )
         chosen = torch.full((n,), -1) if labels is None else _as_tensor(labels)
         if chosen.shape != (n,) or chosen.is_floating_point() or chosen.is_complex():
@@ -161,8 +188,12 @@ class ImageSet:
 
         A copy is turned (standard deviation 4 degrees), stretched along both axes (3 %) and sheared
         (5 %) at random, about as one hand's writing varies.  Each takes as much memory again.
+
+        Raises:
+            SettingError: less than no copy, or more than a thousand.
         """
-        generator = torch.Generator().manual_seed(seed)
+        copies = require_count("copies", copies, 0, most=1_000)
+        generator = torch.Generator().manual_seed(require_seed(seed))
         bent = [_bend(part, generator) for _ in range(copies) for part in self.images.split(5_000)]
         return ImageSet(
             torch.cat([self.images, *bent]),
@@ -176,7 +207,7 @@ class ImageSet:
         Raises:
             SettingError: ``n`` is below 1.
         """
-        n = min(_at_least_one(n), len(self))
+        n = min(_images(n), len(self))
         if len(self) == self.source.count:
             source = replace(self.source, count=n)
         else:  # copies are among them
@@ -192,7 +223,8 @@ class ImageSet:
             SettingError: ``n`` is below 1, or more than there are.
         """
         there = len(self)
-        if n is not None and _at_least_one(n) > there:
+        seed = require_seed(seed)
+        if n is not None and (n := _images(n)) > there:
             raise SettingError(f"{n:,} images of {there:,}: ask for fewer, or for None to get all.")
         rows = torch.randperm(there, generator=torch.Generator().manual_seed(seed))[:n]
         if there == self.source.count and self.source.drawn is None:
@@ -203,8 +235,9 @@ class ImageSet:
 
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with any pixel, their number or their order."""
-        shape = repr(tuple(self.images.shape)).encode()
-        return hashlib.sha256(shape + self.images.numpy().tobytes()).hexdigest()[:16]
+        digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
+        digest.update(self.images.cpu().contiguous().numpy())
+        return digest.hexdigest()[:16]
 
 
 def load_images(name: str = "mnist", split: str = "train", *, limit: int | None = None) -> ImageSet:
@@ -225,7 +258,7 @@ def load_images(name: str = "mnist", split: str = "train", *, limit: int | None 
         DataError: a file is missing, truncated or altered; the message names it and the remedy.
     """
     if limit is not None:
-        _at_least_one(limit)
+        limit = _images(limit)
     pixels, labels = (values[:limit] for values in read_split(name, split))
     images = torch.from_numpy(pixels.astype(np.float32)).div_(255).unsqueeze(1)
     source = Source(name, split, len(pixels))
@@ -250,10 +283,9 @@ def _as_tensor(array: np.ndarray | torch.Tensor) -> torch.Tensor:
         raise SettingError(f"This is no array of numbers: {error}") from error
 
 
-def _at_least_one(n: int) -> int:
-    if n < 1:
-        raise SettingError(f"{n} images cannot be had: ask for at least one image.")
-    return n
+def _images(n: int) -> int:
+    """So many images are asked for; more than there are is the caller's business."""
+    return require_count("number of images", n, most=2**63)
 
 
 def _bend(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

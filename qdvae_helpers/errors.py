@@ -48,5 +48,12 @@ class TrainingError(QdvaeError, ArithmeticError):
     """Training has gone wrong in a way that more steps cannot mend."""
 
 
+class MixingWarning(UserWarning):
+    """Samples may not follow the model: Markov chains that stay where they are, or are too alike.
+
+    A warning and no error, since the samples may still serve.
+    """
+
+
 class CheckpointError(QdvaeError, RuntimeError):
     """A saved model is missing, damaged, or belongs to something else."""

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
+from qdvae_helpers.arguments import require_grbm, require_images, require_number, require_rows
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import DigitJudge
 from qdvae_helpers.seeding import seeded
@@ -30,9 +31,11 @@ def enumerate_states(grbm: GraphRestrictedBoltzmannMachine, beta: float = 1.0) -
     """List all states of a small GRBM with their Boltzmann probabilities.
 
     Raises:
-        SettingError: more than 20 spins, that is more than a million states.
+        SettingError: more than 20 spins, that is more than a million states; no temperature or no
+            model.
     """
-    n = grbm.n_nodes
+    n = require_grbm(grbm).n_nodes
+    beta = require_number("beta", beta)
     if n > _MAX_ENUMERATED:
         raise SettingError(
             f"{n} spins have 2^{n} states: enumerate at most {_MAX_ENUMERATED} spins, or use the "
@@ -40,9 +43,11 @@ def enumerate_states(grbm: GraphRestrictedBoltzmannMachine, beta: float = 1.0) -
         )
     grbm = copy.deepcopy(grbm).cpu()  # double precision does not exist on every device
     bits = (torch.arange(2**n).unsqueeze(1) >> torch.arange(n)) & 1
-    states = (2 * bits - 1).float()
+    states = (2 * bits - 1).to(grbm.linear.dtype)
     log_weights = -beta * torch.cat([grbm(part).double() for part in states.split(2**14)])
     log_z = torch.logsumexp(log_weights, 0)
+    if not log_z.isfinite():
+        raise SettingError("A field or coupling of this model is no finite number.")
     return Enumeration(states, (log_weights - log_z).exp(), float(log_z))
 
 
@@ -53,6 +58,9 @@ def dead_spins(logits: torch.Tensor) -> int:
     A spin is called dead when its mean ``tanh(logit / 2)``, between -1 and 1, has a standard
     deviation below 0.1 over the images.
     """
+    require_rows("logits", logits, logits.shape[-1] if getattr(logits, "ndim", 0) else 0)
+    if len(logits) == 1:  # nothing was said that could differ
+        return logits.shape[1]
     return int((torch.tanh(logits / 2).std(0) < _DEAD).sum())
 
 
@@ -70,7 +78,13 @@ def moment_gap(
         grbm: the prior.
         logits: ``(B, n)``; the spins of one image are independent given its logits.
         prior_spins: ``(M, n)``.
+
+    Without couplers there is no gap: 0.
     """
+    for name, rows in (("logits", logits), ("prior_spins", prior_spins)):
+        require_rows(name, rows, require_grbm(grbm).n_nodes)
+    if grbm.n_edges == 0:
+        return 0.0
     posterior = grbm.interactions(torch.tanh(logits / 2)).mean(0)
     prior = grbm.interactions(prior_spins).mean(0)
     return float((posterior - prior).square().mean().sqrt())
@@ -87,8 +101,12 @@ def energy_decorrelation(
     many independent ones; this is that factor.  A low value is a warning; a high one is no proof of
     mixing, since a chain can change its energy without ever leaving its valley.
     """
-    energies = torch.stack([grbm(before), grbm(after)])
-    if (energies.std(1) == 0).any():
+    for name, rows in (("before", before), ("after", after)):
+        require_rows(name, rows, require_grbm(grbm).n_nodes)
+    if len(before) != len(after):
+        raise SettingError(f"{len(before)} chains before and {len(after)} after: give the same.")
+    energies = torch.stack([grbm(part.to(grbm.linear.dtype)) for part in (before, after)])
+    if len(before) == 1 or (energies.std(1) == 0).any():
         return 0.0
     r = float(torch.corrcoef(energies)[0, 1].clamp(0, 1))
     return (1 - r) / (1 + r)
@@ -125,6 +143,8 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
+    require_images("generated", generated, least=0)
+    require_images("real", real, least=0)
     if len(generated) <= _NEIGHBOURS:
         raise SettingError(
             f"{len(generated)} generated images have no {_NEIGHBOURS} neighbours each: score at "

@@ -15,6 +15,13 @@ from collections.abc import Callable
 
 import torch
 
+from qdvae_helpers.arguments import (
+    require_count,
+    require_image_shape,
+    require_number,
+    require_rows,
+    require_seed,
+)
 from qdvae_helpers.errors import SettingError
 
 # The 17-qubit classifier -----------------------------------------------------------------------
@@ -28,8 +35,7 @@ def sixteen_pixels(images: torch.Tensor) -> torch.Tensor:
     Raises:
         SettingError: images of another size.
     """
-    if images.shape[1:] != (1, 28, 28):
-        raise SettingError(f"images have shape (N, 1, 28, 28), these {tuple(images.shape)}.")
+    require_image_shape("images", images)
     return images[:, 0, 3::7, 3::7].flatten(1)
 
 
@@ -71,6 +77,12 @@ def readout_expectation(spins: torch.Tensor, xx: torch.Tensor, zz: torch.Tensor)
         spins: ``(..., B, n)`` with entries -1 and +1; +1 is the qubit in state 0 (paper).
         xx, zz: as for :func:`cosine_neuron`.
     """
+    sizes = {tuple(t.shape)[-1:] for t in (spins, xx, zz)}
+    if len(sizes) > 1 or sizes == {()}:
+        raise SettingError(
+            f"Spins of shape {tuple(spins.shape)}, exponents of shapes {tuple(xx.shape)} and "
+            f"{tuple(zz.shape)}: give one exponent of each kind a spin."
+        )
     size, angles = cosine_neuron(xx, zz)
     return -size.unsqueeze(-1) * torch.cos((spins @ angles.unsqueeze(-1)).squeeze(-1))
 
@@ -180,9 +192,20 @@ def qcnn_probabilities(images: torch.Tensor, weights: torch.Tensor) -> torch.Ten
     Args:
         images: ``(..., B, 256)``, not all zero; they are normalised to amplitudes.
         weights: ``(..., 357)`` angles in radians, of which those of ``QCNN_READ`` matter.
+
+    Raises:
+        SettingError: other shapes, or an image that is black or no image: it has no amplitudes.
     """
-    lead = weights.shape[:-1]
-    amplitudes = images / images.norm(dim=-1, keepdim=True)
+    shapes = tuple(images.shape[-1:]), tuple(weights.shape[-1:])
+    if shapes != ((2**QCNN_WIRES,), (QCNN_PARAMETERS,)) or images.dim() < 2:
+        raise SettingError(
+            f"Images of shape {tuple(images.shape)} and weights of shape {tuple(weights.shape)}: "
+            f"give (..., B, {2**QCNN_WIRES}) and (..., {QCNN_PARAMETERS})."
+        )
+    lead, norms = weights.shape[:-1], images.norm(dim=-1, keepdim=True)
+    if not ((norms > 0) & norms.isfinite()).all():
+        raise SettingError("An image is black or holds a value that is no number: leave it out.")
+    amplitudes = images / norms
     states = amplitudes.to(_complex(weights)).mT.expand(*lead, 2**QCNN_WIRES, -1)
     states = states.unflatten(-2, (2,) * QCNN_WIRES)
     gates = {}
@@ -227,6 +250,10 @@ def fit_seeds(
         learning_rate: of Adam.
         seed: of the first model's orders; the next ones count on from it.
     """
+    n_images, epochs = require_count("n_images", n_images), require_count("epochs", epochs)
+    batch_size, seed = require_count("batch_size", batch_size), require_seed(seed)
+    require_number("learning_rate", learning_rate, above=0)
+    require_rows("weights", weights, weights.shape[-1] if getattr(weights, "ndim", 0) else 0)
     generators = [torch.Generator().manual_seed(seed + k) for k in range(len(weights))]
     weights = weights.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([weights], lr=learning_rate, fused=True)

@@ -3,15 +3,18 @@
 A file is read once a process and kept as bytes, a quarter of what its floats would take.
 """
 
+import bz2
 import functools
 import gzip
 import hashlib
 import lzma
 import os
-import socket
 import tempfile
+import threading
+import time
 import zlib
 from pathlib import Path
+from urllib.request import urlopen
 
 import numpy as np
 
@@ -42,9 +45,21 @@ _BYTES = {  # of an uncompressed file: what to read at most, whatever a file cla
     "t10k-images-idx3-ubyte": 10_000 * 784 + 16,
     "t10k-labels-idx1-ubyte": 10_000 + 8,
 }
-_OPEN = {"": open, ".gz": gzip.open, ".xz": lzma.open}
+# A file is unpacked by its first bytes, whatever its name says.
+_OPEN = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open, b"BZh": bz2.open}
+_ENDS = ("", ".gz", ".xz", ".bz2")
+_OTHERS = {  # what else may begin like this
+    b"PK": "a zip archive: unpack it",
+    b"<": "a web page, perhaps of a proxy or a login",
+    b"\x93NUMPY": "an array of numpy, in another format",
+    b"\x89PNG": "a picture; ImageSet.from_folder reads folders of pictures",
+    b"version https://git-lfs": "a pointer to a file that git-lfs has to fetch",
+    b"\0\0\x08": "another file of this format",
+}
 _UNREADABLE = (OSError, EOFError, MemoryError, lzma.LZMAError, zlib.error)  # for bad bytes
-_DOWNLOAD_TIMEOUT_S = 10.0
+#: The place that Fashion-MNIST's authors name, as torchvision does.
+FASHION_URL = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
+_SILENCE_S, _DOWNLOAD_S = 10.0, 300.0  # of a server, and of all of a download
 
 
 def data_dir() -> Path:
@@ -67,7 +82,7 @@ def read_split(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
     if split not in _PREFIXES:
         raise SettingError(f"There is no split {split!r}: choose 'train' or 'test'.")
     names = [f"{_PREFIXES[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
-    pixels, labels = (_kept(*finders[name](file)) for file in names)
+    pixels, labels = (_kept(file, *finders[name](file)) for file in names)
     # The format IDX: 4 bytes, then the length of each axis in 4 bytes, then the values.
     pixels = np.frombuffer(pixels, np.uint8, offset=4 + 3 * 4).reshape(-1, 28, 28)
     return pixels, np.frombuffer(labels, np.uint8, offset=4 + 1 * 4)
@@ -75,10 +90,12 @@ def read_split(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _mnist_file(file: str) -> tuple[Path, str, str]:
     """Path, checksum and remedy of a file of MNIST, which comes with the repository."""
-    path = DATA / "MNIST" / f"{file}.xz"
+    at = DATA / "MNIST"
     remedy = "Get it again: git checkout -- data/MNIST, or download the repository anew."
-    if not path.is_file():
-        raise DataError(f"{path} is missing. {remedy}")
+    path = next((p for end in (".xz", *_ENDS) if (p := at / f"{file}{end}").is_file()), None)
+    if path is None:
+        astray = _astray([at, at / "raw", DATA], file, at)
+        raise DataError(f"{at / file}.xz is missing. {remedy}{astray}")
     return path, MNIST_SHA256[file], remedy
 
 
@@ -92,10 +109,11 @@ def _fashion_file(file: str) -> tuple[Path, str, str]:
         reason = _download_fashion(root)
         path = find_fashion(file)
     if path is None:
+        raw = root / "FashionMNIST" / "raw"
         raise DataError(
-            f"Fashion-MNIST is not here ({reason}). Copy its four files to "
-            f"{root / 'FashionMNIST' / 'raw'} (data/README.md), or install Debian's package "
-            f"dataset-fashion-mnist, or connect to the network and restart.{_astray(root, file)}"
+            f"Fashion-MNIST is not here ({reason}). Copy its four files to {raw} (data/README.md), "
+            "or install Debian's package dataset-fashion-mnist, or connect to the network and "
+            f"restart.{_astray([raw, raw.parent, root], file, raw)}"
         )
     remedy = "Delete it and run again: it is looked for elsewhere, and then downloaded."
     return path, FASHION_MNIST_SHA256[file], remedy
@@ -104,66 +122,105 @@ def _fashion_file(file: str) -> tuple[Path, str, str]:
 def find_fashion(file: str) -> Path | None:
     """Where a file of Fashion-MNIST is; ``None`` if it would have to be downloaded."""
     folders = [at / "FashionMNIST" / "raw" for at in (data_dir(), DATA)] + [DEBIAN_FASHION_MNIST]
-    paths = [at / (file + end) for at in folders for end in ("", ".gz")]
+    paths = [at / (file + end) for at in folders for end in _ENDS]
     return next((path for path in paths if path.is_file()), None)
 
 
-def _astray(root: Path, file: str) -> str:
+def _astray(folders: list[Path], file: str, target: Path) -> str:
     """A sentence on a file that looks like the one wanted, but has another place or name."""
-    like = "*".join(["", *file.removesuffix("-ubyte").split("-"), ""])  # *train*images*idx3*
-    for at in (root / "FashionMNIST" / "raw", root / "FashionMNIST", root):
+    like = "*".join(["", *file.removesuffix("-ubyte").split("-")[:2], ""])  # *train*images*
+    for at in folders:
         for path in sorted(at.glob(like)):
+            if path.is_dir():  # unpacked into a folder of its own, as some programs do
+                return f" If a file in the folder {path} is part of it: move it to {target}."
             return f" If {path} is part of it: move it there, named {file} or {file}.gz."
+        for path in sorted(at.glob("*.zip")):
+            return f" If {path} is or holds it: unpack it, and move its files to {target}."
     return ""
 
 
 @functools.cache
 def _download_fashion(root: Path) -> str:
-    """Fetch and check Fashion-MNIST with torchvision; return why it failed, or an empty string.
+    """Fetch and check Fashion-MNIST; return why it failed, or an empty string.
 
     Tried once a process, since a bad network makes every try slow.  Everything arrives in a
     temporary folder first, so an interrupted download leaves no half files.
     """
-    from torchvision.datasets import FashionMNIST  # here, since its import takes 150 MB
-
     try:
         root.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=root, prefix=".saving-")
+        temporary = tempfile.TemporaryDirectory(
+            dir=root, prefix=".saving-", ignore_cleanup_errors=True
+        )
     except OSError as error:
         return f"{root} cannot be written to ({error.strerror}), let QDVAE_DATA name one that can"
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(_DOWNLOAD_TIMEOUT_S)
-    try:
-        with temporary as arrived:
-            FashionMNIST(arrived, download=True)
-            files = [Path(arrived, "FashionMNIST", "raw", file) for file in FASHION_MNIST_SHA256]
-            for file in files:
-                _content(file, FASHION_MNIST_SHA256[file.name], "Try again later.")
+    print("Downloading Fashion-MNIST (30 MB) ...", flush=True)
+    with temporary as arrived:
+        failed = []
+        fetching = threading.Thread(target=_fetch, args=(Path(arrived), failed), daemon=True)
+        fetching.start()
+        fetching.join(_DOWNLOAD_S)  # a name server or a slow proxy has no deadline of its own
+        if fetching.is_alive():
+            return f"the download failed: it was not complete after {_DOWNLOAD_S:.0f} s"
+        try:
+            if failed:
+                raise failed[0]
             target = root / "FashionMNIST" / "raw"
             target.mkdir(parents=True, exist_ok=True)
-            for file in files:
-                os.replace(file, target / file.name)
-    except (OSError, RuntimeError) as error:  # no network, mirror down, half a file, a proxy's page
-        return f"the download failed: {type(error).__name__}, {' '.join(str(error).split())[:200]}"
-    finally:
-        socket.setdefaulttimeout(before)
+            for file in FASHION_MNIST_SHA256:
+                os.replace(Path(arrived, f"{file}.gz"), target / f"{file}.gz")
+        except Exception as error:
+            what = f"{type(error).__name__}, {' '.join(str(error).split())[:200]}"
+            return f"the download failed: {what}"
     return ""
 
 
-def _content(path: Path, sha256: str, remedy: str) -> bytes:
-    """The uncompressed bytes of a file, never more than such a file has."""
-    most = _BYTES[path.name.removesuffix(path.suffix)]
+def _fetch(arrived: Path, failed: list[Exception]) -> None:
+    """Fetch and check all files; what stops it is noted."""
+    ends = time.monotonic() + _DOWNLOAD_S
     try:
-        with _OPEN[path.suffix](path, "rb") as file:
+        for file, sha256 in FASHION_MNIST_SHA256.items():
+            path, left = arrived / f"{file}.gz", _BYTES[file]
+            address = f"{FASHION_URL}{file}.gz"
+            with urlopen(address, timeout=_SILENCE_S) as answer, path.open("wb") as written:
+                while (chunk := answer.read1(2**16)) and time.monotonic() < ends:
+                    if (left := left - len(chunk)) < 0:
+                        raise DataError(f"{address} sends more than such a file has.")
+                    written.write(chunk)
+            _content(file, path, sha256, "Try again later.")
+    except Exception as error:  # whatever networks do: bad addresses, half answers, no HTTP
+        failed.append(error)
+
+
+def _content(wanted: str, path: Path, sha256: str, remedy: str) -> bytes:
+    """The uncompressed bytes of a file, never more than the one that is wanted has."""
+    most = _BYTES[wanted]
+    try:
+        with path.open("rb") as file:
+            begins = file.read(8)
+        unpack = next((f for magic, f in _OPEN.items() if begins.startswith(magic)), open)
+        with unpack(path, "rb") as file:
             content = file.read(most + 1)
     except _UNREADABLE as error:
         raise DataError(f"{path} is truncated or damaged ({error}). {remedy}") from error
     if hashlib.sha256(content).hexdigest() != sha256:
         size = f"more than {most:,}" if len(content) > most else f"{len(content):,}"
         raise DataError(
-            f"{path} is truncated or altered (wrong checksum, {size} bytes uncompressed). {remedy}"
+            f"{path} is truncated or altered (wrong checksum, {size} bytes uncompressed)."
+            f"{_what_it_is(content)} {remedy}"
         )
     return content
+
+
+def _what_it_is(content: bytes) -> str:
+    """A sentence on what was found in place of a file, where that can be told."""
+    digest = hashlib.sha256(content).hexdigest()
+    for title, sums in (("MNIST", MNIST_SHA256), ("Fashion-MNIST", FASHION_MNIST_SHA256)):
+        for file, sha256 in sums.items():
+            if digest == sha256:
+                return f" It is {file} of {title}: give it that name and place."
+    begins = content.lstrip()[:1] if content.lstrip().startswith(b"<") else content[:30]
+    found = next((what for magic, what in _OTHERS.items() if begins.startswith(magic)), None)
+    return f" It is {found}." if found else ""
 
 
 _kept = functools.cache(_content)

@@ -7,6 +7,14 @@ import torch
 import torch.nn.functional as F
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
+from qdvae_helpers.arguments import (
+    require_count,
+    require_images,
+    require_kind,
+    require_number,
+    require_seed,
+)
+from qdvae_helpers.errors import SettingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.samplers import GibbsSampler
@@ -42,7 +50,12 @@ def log_partition_function(
         num_samples: independent annealing runs.
         levels: temperatures; more make the weights more equal.
         seed: of the runs.
+
+    Raises:
+        SettingError: fewer than two runs, which have no spread, or no temperatures.
+        SamplerError: the model's numbers are none.
     """
+    num_samples = require_count("num_samples", num_samples, 2)
     sampler = GibbsSampler(grbm, num_samples, seed=seed, graph=graph)
     log_weights = sampler.anneal(levels, resample=False)
     log_mean = float(torch.logsumexp(log_weights, 0)) - math.log(num_samples)
@@ -67,12 +80,20 @@ def log_likelihood(
         seed: of the draws.
 
     Returns:
-        In nats, with the standard error that choosing these N images brings.
+        In nats, with the standard error that choosing these N images brings; infinite for one.
+
+    Raises:
+        SettingError: no images, grey ones, no draws, or a ``log_z`` that is no number.
     """
+    require_kind("model", model, QDVAE)
+    if not ((require_images("images", images) == 0) | (images == 1)).all():
+        raise SettingError("Grey images have no likelihood here: make them binarise(images).")
+    log_z, draws = require_number("log_z", log_z), require_count("draws", draws)
     with seeded(seed, model.device):
         images = images.to(model.device)
         bounds = torch.stack([_bound(model, image, log_z, draws) for image in images])
-    return Estimate(float(bounds.mean()), float(bounds.std()) / math.sqrt(len(bounds)))
+    error = float(bounds.std()) / math.sqrt(len(bounds)) if len(bounds) > 1 else math.inf
+    return Estimate(float(bounds.mean()), error)
 
 
 def _bound(model: QDVAE, image: torch.Tensor, log_z: float, draws: int) -> torch.Tensor:
@@ -93,5 +114,6 @@ def binarise(images: torch.Tensor, seed: int = 0) -> torch.Tensor:
     Drawn anew in every epoch this is the "dynamic binarisation" of the literature (Salakhutdinov
     and Murray 2008).
     """
-    generator = torch.Generator(images.device).manual_seed(seed)
+    require_images("images", images)
+    generator = torch.Generator(images.device).manual_seed(require_seed(seed))
     return torch.bernoulli(images, generator=generator)

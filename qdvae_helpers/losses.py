@@ -11,6 +11,15 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from dwave.plugins.torch.nn.functional import maximum_mean_discrepancy_loss
 from dwave.plugins.torch.nn.modules.kernels import GaussianKernel
 
+from qdvae_helpers.arguments import (
+    require_count,
+    require_grbm,
+    require_image_shape,
+    require_images,
+    require_rows,
+)
+from qdvae_helpers.errors import SettingError
+
 
 def reconstruction_loss(pixel_logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     """Binary cross-entropy, summed over pixels, averaged over the rest.
@@ -18,10 +27,25 @@ def reconstruction_loss(pixel_logits: torch.Tensor, images: torch.Tensor) -> tor
     Args:
         pixel_logits: ``(B, K, 1, 28, 28)``, K draws of the spins for each image.
         images: ``(B, 1, 28, 28)`` in [0, 1]; a grey pixel counts as a probability of white.
+
+    Raises:
+        SettingError: no images, or other shapes; also, but not on a GPU, which would have to wait
+            for the answer, values outside [0, 1].
     """
+    _require_decoded(pixel_logits, images)
     targets = images.unsqueeze(1).expand_as(pixel_logits)
     total = F.binary_cross_entropy_with_logits(pixel_logits, targets, reduction="sum")
     return total / (pixel_logits.shape[0] * pixel_logits.shape[1])
+
+
+def _require_decoded(pixel_logits: torch.Tensor, images: torch.Tensor) -> None:
+    judge = require_images if getattr(images, "is_cpu", True) else require_image_shape
+    n = len(judge("images", images))
+    shape = tuple(getattr(pixel_logits, "shape", ()))
+    if len(shape) != 5 or shape[0] != n or shape[1] < 1 or shape[2:] != images.shape[1:]:
+        raise SettingError(
+            f"pixel_logits of shape {shape} for {n} images: give (images, draws, 1, 28, 28)."
+        )
 
 
 def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -30,6 +54,13 @@ def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     One dimension costs ``(mean^2 + variance - 1 - log variance) / 2`` (Kingma and Welling 2013);
     summed over dimensions, averaged over the batch.
     """
+    if not isinstance(mean, torch.Tensor) or not isinstance(log_variance, torch.Tensor):
+        raise SettingError("Means and log-variances must be tensors.")
+    if mean.shape != log_variance.shape or mean.numel() == 0:
+        raise SettingError(
+            f"Means of shape {tuple(mean.shape)} and log-variances of shape "
+            f"{tuple(log_variance.shape)}: give one of each a code, and at least one code."
+        )
     one_dimension = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
     return one_dimension.sum(-1).mean()
 
@@ -39,6 +70,7 @@ def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:
 
     For one spin with ``P(+1) = sigmoid(l)`` it is ``softplus(l) - l sigmoid(l)``.
     """
+    require_rows("logits", logits, logits.shape[-1] if getattr(logits, "ndim", 0) else 0)
     return (F.softplus(logits) - logits * torch.sigmoid(logits)).sum(-1).mean()
 
 
@@ -52,6 +84,7 @@ def mean_energy(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> t
         grbm: without hidden units.
         spins: ``(B, n)``, or mean spins of independent spins for their expected energy.
     """
+    require_rows("spins", spins, require_grbm(grbm).n_nodes)
     pairs = (spins.T @ spins / len(spins))[grbm.edge_idx_i, grbm.edge_idx_j]
     return grbm.linear @ spins.mean(0) + grbm.quadratic @ pairs
 
@@ -74,6 +107,7 @@ def kl_loss(
         grbm: the prior, without hidden units.
         prior_spins: ``(M, n)`` samples of the prior.
     """
+    require_rows("logits", logits, require_grbm(grbm).n_nodes)
     expected_energy = mean_energy(grbm, torch.tanh(logits / 2))
     return expected_energy - encoder_entropy(logits) - mean_energy(grbm, prior_spins)
 
@@ -101,6 +135,13 @@ def importance_weighted_loss(
         pixel_logits, images: as for :func:`reconstruction_loss`.
         kl_weight: of all but the reconstruction; below 1 (as while it warms up) this is no bound.
     """
+    _require_decoded(pixel_logits, images)
+    require_rows("logits", logits, require_grbm(grbm).n_nodes)
+    if spins.shape != (*pixel_logits.shape[:2], grbm.n_nodes) or len(logits) != len(spins):
+        raise SettingError(
+            f"Spins of shape {tuple(spins.shape)} and {len(logits)} rows of logits for pixel "
+            f"logits of shape {tuple(pixel_logits.shape)}: give as many images and draws in each."
+        )
     targets = images.unsqueeze(1).expand_as(pixel_logits)
     errors = F.binary_cross_entropy_with_logits(pixel_logits, targets, reduction="none")
     couplings = spins.new_zeros(grbm.n_nodes, grbm.n_nodes)
@@ -131,6 +172,7 @@ def spin_kernel(n_spins: int) -> GaussianKernel:
     bandwidth keeps the loss finite where all strings are equal, which makes the plugin's default
     NaN.
     """
+    n_spins = require_count("n_spins", n_spins)
     return GaussianKernel(7, factor=2.0, bandwidth=2.0 * n_spins)
 
 
@@ -141,5 +183,10 @@ def mmd_loss(
 
     The unbiased estimate, which may be slightly negative; ``kernel`` is as a rule
     :func:`spin_kernel`.
+
+    Raises:
+        SettingError: fewer than two strings of a kind, or strings of different lengths.
     """
+    require_rows("spins", spins, spins.shape[-1] if getattr(spins, "ndim", 0) else 0, least=2)
+    require_rows("prior_spins", prior_spins, spins.shape[-1], least=2)
     return maximum_mean_discrepancy_loss(spins, prior_spins, kernel)

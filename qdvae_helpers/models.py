@@ -3,6 +3,8 @@
 Shapes and signs: see :mod:`qdvae_helpers.networks`, whose parts are at hand here, too.
 """
 
+import warnings
+
 import torch
 from dwave.plugins.torch.models import (
     DiscreteVariationalAutoencoder,
@@ -10,9 +12,18 @@ from dwave.plugins.torch.models import (
 )
 from torch import nn
 
+from qdvae_helpers.arguments import (
+    require_count,
+    require_grbm,
+    require_image_shape,
+    require_images,
+    require_kind,
+    require_number,
+    require_seed,
+)
 from qdvae_helpers.data import Source
 from qdvae_helpers.density_ratio import DensityRatio, choose, fit_density_ratio
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import MixingWarning, SettingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.networks import IMAGE_SHAPE, Decoder, Encoder, SpinDiscretiser
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
@@ -21,6 +32,24 @@ from qdvae_helpers.seeding import seeded
 __all__ = ["IMAGE_SHAPE", "QDVAE", "Decoder", "Encoder", "GaussianVAE", "SpinDiscretiser"]
 
 _SHUFFLE, _CHOICE = 1_000_003, 2_000_003  # added to a seed, for random numbers of their own
+_MOST_IMAGES = 1_000_000  # at a time, 3 GB
+
+
+def _widths(hidden: tuple[int, ...]) -> tuple[int, ...]:
+    """Widths of hidden layers, as a tuple of whole numbers."""
+    if not isinstance(hidden, tuple | list):
+        raise SettingError(f"hidden={hidden!r} must be a tuple of widths, such as (512, 512).")
+    return tuple(require_count("width of a hidden layer", width, most=100_000) for width in hidden)
+
+
+def _codes(name: str, codes: torch.Tensor, weights: torch.Tensor, length: int) -> torch.Tensor:
+    """What a decoder reads ``(..., length)``, in its own precision."""
+    if not isinstance(codes, torch.Tensor) or not codes.dim() or codes.shape[-1] != length:
+        shape = tuple(codes.shape) if isinstance(codes, torch.Tensor) else type(codes).__name__
+        raise SettingError(f"{name}: {shape}, where a tensor (..., {length}) is needed.")
+    if codes.is_complex():
+        raise SettingError(f"{name} are complex numbers, where real ones are needed.")
+    return codes.to(weights.dtype)
 
 
 class QDVAE(nn.Module):
@@ -32,6 +61,11 @@ class QDVAE(nn.Module):
         graph: the qubits and couplers that the prior may use.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         tau, hard: see :class:`SpinDiscretiser`.
+
+    Its numbers are of single precision, whatever torch's default is.
+
+    Raises:
+        SettingError: no graph, one without qubits, or a number out of range.
     """
 
     def __init__(
@@ -43,18 +77,23 @@ class QDVAE(nn.Module):
         hard: bool = False,
     ) -> None:
         super().__init__()
-        n_spins = len(graph.nodes)
+        n_spins = require_count(
+            "number of qubits", len(require_kind("graph", graph, QPUGraph).nodes)
+        )
         self.graph = graph
+        hidden = _widths(hidden)
+        tau = require_number("tau", tau, above=0)
         self.settings = {"hidden": list(hidden), "tau": tau, "hard": hard}
         self.info: dict = {}  # what a checkpoint knows of its making
         #: Of the encoder's strings to the prior's, where one was fitted; training drops it.
         self.ratio: DensityRatio | None = None
         encoder, decoder = Encoder(n_spins, hidden), Decoder(n_spins, hidden)
         self.dvae = DiscreteVariationalAutoencoder(encoder, decoder, SpinDiscretiser(tau, hard))
-        self.grbm = GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)
+        self.grbm = require_grbm(GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges))
         # The plugin starts with couplings for the temperature of a QPU; at inverse temperature 1
         # those are a spin glass.  Almost zero means that the prior has everything to learn.
         self.grbm.quadratic.data.normal_(std=0.01)
+        self.float()
 
     @property
     def n_spins(self) -> int:
@@ -79,11 +118,13 @@ class QDVAE(nn.Module):
         Otherwise the first steps use the spins to make all images darker alike, and many spins stay
         stuck at one value (taught in ``02_spin_latent_space``; docs/lab-notes.md has the gain).
         """
+        require_images("images", images)
         self.dvae.decoder.start_from(torch.logit(images.mean(0), eps=0.01))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, n)`` of the spins."""
-        return self.dvae.encoder(images)
+        """Logits ``(B, n)`` of the spins, of images ``(B, 1, 28, 28)``."""
+        require_image_shape("images", images)
+        return self.dvae.encoder(images.to(self.grbm.linear.dtype))
 
     def spins(self, logits: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """One random spin string ``(B, n)`` for each row of logits."""
@@ -103,7 +144,9 @@ class QDVAE(nn.Module):
 
     def decode(self, spins: torch.Tensor) -> torch.Tensor:
         """Images ``(..., 1, 28, 28)`` in [0, 1], the mean brightness of each pixel."""
-        return torch.sigmoid(self.dvae.decoder(spins))
+        return torch.sigmoid(
+            self.dvae.decoder(_codes("spins", spins, self.grbm.linear, self.n_spins))
+        )
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """Images through encoder, spins and decoder, ``(B, 1, 28, 28)``."""
@@ -134,8 +177,14 @@ class QDVAE(nn.Module):
 
         Raises:
             SamplerError: the sampler draws from another model, or cannot serve this one.
-            SettingError: there is no candidate, or several and nothing to choose them by.
+            SettingError: no images, no candidate, or several and nothing to choose them by.
+
+        Warns:
+            MixingWarning: see :meth:`candidate_strings`.
         """
+        n, rounds = require_count("n", n, most=_MOST_IMAGES), require_count("rounds", rounds, 0)
+        candidates = require_count("candidates", candidates)
+        seed = None if seed is None else require_seed(seed)
         if candidates > 1 and self.ratio is None:
             raise SettingError(
                 "This model has no density ratio to choose by: ask for 1 candidate, or "
@@ -143,7 +192,9 @@ class QDVAE(nn.Module):
             )
         if seed is None and (sampler is None or rounds or candidates > 1):
             seed = int(torch.randint(2**31, ()))
-        strings = self.candidate_strings(n, candidates, sampler, seed)
+        strings, doubt = self._strings(n, candidates, sampler, seed)
+        if doubt:
+            warnings.warn(doubt, MixingWarning, stacklevel=3)
         spins = strings[0]
         if candidates > 1:
             generator = torch.Generator(strings.device).manual_seed(seed + _CHOICE)
@@ -160,15 +211,31 @@ class QDVAE(nn.Module):
         At least ``n`` are fresh; Gibbs chains that have cooled go on for 100 sweeps for each
         further one.  All are shuffled, so that strings of one chain seldom compete: a chain may
         stay near one digit for long.  Arguments and errors: see :meth:`generate`.
+
+        Warns:
+            MixingWarning: the sampler has reason to doubt its own strings.  A warning, which a
+                notebook shows once beside the cell and a program can filter, not a line among
+                what was asked for.
         """
-        if candidates < 1:
-            raise SettingError(f"candidates={candidates} must be 1 or more.")
+        strings, doubt = self._strings(n, candidates, sampler, seed)
+        if doubt:
+            warnings.warn(doubt, MixingWarning, stacklevel=3)
+        return strings
+
+    def _strings(
+        self, n: int, candidates: int, sampler: SpinSampler | None, seed: int | None
+    ) -> tuple[torch.Tensor, str]:
+        """The strings, and their sampler's doubt about them."""
+        n = require_count("n", n, most=_MOST_IMAGES)
+        candidates = require_count("candidates", candidates)
+        require_count("n times candidates", n * candidates, most=10 * _MOST_IMAGES)
+        seed = None if seed is None else require_seed(seed)
         if seed is None and (sampler is None or candidates > 1):
             seed = int(torch.randint(2**31, ()))
         if sampler is None:
             chains = n if candidates == 1 else max(n, min(n * candidates, 256))
             sampler = GibbsSampler(self.grbm, chains, seed=seed, graph=self.graph)
-        sampler.require_model(self.grbm)
+        require_kind("sampler", sampler, SpinSampler).require_model(self.grbm)
         draws = [sampler.fresh()]
         while sum(map(len, draws)) < n:
             draws.append(sampler.fresh())
@@ -179,7 +246,7 @@ class QDVAE(nn.Module):
             generator = torch.Generator(strings.device).manual_seed(seed + _SHUFFLE)
             order = torch.randperm(len(strings), generator=generator, device=strings.device)
             strings = strings[order]
-        return strings.unflatten(0, (candidates, n))
+        return strings.unflatten(0, (candidates, n)), sampler.doubt()
 
     def fit_ratio(
         self,
@@ -203,11 +270,9 @@ class QDVAE(nn.Module):
         Raises:
             SettingError: no images, no steps or no strings.
         """
-        if len(images) == 0 or batch_size < 1:
-            raise SettingError(
-                f"{len(images)} images and batch_size={batch_size}: give the images that the model "
-                "was trained on, and one string a step or more."
-            )
+        require_images("images", images)
+        steps, batch_size = require_count("steps", steps), require_count("batch_size", batch_size)
+        seed = require_seed(seed)
         device = self.device
         # One seed for three streams: their numbers never meet in one comparison.
         generator = torch.Generator(device).manual_seed(seed)
@@ -240,8 +305,10 @@ class QDVAE(nn.Module):
         Source: Rezende, Mohamed and Wierstra 2014 (arXiv:1401.4082, missing data), and Mattei and
         Frellsen 2018 (arXiv:1802.04826), who call it pseudo-Gibbs sampling.
 
-        Images are ``(N, 1, 28, 28)`` in [0, 1], like the result.
+        Images are ``(N, 1, 28, 28)`` in [0, 1], like the result; SettingError for others.
         """
+        require_images("images", images)
+        rounds, seed = require_count("rounds", rounds, 0), require_seed(seed)
         generator = torch.Generator(images.device).manual_seed(seed)
         for _ in range(rounds):
             parts = []
@@ -262,13 +329,15 @@ class GaussianVAE(nn.Module):
 
     def __init__(self, n_latent: int = 16, hidden: tuple[int, ...] = (512, 512)) -> None:
         super().__init__()
-        self.n_latent = n_latent
+        self.n_latent = require_count("n_latent", n_latent, most=100_000)
+        hidden = _widths(hidden)
         self.encoder = Encoder(2 * n_latent, hidden)  # a mean and a log-variance a dimension
         self.decoder = Decoder(n_latent, hidden)
 
     def encode(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and log-variance of the codes, each ``(B, n_latent)``."""
-        mean, log_variance = self.encoder(images).chunk(2, dim=1)
+        require_image_shape("images", images)
+        mean, log_variance = self.encoder(images.to(self._like.dtype)).chunk(2, dim=1)
         return mean, log_variance
 
     def codes(self, mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
@@ -277,7 +346,11 @@ class GaussianVAE(nn.Module):
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:
         """Images ``(..., 1, 28, 28)`` in [0, 1], the mean brightness of each pixel."""
-        return torch.sigmoid(self.decoder(codes))
+        return torch.sigmoid(self.decoder(_codes("codes", codes, self._like, self.n_latent)))
+
+    @property
+    def _like(self) -> torch.Tensor:
+        return self.decoder.net[-1].bias
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """Images through encoder, random codes and decoder, ``(B, 1, 28, 28)``."""
@@ -286,7 +359,8 @@ class GaussianVAE(nn.Module):
     @torch.no_grad()
     def generate(self, n: int, seed: int | None = None) -> torch.Tensor:
         """New images ``(n, 1, 28, 28)``; without a seed torch's global numbers draw the codes."""
-        generator = None if seed is None else torch.Generator().manual_seed(seed)
+        n = require_count("n", n, most=_MOST_IMAGES)
+        generator = None if seed is None else torch.Generator().manual_seed(require_seed(seed))
         codes = torch.randn(n, self.n_latent, generator=generator)
-        codes = codes.to(next(self.parameters()).device)
+        codes = codes.to(self._like)
         return torch.cat([self.decode(part) for part in codes.split(1_000)])

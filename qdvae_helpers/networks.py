@@ -11,12 +11,16 @@ import math
 import torch
 from torch import nn
 
+from qdvae_helpers.arguments import require_count, require_flag, require_number
+from qdvae_helpers.errors import SettingError
+
 IMAGE_SHAPE = (1, 28, 28)
 _PIXELS = math.prod(IMAGE_SHAPE)
 
 
 def mlp(widths: list[int]) -> nn.Sequential:
     """Linear layers of these widths with a GELU between each two."""
+    widths = [require_count("width of a layer", width) for width in widths]
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(itertools.pairwise(widths)):
         layers += [nn.GELU()] if i else []
@@ -68,17 +72,25 @@ class SpinDiscretiser(nn.Module):
 
     def __init__(self, tau: float, hard: bool) -> None:
         super().__init__()
-        self.tau = tau
-        self.hard = hard
+        self.tau = require_number("tau", tau, above=0)
+        self.hard = require_flag("hard", hard)
 
     def forward(
         self, logits: torch.Tensor, n_samples: int = 1, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """``(B, n)`` to ``(B, n_samples, n)``, as the plugin's autoencoder asks."""
+        if (
+            not isinstance(logits, torch.Tensor)
+            or not logits.is_floating_point()
+            or logits.dim() < 1
+        ):
+            raise SettingError("Logits must be a tensor of floats (B, n).")
+        n_samples = require_count("n_samples", n_samples)
         size = (logits.shape[0], n_samples, *logits.shape[1:])
-        uniform = torch.rand(size, generator=generator, device=logits.device)
+        about = {"dtype": logits.dtype, "device": logits.device}
+        uniform = torch.rand(size, generator=generator, **about)
         noisy = logits.unsqueeze(1) + torch.logit(uniform, eps=1e-7)
-        spins = torch.where(noisy > 0, 1.0, -1.0)
+        spins = torch.where(noisy > 0, 1.0, -1.0).to(noisy.dtype)
         if not self.training:
             return spins
         soft = torch.tanh(noisy / (2 * self.tau))

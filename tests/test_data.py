@@ -41,7 +41,7 @@ def test_unknown_names_are_refused_with_the_known_ones():
         load_images("minst")
     with pytest.raises(SettingError, match="'train' or 'test'"):
         load_images("mnist", "valid")
-    with pytest.raises(SettingError, match="at least one image"):
+    with pytest.raises(SettingError, match="images=0 must be 1 or more"):
         load_images("mnist", limit=0)
 
 
@@ -133,7 +133,7 @@ def test_parts_say_what_they_are_part_of(digits):
     "ask", [lambda s: s.first(0), lambda s: s.sample(0), lambda s: s.sample(301)]
 )
 def test_parts_that_cannot_be_had_are_refused(ask, digits):
-    with pytest.raises(SettingError, match=r"at least one image|ask for fewer"):
+    with pytest.raises(SettingError, match=r"must be 1 or more|ask for fewer"):
         ask(digits)
 
 

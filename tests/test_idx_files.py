@@ -1,12 +1,19 @@
 """The files of MNIST and Fashion-MNIST: found, checked and read, or refused with a remedy."""
 
+import bz2
+import contextlib
 import gzip
 import hashlib
+import io
 import lzma
 import os
 import shutil
 import socket
+import socketserver
+import threading
+import time
 import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -64,18 +71,88 @@ def damage(file: Path, how: str) -> None:
         "altered": content[:2000] + b"\xff" + content[2001:],
         "another file": lzma.compress(b"something else"),
         "too long": lzma.compress(lzma.decompress(content) + b"\0" * 10**6),
-        "not compressed": lzma.decompress(content),
     }
     file.write_bytes(changed[how])
 
 
-@pytest.mark.parametrize(
-    "how", ["truncated", "empty", "altered", "another file", "too long", "not compressed"]
-)
+@pytest.mark.parametrize("how", ["truncated", "empty", "altered", "another file", "too long"])
 def test_a_damaged_file_of_mnist_is_named_with_its_remedy(how, own_mnist):
     damage(own_mnist, how)
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.xz is .*git checkout"):
         load_images("mnist", "test")
+
+
+def zipped(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("inside", content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("end", ["", ".gz", ".xz", ".bz2"])
+def test_a_file_may_be_packed_in_other_ways_than_its_name_says(pack, end, own_mnist):
+    content = lzma.decompress(own_mnist.read_bytes())
+    own_mnist.unlink()
+    own_mnist.with_suffix(end).write_bytes(pack(content))
+    assert len(load_images("mnist", "test", limit=5)) == 5
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (zipped, "It is a zip archive: unpack it"),
+        (lambda labels: b"\n <!DOCTYPE html>", "It is a web page"),
+        (lambda labels: labels[:2000], "It is another file of this format"),
+        (lambda labels: b"version https://git-lfs.github.com/spec/v1", "git-lfs"),
+        (
+            lambda labels: lzma.decompress(
+                (DATA / "MNIST" / "train-labels-idx1-ubyte.xz").read_bytes()
+            ),
+            "more than 10,008",
+        ),
+    ],
+)
+def test_what_was_found_in_place_of_a_file_is_said(found, said, own_mnist):
+    own_mnist.write_bytes(found(lzma.decompress(own_mnist.read_bytes())))
+    with pytest.raises(DataError, match=f"{said}.*Get it again"):
+        load_images("mnist", "test")
+
+
+def test_a_file_under_anothers_name_is_told_by_its_sum(fashion, tmp_path):
+    raw = tmp_path / "given" / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in fashion:  # test labels in place of training labels
+        other = name.replace("train-labels", "t10k-labels")
+        (raw / name).write_bytes(fashion[other])
+    with pytest.raises(DataError, match="It is t10k-labels-idx1-ubyte of Fashion-MNIST"):
+        load_images("fashion-mnist")
+
+
+@pytest.mark.parametrize("place", ["MNIST/raw/t10k-labels.idx1-ubyte", "t10k-labels-idx1-ubyte.gz"])
+def test_a_file_of_mnist_in_another_place_is_named(place, own_mnist):
+    path = own_mnist.parent.parent / place
+    path.parent.mkdir(exist_ok=True)
+    own_mnist.rename(path)
+    with pytest.raises(DataError, match=r"labels-idx1-ubyte\.xz is missing") as error:
+        load_images("mnist", "test")
+    assert f"If {path} is part of it: move it there" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("given/archive.zip", "is or holds it: unpack it"),
+        ("given/FashionMNIST/raw/train-images-idx3-ubyte/train-images-idx3-ubyte", "in the folder"),
+        ("given/train-images-idx3-ubyte", "move it there, named"),
+    ],
+)
+def test_archives_and_folders_are_named(place, said, fashion, tmp_path):
+    path = tmp_path / place
+    path.parent.mkdir(parents=True)
+    path.write_bytes(fashion["train-images-idx3-ubyte"])
+    with pytest.raises(DataError, match=said):
+        load_images("fashion-mnist")
 
 
 def test_a_missing_file_of_mnist_is_named_and_may_come_back(own_mnist):
@@ -179,51 +256,105 @@ def test_a_damaged_file_of_fashion_is_named_with_its_remedy(how, fashion, tmp_pa
         load_images("fashion-mnist")
 
 
-class Torchvision:
-    """Stands for torchvision's class: writes the files it is told, or fails."""
+class Server(socketserver.ThreadingTCPServer):
+    """Answers every connection with the bytes that ``answer`` makes of the address asked for."""
 
-    def __init__(self, files: dict[str, bytes], error: Exception | None = None):
-        self.files, self.error, self.calls = files, error, 0
+    daemon_threads = allow_reuse_address = True
 
-    def __call__(self, root, download):
-        self.calls += 1
-        self.time_out = socket.getdefaulttimeout()
-        raw = Path(root, "FashionMNIST", "raw")
-        raw.mkdir(parents=True)
-        for name, content in self.files.items():
-            (raw / name).write_bytes(content)
-        if self.error:
-            raise self.error
+    def __init__(self, answer) -> None:
+        super().__init__(("127.0.0.1", 0), None)
+        self.answer, self.asked = answer, []
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/"
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
+
+    def finish_request(self, request, client_address) -> None:
+        self.asked.append(request.recv(10_000).split()[1].decode())
+        with contextlib.suppress(OSError):
+            for part in self.answer(self.asked[-1]):
+                request.sendall(part)
 
 
-def test_fashion_is_downloaded_where_it_is_missing(fashion, monkeypatch, tmp_path):
-    server = Torchvision(fashion)
-    monkeypatch.setattr("torchvision.datasets.FashionMNIST", server)
+@pytest.fixture
+def serve(fashion, monkeypatch):
+    """Starts a server in place of Fashion-MNIST's."""
+    servers = []
     monkeypatch.setenv("QDVAE_DOWNLOAD", "1")
+    monkeypatch.setenv("no_proxy", "*")
+
+    def start(answer) -> Server:
+        servers.append(Server(answer))
+        monkeypatch.setattr(idx_files, "FASHION_URL", servers[-1].url)
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def http(content: bytes, status: str = "200 OK") -> list[bytes]:
+    """An answer in HTTP."""
+    return [f"HTTP/1.0 {status}\r\nContent-Length: {len(content)}\r\n\r\n".encode(), content]
+
+
+def slowly(parts: list[bytes]):
+    """The same, for ever, byte by byte."""
+    for byte in parts[0] + b"." * 10_000:
+        yield bytes([byte])
+        time.sleep(0.05)
+
+
+def test_fashion_is_downloaded_where_it_is_missing(fashion, serve, tmp_path):
+    server = serve(lambda path: http(gzip.compress(fashion[path[1:-3]])))
     assert len(load_images("fashion-mnist")) == 6
     assert len(load_images("fashion-mnist", "test")) == 3
-    assert server.calls == 1
-    assert server.time_out is not None
-    assert socket.getdefaulttimeout() is None
+    assert len(server.asked) == 4
     found = sorted(path.name for path in (tmp_path / "given").rglob("*") if path.is_file())
-    assert found == sorted(fashion)
+    assert found == sorted(f"{name}.gz" for name in fashion)
+
+
+ENDLESS = gzip.compress(os.urandom(100_000), 0) * 500
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
-    [(socket.gaierror(-2, "Name or service not known"), "not known"), (None, "train-images")],
+    ("answer", "said"),
+    [
+        (lambda path: [b"I am no server of HTTP.\r\n"], "BadStatusLine"),
+        (lambda path: [], "RemoteDisconnected"),
+        (lambda path: http(b"<html>Please log in</html>"), "web page"),
+        (lambda path: http(b"", "503 Busy"), "503"),
+        (lambda path: http(b"", "302 Found"), "302"),
+        (lambda path: http(gzip.compress(b"half")), "wrong checksum"),
+        (lambda path: http(ENDLESS), "sends more than such a file has"),
+        (lambda path: slowly(http(b"slow")), "not complete after 0 s"),
+        (lambda path: slowly([b"HTTP/1.0 200 OK\r\n"]), "not complete after 0 s"),
+    ],
 )
 def test_a_failed_download_is_tried_once_and_leaves_nothing(
-    error, said, fashion, monkeypatch, tmp_path
+    answer, said, serve, monkeypatch, tmp_path
 ):
-    server = Torchvision(dict.fromkeys(fashion, b"half"), error)
-    monkeypatch.setattr("torchvision.datasets.FashionMNIST", server)
-    monkeypatch.setenv("QDVAE_DOWNLOAD", "1")
+    if "0 s" in said:
+        monkeypatch.setattr(idx_files, "_DOWNLOAD_S", 0.3)
+    server = serve(answer)
     for split in ("train", "test"):
         with pytest.raises(DataError, match=f"the download failed: .*{said}"):
             load_images("fashion-mnist", split)
-    assert server.calls == 1
+    assert len(server.asked) == 1
     assert not list((tmp_path / "given").iterdir())
+
+
+@pytest.mark.parametrize("proxy", ["no address", "http://[", "http://127.0.0.1:99999", "x" * 300])
+def test_a_proxy_that_is_none_fails_in_a_sentence(proxy, fashion, monkeypatch):
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "1")
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("no_proxy", "NO_PROXY", "REQUEST_METHOD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *a, **k: (_ for _ in ()).throw(OSError(proxy))
+    )
+    with pytest.raises(DataError, match=r"the download failed: .*Copy its four files"):
+        load_images("fashion-mnist")
 
 
 def test_a_folder_that_cannot_be_written_is_named(fashion, monkeypatch, tmp_path):

@@ -18,14 +18,18 @@ qpu        a QPU of your Leap account; needs a token and a budget               
 All but the last are classical.  The lessons choose with ``QDVAE_SAMPLER``.
 """
 
+import inspect
 import os
 from collections.abc import Callable
 
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
+from qdvae_helpers.arguments import require_count, require_grbm, require_known, require_seed
 from qdvae_helpers.errors import GraphError, SamplerError, SettingError
 from qdvae_helpers.graphs import QPUGraph, ideal_graph
 from qdvae_helpers.provenance import Provenance
+from qdvae_helpers.qpu.device import QPU
+from qdvae_helpers.qpu.submission import Submitter
 from qdvae_helpers.samplers.annealer import SimulatedQPU
 from qdvae_helpers.samplers.base import SpinSampler
 from qdvae_helpers.samplers.device import BetaEstimate, DeviceSampler, estimate_beta
@@ -90,11 +94,30 @@ _MAKERS: dict[str, Callable[..., SpinSampler]] = {
     "qpu": make_live_sampler,
 }
 
+# Where the options of each kind end up, for their names.
+_TAKERS: dict[str, list[Callable]] = {
+    "gibbs": [GibbsSampler],
+    "annealer": [DeviceSampler, SimulatedQPU],
+    "exact": [ExactSampler],
+    "recorded": [make_recorded_sampler],
+    "qpu": [make_live_sampler, QPU, Submitter, DeviceSampler],
+}
+_NOT_OPTIONS = {"grbm", "num_samples", "seed", "graph"} | {
+    "device", "options", "embedding", "qpu", "patience"
+}  # fmt: skip
+
+
+def _options_of(kind: str) -> set[str]:
+    """Names of the options that a kind has beside those of all."""
+    taken = {name for taker in _TAKERS[kind] for name in inspect.signature(taker).parameters}
+    return taken - _NOT_OPTIONS
+
 
 def sampler_kind(kind: str | None = None) -> str:
     """The sampler to use: ``kind``, or ``QDVAE_SAMPLER``, or ``gibbs``; SettingError for others."""
-    kind = kind or os.environ.get("QDVAE_SAMPLER") or "gibbs"
-    if kind not in _MAKERS:
+    if kind is None or (isinstance(kind, str) and not kind):
+        kind = os.environ.get("QDVAE_SAMPLER") or "gibbs"
+    if not isinstance(kind, str) or kind not in _MAKERS:
         raise SettingError(
             f"There is no sampler {kind!r}: choose one of {', '.join(_MAKERS)} (argument or "
             "QDVAE_SAMPLER)."
@@ -126,14 +149,16 @@ def make_sampler(
         options: passed on, for example ``sweeps=20`` (gibbs) or ``noise=0.02`` (annealer).
 
     Raises:
-        SettingError: there is no sampler of that name.
+        SettingError: there is no sampler of that name, or no such option of it.
         SamplerError: the sampler cannot serve this model, or a number is out of range.
     """
-    if num_samples < 1 or seed < 0:
-        raise SamplerError(
-            f"num_samples={num_samples} must be 1 or more, and seed={seed} must be 0 or more."
-        )
-    make = _MAKERS[sampler_kind(kind)]
+    name = sampler_kind(kind)
+    require_known(f"The sampler {name!r}", options, _options_of(name))
+    # Judged here, so that a wrong number never makes another sampler take over.
+    require_grbm(grbm, SamplerError)
+    num_samples = require_count("num_samples", num_samples, error=SamplerError)
+    seed = require_seed(seed, error=SamplerError)
+    make = _MAKERS[name]
     if kind is None and or_else is None:
         or_else = "gibbs"
     common = {"seed": seed, "graph": graph}

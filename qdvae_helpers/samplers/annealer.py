@@ -5,6 +5,8 @@ import numpy as np
 from dwave.samplers import SimulatedAnnealingSampler
 from dwave.system.testing import MockDWaveSampler
 
+from qdvae_helpers.arguments import require_count, require_number, require_seed
+from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.qpu.ranges import check_ranges
 
@@ -26,11 +28,14 @@ class SimulatedQPU(MockDWaveSampler):
         self, graph: QPUGraph, *, seed: int = 0, noise: float = 0.0, num_sweeps: int = 1000
     ) -> None:
         self.calls = 0  # the samples of a call depend on the seed and this number alone
-        self._seed = seed
+        if not graph.nodes:
+            raise SamplerError("A device without qubits cannot be made: give it a graph with some.")
+        self._seed = seed = require_seed(seed, error=SamplerError)
         # Between 5 and 8 in units of the programmed J, as measured on real devices
         # (source: comment in dwave-pytorch-plugin's boltzmann_machine.py).
         self._hidden_beta = np.random.default_rng(seed).uniform(5, 8)
-        self._noise = noise
+        self._noise = require_number("noise", noise, least=0, error=SamplerError)
+        num_sweeps = require_count("num_sweeps", num_sweeps, error=SamplerError)
         super().__init__(
             nodelist=list(graph.nodes),
             edgelist=list(graph.edges),

@@ -9,10 +9,20 @@ import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from dwave.plugins.torch.samplers import TorchSampler
 
+from qdvae_helpers.arguments import (
+    require_count,
+    require_grbm,
+    require_kind,
+    require_number,
+    require_seed,
+)
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.provenance import Provenance
 from qdvae_helpers.qpu.budget import Plan
+
+_HUGE = 1e30  # single precision ends not much above
+_MOST_BITS = 2**30  # spins of all samples of a call together: 4 GB
 
 
 def graph_of(grbm: GraphRestrictedBoltzmannMachine) -> QPUGraph:
@@ -29,6 +39,11 @@ def plain_graph(grbm: GraphRestrictedBoltzmannMachine) -> nx.Graph:
     return plain
 
 
+def require_beta(beta: float) -> float:
+    """An inverse temperature: finite, 0 (all strings alike) or more; SamplerError for others."""
+    return require_number("beta", beta, least=0, error=SamplerError)
+
+
 class SpinSampler(TorchSampler):
     """What all samplers share: the model, its graph, a seed, a count of calls.
 
@@ -37,6 +52,9 @@ class SpinSampler(TorchSampler):
         num_samples: spin strings that each call gives.
         graph: the graph it lives on, for its name, hash and colouring.
         seed: the same seed gives the same sequence of samples.
+
+    Raises:
+        SamplerError: a number out of range, a model without spins, or one of half precision.
     """
 
     kind = ""
@@ -49,17 +67,20 @@ class SpinSampler(TorchSampler):
         graph: QPUGraph | None,
         seed: int,
     ) -> None:
+        require_grbm(grbm, SamplerError)
         if graph is not None and (
-            list(graph.nodes) != list(grbm.nodes) or list(graph.edges) != list(grbm.edges)
+            list(require_kind("graph", graph, QPUGraph, SamplerError).nodes) != list(grbm.nodes)
+            or list(graph.edges) != list(grbm.edges)
         ):
             raise SamplerError(
                 "The graph's qubits and couplers are not the GRBM's nodes and edges in the same "
                 "order: build it with GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)."
             )
         self.grbm = grbm
-        self.num_samples = num_samples
+        most = _MOST_BITS // grbm.n_nodes
+        self.num_samples = require_count("num_samples", num_samples, 1, most, SamplerError)
         self.graph = graph if graph is not None else graph_of(grbm)
-        self._seed = seed
+        self._seed = require_seed(seed, error=SamplerError)
         self._calls = 0
         super().__init__()
 
@@ -78,6 +99,10 @@ class SpinSampler(TorchSampler):
     def diagnostics(self) -> dict[str, float]:
         """Numbers of a sampler's own for the reports of a training run."""
         return {}
+
+    def doubt(self) -> str:
+        """Why the last spins may not follow the model; empty where nothing speaks against it."""
+        return ""
 
     @contextlib.contextmanager
     def steady(self) -> Iterator[None]:
@@ -108,6 +133,28 @@ class SpinSampler(TorchSampler):
                 "make_sampler(model.grbm, ...) after building the model."
             )
 
+    def require_finite_model(self) -> None:
+        """Refuse (SamplerError) fields or couplings that are no finite numbers, and name one.
+
+        Reading an answer from a GPU waits for all its work, so this is not asked at every step.
+        """
+        grbm = self.grbm
+        if grbm.linear.dtype not in (torch.float32, torch.float64):
+            raise SamplerError(
+                f"This model's numbers are {grbm.linear.dtype}: make them grbm.float() or "
+                "grbm.double()."
+            )
+        if float(grbm.linear.detach().abs().sum() + grbm.quadratic.detach().abs().sum()) < _HUGE:
+            return
+        named = (("field h", "qubit", grbm.nodes), ("coupling J", "coupler", grbm.edges))
+        for (what, place, names), values in zip(named, (grbm.linear, grbm.quadratic), strict=True):
+            for name, value in zip(names, values.tolist(), strict=True):
+                if not abs(value) < _HUGE:  # so is NaN
+                    raise SamplerError(
+                        f"The {what} of {place} {name} is {value}: a model needs finite numbers of "
+                        "an ordinary size. Load it again, or train with lower learning rates."
+                    )
+
     @property
     def provenance(self) -> Provenance:
         """Where the samples of the next call come from."""
@@ -121,7 +168,9 @@ class SpinSampler(TorchSampler):
         return {"seed": self._seed, "num_samples": self.num_samples}
 
     def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dim() != 2 or x.shape[1] != self.grbm.n_nodes:
+        if not isinstance(x, torch.Tensor) or not x.is_floating_point():
+            raise SamplerError("Clamped spins must be a tensor of floats: -1, +1, or NaN.")
+        if x.dim() != 2 or x.shape[0] < 1 or x.shape[1] != self.grbm.n_nodes:
             raise SamplerError(
                 f"Clamped spins have shape {tuple(x.shape)}: give (chains, {self.grbm.n_nodes})."
             )

@@ -12,12 +12,14 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from dwave.plugins.torch.samplers import DimodSampler
 from dwave.system.temperatures import effective_field, maximum_pseudolikelihood_temperature
 
+from qdvae_helpers.arguments import require_count, require_grbm, require_number, require_rows
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.qpu.ranges import check_ranges
 from qdvae_helpers.samplers.base import SpinSampler
 
 _TOLERANCE, _MOST_ROUNDS = 0.05, 8  # of a calibration
+_FEW_SPINS = 12
 _GAIN, _USABLE_ERROR = 0.3, 0.05  # of a tracked temperature; the error is a relative one
 
 
@@ -35,6 +37,7 @@ def estimate_beta(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) ->
     whose odds depend on beta.  The error comes from the curvature of that likelihood; it counts the
     coins as independent, so take it as a lower bound.
     """
+    require_rows("spins", spins, grbm.n_nodes)
     bqm = dimod.BinaryQuadraticModel.from_ising(*grbm.to_ising(1.0))
     samples = (spins.detach().cpu().numpy(), list(grbm.nodes))
     gains = effective_field(bqm, samples, current_state_energy=True)[0]
@@ -81,19 +84,22 @@ class DeviceSampler(SpinSampler):
     ) -> None:
         super().__init__(grbm, num_samples, graph, seed)
         self.device = device
-        self.track_every = track_every
+        self.track_every = require_count("track_every", track_every, 0, error=SamplerError)
         self.temperatures: list[BetaEstimate] = []
-        self.prefactor = 1 / 6 if prefactor is None else prefactor
+        self.prefactor = 1 / 6
+        if prefactor is not None:
+            self.prefactor = require_number("prefactor", prefactor, above=0, error=SamplerError)
         if prefactor is None:
             self.calibrate()
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
         """Spins ``(num_samples, n)``; with clamped spins ``x``, one problem and one read a row."""
+        self.require_finite_model()
         check_ranges(*self.grbm.to_ising(self.prefactor), self.device.properties)
         if x is not None:
             x = self._check_clamps(x).to(self.grbm.linear.device)
-            return self._on_device(self.grbm, 1).sample(x)[:, 0]
-        spins = self._on_device(self.grbm, self.num_samples).sample()
+            return self._on_device(self.grbm, 1).sample(x)[:, 0].to(self.grbm.linear)
+        spins = self._on_device(self.grbm, self.num_samples).sample().to(self.grbm.linear)
         self._calls += 1
         if self.track_every and self._calls % self.track_every == 0:
             self.track(spins)
@@ -123,11 +129,16 @@ class DeviceSampler(SpinSampler):
         Returns:
             ``1 / prefactor``; a SamplerError where no stable value was found.
         """
-        num_reads = num_reads or self.calibration_reads
+        if num_reads is None:
+            num_reads = self.calibration_reads
+        num_reads = require_count("num_reads", num_reads, error=SamplerError)
         generator = torch.Generator().manual_seed(self._seed)
         known = GraphRestrictedBoltzmannMachine(self.grbm.nodes, self.grbm.edges)
+        require_grbm(known)
         known.quadratic.data = 0.2 * torch.randn(known.n_edges, generator=generator)
-        known.linear.data = 0.2 * torch.randn(known.n_nodes, generator=generator)
+        fields = torch.randn(known.n_nodes, generator=generator)
+        # A few spins say enough only where fields are strong.
+        known.linear.data = 1.2 * fields.sign() if known.n_nodes < _FEW_SPINS else 0.2 * fields
         for _ in range(_MOST_ROUNDS):
             estimate, _ = estimate_beta(known, self._on_device(known, num_reads).sample())
             if not math.isfinite(estimate):  # no spin ever leaves its minimum; neither would more

@@ -11,7 +11,7 @@ from dwave.samplers import TreeDecompositionSampler
 
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.samplers.base import SpinSampler, plain_graph
+from qdvae_helpers.samplers.base import SpinSampler, plain_graph, require_beta
 
 _MAX_TREEWIDTH = 25  # the limit of dwave-samplers' tree decomposition
 
@@ -32,11 +32,11 @@ class ExactSampler(SpinSampler):
 
     Args:
         grbm: the model; the treewidth of its graph must not exceed 25.
-        beta: inverse temperature.
+        beta: inverse temperature, 0 or more.
         num_samples, seed, graph: see :class:`SpinSampler`.
 
     Raises:
-        SamplerError: the graph is too large for an exact answer.
+        SamplerError: the graph is too large for an exact answer, or a number is none.
     """
 
     kind = "exact"
@@ -51,7 +51,7 @@ class ExactSampler(SpinSampler):
         graph: QPUGraph | None = None,
     ) -> None:
         super().__init__(grbm, num_samples, graph, seed)
-        self.beta = beta
+        self.beta = require_beta(beta)
         self.treewidth, self._elimination_order = _elimination_order(grbm)
         if self.treewidth > _MAX_TREEWIDTH:
             raise SamplerError(
@@ -67,13 +67,15 @@ class ExactSampler(SpinSampler):
         samples = self._solve(self.num_samples, self._fresh_seed())
         columns = [samples.variables.index(node) for node in self.grbm.nodes]
         spins = samples.record.sample[:, columns].astype(np.float32)
-        return torch.from_numpy(spins).to(self.grbm.linear.device)
+        return torch.from_numpy(spins).to(self.grbm.linear)
 
     def log_partition_function(self) -> float:
         """``log Z = log sum_s exp(-beta E(s))``, exactly; leaves the sequence of samples alone."""
         return float(self._solve(1, seed=0).info["log_partition_function"])
 
     def _solve(self, num_reads: int, seed: int) -> dimod.SampleSet:
+        require_beta(self.beta)
+        self.require_finite_model()
         bqm = dimod.BinaryQuadraticModel.from_ising(*self.grbm.to_ising(1.0))
         return TreeDecompositionSampler().sample(
             bqm,

@@ -6,11 +6,13 @@ import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from dwave.plugins.torch.utils import sampleset_to_tensor
 
+from qdvae_helpers.arguments import require_count
 from qdvae_helpers.errors import GraphError, QPUError, SamplerError
 from qdvae_helpers.graphs import QPUGraph, solver_graph
 from qdvae_helpers.qpu.budget import Plan, qpu_tally
+from qdvae_helpers.qpu.causes import OFFLINE
 from qdvae_helpers.qpu.device import QPU
-from qdvae_helpers.qpu.leap import OFFLINE, close, connect, graph_id
+from qdvae_helpers.qpu.leap import close, connect, graph_id
 from qdvae_helpers.qpu.placement import compare, place
 from qdvae_helpers.samplers.device import DeviceSampler
 
@@ -100,10 +102,11 @@ class LiveSampler(DeviceSampler):
         }
 
 
-def live_graph() -> QPUGraph:
+def live_graph(deadline_s: float = 60.0) -> QPUGraph:
     """The present graph of your Leap account's default QPU, or a GraphError that says why not."""
     try:
-        qpu = connect("zephyr")  # as all models here, unless D-Wave's own settings name a solver
+        # Zephyr as all models here, unless D-Wave's own settings name a solver.
+        qpu = connect("zephyr", deadline_s=deadline_s)
     except QPUError as error:
         raise GraphError(str(error)) from None
     try:
@@ -121,20 +124,23 @@ def make_live_sampler(
     solver: str | Mapping | None = None,
     region: str | None = None,
     search_s: int = 10,
+    deadline_s: float = 60.0,
     **options,
 ) -> LiveSampler:
     """Connect, place the model on healthy qubits, measure the temperature.
 
     Args:
         seed: of the calibration problem and the gauges.
-        solver, region: see :func:`connect`.
+        solver, region, deadline_s: see :func:`connect`.
         search_s: seconds to look for other qubits where the model's own are missing.
         grbm, num_samples, graph, options: of :class:`LiveSampler` and :class:`QPU`.
 
     Raises:
         QPUError: no connection, no budget, or the model does not fit on the present graph.
     """
-    qpu = connect(None if graph is None else graph.topology, solver=solver, region=region)
+    search_s = require_count("search_s", search_s, 1, 86_400, SamplerError)
+    topology = None if graph is None else graph.topology
+    qpu = connect(topology, solver=solver, region=region, deadline_s=deadline_s)
     try:
         live = solver_graph(qpu, name=qpu.solver.name, graph_id=graph_id(qpu))
         saved = graph or QPUGraph(tuple(grbm.nodes), tuple(grbm.edges), live.topology, live.shape)

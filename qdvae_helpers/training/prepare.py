@@ -1,9 +1,11 @@
 """One way to set a training run up, for lesson, studio and command alike."""
 
+import inspect
 from dataclasses import dataclass
 
 import torch
 
+from qdvae_helpers.arguments import require_count, require_kind, require_known, require_seed
 from qdvae_helpers.data import ImageSet, held_out_sample, load_images
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.graphs import QPUGraph, densest_subgraph
@@ -33,8 +35,27 @@ class PreparedRun:
 
     def fit(self, **options) -> TrainResult:
         """Train; ``options`` are the further ones of ``fit``, for example ``checkpoint``."""
+        require_known("fit", options, set(inspect.signature(fit).parameters) - {"model", "train"})
         options = {"validation": self.held_out, "sampler": self.sampler} | options
         return fit(self.model, self.train, self.config, **options)
+
+
+def pick_device(name: torch.device | str = "auto") -> torch.device:
+    """The device of this name, or the fastest there is.
+
+    Raises:
+        SettingError: the machine has no such device.
+    """
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.mps.is_available()), "cpu": 1}
+    if name == "auto":
+        return torch.device(next(kind for kind, number in there.items() if number))
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError, ValueError):
+        device = torch.device("meta")
+    if (device.index or 0) >= there.get(device.type, 0):
+        raise SettingError(f"There is no device '{name}' on this machine: use 'cpu' or 'auto'.")
+    return device
 
 
 def default_spins(recipe: str, profile: Profile) -> int:
@@ -80,7 +101,7 @@ def prepare_run(
             of the divergence is full at once.
         sweeps: Gibbs sweeps between two steps; the profile's if left out.
         seed: of the network's start, the order of images, the spins, and the sampler.
-        device: where the model learns.
+        device: where the model learns, see :func:`pick_device`.
         rank, processes: which of several processes this is; each draws its share of samples.
         settings: of :class:`TrainConfig`.
 
@@ -89,8 +110,16 @@ def prepare_run(
         GraphError: no such part of a graph, or no live one.
         SamplerError: the sampler cannot serve this model.
     """
+    require_kind("train", train, ImageSet)
+    if held_out is not None:
+        require_kind("held_out", held_out, ImageSet)
     profile = profile or current_profile()
     kind = sampler_kind(sampler)
+    device, seed = pick_device(device), require_seed(seed)
+    processes = require_count("processes", processes, most=profile.num_samples)
+    rank = require_count("rank", rank, 0, processes - 1)
+    if n_spins is not None:
+        n_spins = require_count("n_spins", n_spins)
     if sweeps is not None and kind != "gibbs":
         raise SettingError(f"Sweeps are for the sampler gibbs, not {kind}: leave them away.")
     if start_from is not None and graph is not None:

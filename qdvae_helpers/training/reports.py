@@ -7,6 +7,7 @@ from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, moment_gap
 from qdvae_helpers.likelihood import binarise
 from qdvae_helpers.losses import encoder_entropy, reconstruction_loss
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.samplers.gibbs import HARDLY_MIXED
 
 _PROBE = 1_000  # images that a report looks at
 
@@ -16,6 +17,7 @@ def probe(images: ImageSet, binarised: bool, device: torch.device) -> torch.Tens
 
     Bent copies are left out.  With ``binarised`` grey pixels are drawn black or white.
     """
+    images.require_valid()
     originals = images.first(images.source.count)  # copies come after them
     chosen = originals.sample(min(_PROBE, len(originals))).images.to(device)
     return binarise(chosen) if binarised else chosen
@@ -50,23 +52,33 @@ def make_report(
         logits, report["validation"] = look_at(held_out)
     report["entropy"] = float(encoder_entropy(logits))
     report["dead_spins"] = dead_spins(logits)
-    report["coupling_rms"] = float(model.grbm.quadratic.square().mean().sqrt())
+    couplings = model.grbm.quadratic
+    report["coupling_rms"] = float(couplings.square().mean().sqrt()) if len(couplings) else 0.0
     report["moment_gap"] = moment_gap(model.grbm, logits, prior_spins)
     before = prior_spins if previous_spins is None else previous_spins
     report["energy_decorrelation"] = energy_decorrelation(model.grbm, before, prior_spins)
     return report
 
 
+def hardly_mixes(report: dict) -> bool:
+    """Whether the sampler's chains stay where they are, see ``GibbsSampler.mixing``."""
+    return report.get("mixing", 1.0) < HARDLY_MIXED
+
+
 def format_report(report: dict) -> str:
-    """A report as one line of text."""
+    """A report as one line of text; ``mixing`` only where it is a warning."""
     text = (
         f"step {report['step']:>6,} | {report['seconds']:5.0f} s | reconstruction "
         f"{report['reconstruction']:6.1f} nats"
     )
     if "validation" in report:
         text += f" (held out {report['validation']:6.1f})"
-    return text + (
-        f" | entropy {report['entropy']:5.1f} | dead spins {report['dead_spins']:3d} | "
-        f"|J| {report['coupling_rms']:.3f} | moment gap {report['moment_gap']:.3f} | "
-        f"decorrelation {report['energy_decorrelation']:4.0%}"
+    return (
+        text
+        + (
+            f" | entropy {report['entropy']:5.1f} | dead spins {report['dead_spins']:3d} | "
+            f"|J| {report['coupling_rms']:.3f} | moment gap {report['moment_gap']:.3f} | "
+            f"decorrelation {report['energy_decorrelation']:4.0%}"
+        )
+        + (f" | hardly mixing {report['mixing']:.2f}" if hardly_mixes(report) else "")
     )

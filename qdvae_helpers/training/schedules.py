@@ -5,6 +5,8 @@ import math
 
 import torch
 
+from qdvae_helpers.arguments import SEEDS
+
 
 def learning_rate_share(
     step: int, *, steps: int, warm_up: float = 0.05, decoder_steps: int = 0
@@ -52,10 +54,10 @@ def batch_rows(
 
 @functools.lru_cache(maxsize=4)
 def _order(n_images: int, seed: int, epoch: int) -> torch.Tensor:
-    shuffle = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    shuffle = torch.Generator().manual_seed((seed * 1_000_003 + epoch) % SEEDS)
     return torch.randperm(n_images, generator=shuffle)
 
 
 def seed_of_process(seed: int, rank: int) -> int:
     """A seed of its own for each process; the first one keeps the run's."""
-    return seed + 1_000_003 * rank
+    return (seed + 1_000_003 * rank) % SEEDS

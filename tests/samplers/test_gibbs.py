@@ -117,7 +117,7 @@ def test_a_move_to_another_device_is_a_copy(grbm12, graph12):
 
 
 def test_chains_of_another_shape_or_without_work_are_refused(grbm12, graph12):
-    with pytest.raises(SamplerError, match="must both be 1 or more"):
+    with pytest.raises(SamplerError, match="sweeps=0 must be 1 or more"):
         GibbsSampler(grbm12, 10, sweeps=0)
     ten, three = (GibbsSampler(grbm12, n, graph=graph12) for n in (10, 3))
     with pytest.raises(SamplerError, match="same number of chains"):

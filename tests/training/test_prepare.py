@@ -148,7 +148,9 @@ def test_the_usual_images_are_mnists_grey_and_a_random_part_of_the_test_set():
 
 
 def test_what_does_not_exist_or_does_not_go_together_is_refused(prepare, graph12):
-    with pytest.raises(SettingError, match="There is no setting step: help"):
+    with pytest.raises(
+        SettingError, match="TrainConfig has no option step: choose from batch_size"
+    ):
         prepare(graph=graph12, step=3)
     model = prepare(graph=graph12).model
     with pytest.raises(SettingError, match="keeps its own graph"):
