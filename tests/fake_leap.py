@@ -1,7 +1,7 @@
 """A stand-in for Leap below HTTP: the real client talks to it and cannot tell.
 
 It answers the requests of ``dwave-cloud-client`` with samples of the simulated QPU, remembers what
-it truly drew, and spoils single replies on demand.
+it truly drew, whatever became of the reply, and spoils single replies on demand.
 """
 
 import base64
@@ -23,6 +23,11 @@ from qdvae_helpers.samplers import SimulatedQPU
 ENDPOINT = "https://leap.test/sapi/v2/"
 TOKEN = "DEV-" + "0123456789abcdef" * 2 + "fedcba98"  # has the form of a real one
 ACCESS_TIME_US = 12_345.0
+TIMING = {"qpu_access_time": ACCESS_TIME_US, "qpu_programming_time": 10_000.0}
+#: The service accepts the problem, and the reply does not say so.
+LOST_REPLIES = {"reply lost", "reset", "accepted, 502", "malformed", "empty"} | {
+    "no id", "odd id", "no status", "a text", "nothing"
+}  # fmt: skip
 # So long that a thread which the machine lets wait for seconds is not taken for a lost problem.
 PATIENCE = {"backoff_s": 0.001, "ask_again_s": 120.0, "timeout_s": 600.0}
 
@@ -51,8 +56,28 @@ def properties(graph: QPUGraph) -> dict:
     }
 
 
+def _packed(kind: str, values) -> str:
+    return base64.b64encode(struct.pack(f"<{len(values)}{kind}", *values)).decode()
+
+
+#: What stands in the place of a part of an answer.
+ODD_ANSWERS = {
+    "NaN energies": {"energies": _packed("d", [float("nan")] * 20)},
+    "negative counts": {"num_occurrences": _packed("i", [-1] * 20)},
+    "huge counts": {"num_occurrences": _packed("i", [2**31 - 1] * 20)},
+    "no qubits": {"active_variables": ""},
+    "a chip without end": {"num_variables": 10**12},
+    "no chip": {"num_variables": None},
+    "reads without end": {"energies": "A" * 200_000},
+    "no energies": {"energies": None},
+    "another format": {"format": "unheard-of"},
+}
+
+
 class FakeLeap:
-    """The service; ``faults[stage]`` holds what goes wrong next at submit, poll, load or solvers.
+    """The service; ``faults[stage]`` holds what goes wrong next at a stage.
+
+    The stages are solvers, submit, list (of problems by their label), poll and load.
 
     Args:
         mock: a started ``requests_mock`` mocker.
@@ -66,9 +91,11 @@ class FakeLeap:
         self.graph = graph
         self.device = SimulatedQPU(graph, seed=seed, num_sweeps=100)
         self.properties = properties(graph) | changes
-        self.faults = {stage: deque() for stage in ("solvers", "submit", "poll", "load")}
+        self.faults = {stage: deque() for stage in ("solvers", "submit", "list", "poll", "load")}
         self.drawn: dict[str, dict] = {}  # what it accepted: problem id -> problem and samples
         self.forgotten: set[str] = set()  # problems that the client no longer asks after
+        self.list_lags = 0  # how many lists still lack what was accepted
+        self.timing: dict | None = None  # instead of the true times
         self.queue_without_end = False
         self.cancelled: list[str] = []
         self.requests: list[str] = []
@@ -76,6 +103,7 @@ class FakeLeap:
         mock.get(requests_mock_any(r"solvers/remote/"), content=self._solvers)
         mock.post(requests_mock_any(r"problems/$"), content=self._submit)
         mock.get(requests_mock_any(r"problems/\?id="), content=self._poll)
+        mock.get(requests_mock_any(r"problems/\?label="), content=self._list)
         mock.get(requests_mock_any(r"problems/[^/?]+/$"), content=self._load)
         mock.delete(requests_mock_any(r"problems/$"), content=self._cancel)
 
@@ -109,6 +137,7 @@ class FakeLeap:
             couplers=[list(edge) for edge in self.graph.edges],
             num_qubits=4800,
         )
+        solver["properties"] |= self.properties
         if fault == "malformed":
             return b"<html>"
         return self._reply(context, "solver-definition-list", [] if fault == "none" else [solver])
@@ -116,23 +145,55 @@ class FakeLeap:
     def _submit(self, request, context) -> bytes:
         self.requests.append("submit")
         assert request.headers["X-Auth-Token"] == TOKEN
-        if self.faults["submit"] and self.faults["submit"][0] == "reply lost":
-            self.faults["submit"].popleft()
-            self._accept(request)
-            raise requests.exceptions.ReadTimeout("too slow")
+        if self.faults["submit"] and self.faults["submit"][0] in LOST_REPLIES:
+            return self._lose_reply(self.faults["submit"].popleft(), request, context)
         fault = self._fault("submit", context)
         if fault is not None and fault.isdigit():
             return json.dumps({"error_code": int(fault), "error_msg": f"no, {TOKEN}"}).encode()
-        if fault == "malformed":
-            self._accept(request)
-            context.headers["Content-Type"] = "text/html"
-            return b"<html>"
         if fault in ("failed", "offline"):
             said = {"failed": f"bad h, {TOKEN}", "offline": "Solver is offline"}[fault]
             status = {"id": "f", "status": "FAILED", "error_message": said}
             return self._reply(context, "problems", [status])
         found = [self._status(name) for name in self._accept(request)]
-        return self._reply(context, "problems", [] if fault == "empty" else found)
+        return self._reply(context, "problems", found)
+
+    def _lose_reply(self, fault: str, request, context) -> bytes:
+        """It accepts the problem, and the client does not hear so."""
+        (status,) = [self._status(name) for name in self._accept(request)]
+        if fault == "reply lost":
+            raise requests.exceptions.ReadTimeout("too slow")
+        if fault == "reset":
+            raise requests.exceptions.ConnectionError("Connection aborted")
+        if fault == "accepted, 502":
+            context.status_code = 502
+            return b"<html>"
+        if fault == "malformed":
+            context.headers["Content-Type"] = "text/html"
+            return b"<html>"
+        spoilt = {
+            "empty": [],
+            "no id": [{**status, "id": None}],
+            "odd id": [{**status, "id": 7}],
+            "no status": [{"id": status["id"]}],
+            "a text": ["x"],
+            "nothing": None,
+        }
+        return self._reply(context, "problems", spoilt[fault])
+
+    def _list(self, request, context) -> bytes:
+        self.requests.append("list")
+        fault = self._fault("list", context)
+        if fault is not None and fault.isdigit():
+            return b"a fault"
+        if fault == "malformed":
+            return self._reply(context, "problems", {"neither": "list"})
+        (label,) = request.qs["label"]
+        found = [name for name, drawn in self.drawn.items() if label in (drawn["label"] or "")]
+        if self.list_lags:
+            self.list_lags -= 1
+            found = []
+        statuses = [self._status(name, "COMPLETED") for name in found]
+        return self._reply(context, "problems", statuses)
 
     def _poll(self, request, context) -> bytes:
         self.requests.append("poll")
@@ -177,6 +238,7 @@ class FakeLeap:
             "status": status,
             "solver": identity,
             "submitted_on": "2026-01-01T00:00:00Z",
+            "label": self.drawn[name]["label"],
         } | ({"solved_on": "2026-01-01T00:00:01Z"} if status == "COMPLETED" else {})
 
     # Problems and answers ---------------------------------------------------------------------
@@ -199,6 +261,7 @@ class FakeLeap:
             "h": h,
             "J": J,
             "params": problem["params"],
+            "label": problem.get("label"),
             "qubits": sorted(h),
             "spins": drawn.record.sample[:, order],
             "energies": drawn.record.energy,
@@ -226,8 +289,8 @@ class FakeLeap:
             "solutions": bits,
             "num_occurrences": _packed("i", [1] * count),
             "num_variables": 4800,
-            "timing": {"qpu_access_time": ACCESS_TIME_US, "qpu_programming_time": 10_000.0},
-        }
+            "timing": self.timing or TIMING,
+        } | ODD_ANSWERS.get(fault, {})
 
     @property
     def charged_s(self) -> float:
@@ -249,10 +312,6 @@ def without(graph: QPUGraph, qubits=(), couplers=()) -> QPUGraph:
     kept = graph.subgraph(set(graph.nodes) - set(qubits))
     edges = tuple(edge for edge in kept.edges if edge not in set(couplers))
     return QPUGraph(kept.nodes, edges, graph.topology, graph.shape, "drifted")
-
-
-def _packed(kind: str, values) -> str:
-    return base64.b64encode(struct.pack(f"<{len(values)}{kind}", *values)).decode()
 
 
 def requests_mock_any(pattern: str):

@@ -21,7 +21,10 @@ def budget_s() -> float:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise SettingError(f"{VARIABLE}={text!r} is no number of seconds: use for example 2.")
+        raise SettingError(
+            f"{VARIABLE}={text!r} is no number of seconds for the budget: use for example 2. Or "
+            "stay offline with QDVAE_SAMPLER=annealer."
+        )
     return seconds
 
 
@@ -48,6 +51,11 @@ class Plan:
             f"ms each{setup}: about {self.total_s:.2f} s of QPU access time; "
             f"{qpu_tally().remaining_s:.2f} s of the budget are left"
         )
+
+
+def _require_seconds(seconds: float) -> None:
+    if not 0 <= seconds < float("inf"):  # NaN is neither
+        raise BudgetError(f"{seconds!r} is no time that a submission can take: nothing was sent.")
 
 
 class Tally:
@@ -87,6 +95,7 @@ class Tally:
 
     def enter(self, seconds: float) -> int:
         """Count a submission before it is sent; gives its number, or a BudgetError."""
+        _require_seconds(seconds)
         with self._lock:
             self.require(seconds)
             self._entries.append(seconds)
@@ -94,6 +103,7 @@ class Tally:
 
     def correct(self, number: int, seconds: float) -> None:
         """Put the true time in the place of the estimate; 0 for what the solver refused."""
+        _require_seconds(seconds)
         with self._lock:
             self._entries[number] = seconds
 

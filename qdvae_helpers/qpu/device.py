@@ -8,6 +8,7 @@ from dwave.preprocessing.composites import SpinReversalTransformComposite
 from dwave.system import DWaveSampler, FixedEmbeddingComposite
 from dwave.system.warnings import WarningAction
 
+from qdvae_helpers.arguments import require_count, require_number
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.qpu.leap import close
 from qdvae_helpers.qpu.submission import Submitter
@@ -44,7 +45,7 @@ class QPU(dimod.Sampler):
     ) -> None:
         self.connection, self.solver = qpu, qpu.solver
         self.embedding = dict(embedding)
-        self.gauges = gauges
+        self.gauges = require_count("gauges", gauges, 0, 10_000, SamplerError)
         self.submitter = Submitter(qpu, **patience)
         chains = {node: (qubit,) for node, qubit in embedding.items()}
         self._child = FixedEmbeddingComposite(self.submitter, chains)
@@ -56,6 +57,7 @@ class QPU(dimod.Sampler):
         self.options: dict = {}  # of every submission
         if annealing_time is not None:
             low, high = qpu.properties["annealing_time_range"]
+            annealing_time = require_number("annealing_time", annealing_time, error=SamplerError)
             if not low <= annealing_time <= high:
                 raise SamplerError(
                     f"annealing_time={annealing_time:g} us is outside the device's range "
@@ -103,14 +105,17 @@ class QPU(dimod.Sampler):
         properties = self.connection.properties
         ranges = {}
         for name in ("h_range", "extended_j_range"):
-            low, high = properties.get(name, properties.get("j_range"))
+            low, high = properties[name]
             either = min(-low, high)
             ranges[name] = [-either, either] if self.gauges else [low, high]
         return ranges
 
     def batches(self, num_reads: int) -> list[int]:
         """Reads of the single submissions that make up one call."""
+        num_reads = require_count("num_reads", num_reads, error=SamplerError)
         most = self.solver.max_num_reads(**self.options)
+        if most < 1:
+            raise SamplerError("No read of this annealing_time fits the device: choose a shorter.")
         parts = max(min(self.gauges, num_reads), -(-num_reads // most), 1)
         return [num_reads // parts + (part < num_reads % parts) for part in range(parts)]
 

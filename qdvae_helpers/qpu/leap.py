@@ -1,109 +1,58 @@
-"""Reaching Leap, D-Wave's cloud service, and saying what stands in the way (see docs/qpu.md).
-
-The token stays out of errors and logs.
-"""
+"""Reaching Leap, D-Wave's cloud service, within a time and without a trace of the token."""
 
 import contextlib
 import logging
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
 
-from dwave.cloud import exceptions as cloud
-from dwave.cloud.api.exceptions import (
-    RequestTimeout,
-    ResourceAccessForbiddenError,
-    ResourceAuthenticationError,
-)
-from dwave.cloud.config import load_config
-from dwave.cloud.config.exceptions import ConfigFileError
+import requests
+from dwave.cloud import Client
+from dwave.cloud.api.exceptions import RequestError
 from dwave.system import DWaveSampler
-from requests.exceptions import RequestException
 
+from qdvae_helpers.arguments import require_number
 from qdvae_helpers.errors import QPUError
+from qdvae_helpers.qpu.causes import OFFLINE, WrongAnswerError, explain, redact
+from qdvae_helpers.qpu.settings import read_settings
+from qdvae_helpers.qpu.solvers import estimated_s, guard_answers, judge_properties
 
 _CLOSING_S = 2.0
-OFFLINE = "or stay offline with QDVAE_SAMPLER=annealer"
+_LONGEST_LIST = 1 << 27  # bytes; the description of one QPU takes about two million
+
+Result = TypeVar("Result")
 
 
-def explain(error: Exception) -> str:
-    """One sentence on what went wrong, and what to do; it must still go through :func:`redact`."""
-    return f"{_cause_and_remedy(error)}, {OFFLINE}."
+def within(
+    seconds: float, work: Callable[[], Result], late: Callable[[Result], object] | None = None
+) -> Result:
+    """What ``work()`` gives or raises, or a TimeoutError; ``late`` gets what comes after that.
 
+    The thread that is left over then holds up nothing, not even the end of the process.
+    """
+    future: Future = Future()
 
-def _cause_and_remedy(error: Exception) -> str:
-    code = getattr(error, "error_code", None)
-    text = str(error)
-    if isinstance(error, ValueError) and "token not defined" in text:
-        return "No Leap token is set: set DWAVE_API_TOKEN, or run 'dwave config create' once"
-    if isinstance(error, ConfigFileError):
-        return (
-            "D-Wave's configuration file cannot be read: check the path in DWAVE_CONFIG_FILE, or "
-            "write a new file with 'dwave config create'"
-        )
-    if isinstance(error, ResourceAuthenticationError) or code == 401:
-        return (
-            "Leap refuses the token (401), so it is wrong or expired: copy the present one from "
-            "your Leap dashboard into DWAVE_API_TOKEN"
-        )
-    if isinstance(error, ResourceAccessForbiddenError) or code == 403:
-        return (
-            "Your Leap account may not use this solver (403): choose another solver "
-            "(DWAVE_API_SOLVER) or region (DWAVE_API_REGION)"
-        )
-    if isinstance(error, cloud.SolverNotFoundError) or code == 404:
-        return (
-            "No QPU of the wanted kind is online for this account, perhaps for maintenance: see "
-            "'dwave solvers --list', try another region (DWAVE_API_REGION) or a later time"
-        )
-    if isinstance(error, cloud.SolverOfflineError):
-        return (
-            "The QPU is offline, probably for maintenance: try again later or choose another "
-            "solver (DWAVE_API_SOLVER)"
-        )
-    if code == 429:
-        return (
-            "Leap refuses more requests for now (429): wait some minutes, check the time left on "
-            "your Leap dashboard"
-        )
-    if isinstance(error, cloud.PollingTimeout | TimeoutError):
-        return (
-            "The QPU did not answer in time; its queue may be long: try again later, allow more "
-            "time (timeout_s=...)"
-        )
-    if isinstance(error, RequestTimeout):
-        return "The network does not reach Leap in time: check connection and proxy"
-    if isinstance(code, int) and code >= 500:
-        return f"Leap has a fault of its own ({code}): try again later"
-    if isinstance(error, cloud.ProblemStructureError):
-        return "The QPU's graph has changed since the connection was made: make the sampler anew"
-    if isinstance(error, cloud.CanceledFutureError):
-        return "The problem was cancelled before it ran: send it again"
-    if isinstance(error, cloud.InvalidAPIResponseError | WrongAnswerError):
-        detail = f" ({text})" if isinstance(error, WrongAnswerError) else ""
-        return (
-            f"What came back is no proper answer of a QPU{detail}: a proxy may interfere, or the "
-            "service has a fault; try again later"
-        )
-    if isinstance(error, cloud.SolverFailureError):
-        return f"The QPU refused the problem ({text}): change what it names"
-    if isinstance(error, RequestException) and code is None:
-        return "The network does not reach Leap: check connection and proxy"
-    if isinstance(error, ValueError) and "profile" in text.lower():
-        return (
-            "D-Wave's configuration file has no such profile: check DWAVE_PROFILE with 'dwave "
-            "config ls'"
-        )
-    return f"No live QPU could be reached ({type(error).__name__})"
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:
+            future.set_exception(error)
 
+    def dispose(done: Future) -> None:
+        with contextlib.suppress(BaseException):
+            late(done.result())
 
-class WrongAnswerError(Exception):
-    """An answer that is not one to the problem that was sent."""
-
-
-def redact(text: str, token: str | None) -> str:
-    """The text without the token, should it be in there."""
-    return text.replace(token, "<token>") if token else text
+    threading.Thread(target=run, daemon=True).start()
+    try:
+        return future.result(seconds)
+    except BaseException:
+        if late is not None:
+            future.add_done_callback(dispose)
+        raise
 
 
 @dataclass(frozen=True)  # equal ones are added to a logger once
@@ -122,26 +71,81 @@ class _TokenFilter:
 
 def _guard_logs(token: str) -> None:
     for name in list(logging.root.manager.loggerDict):
-        if name.startswith("dwave."):
+        if name.startswith(("dwave", "urllib3", "requests")):
             logging.getLogger(name).addFilter(_TokenFilter(token))
 
 
-@contextlib.contextmanager
-def _silenced(name: str) -> Iterator[None]:
-    logger = logging.getLogger(name)
+class _Connection(DWaveSampler):
+    """``DWaveSampler`` that reads no list without end, judges its solver, and fails without rest.
 
-    def drop(record: logging.LogRecord) -> bool:
-        return False
+    Args:
+        until: when the list of solvers must be here, on the monotonic clock.
+        config: see ``DWaveSampler``.
+    """
 
-    logger.addFilter(drop)  # one of its own: two threads may connect at once
-    try:
-        yield
-    finally:
-        logger.removeFilter(drop)
+    def __init__(self, until: float, **config) -> None:
+        self._until = until
+        super().__init__(**config)
+
+    def _get_solver(self, **options):
+        hooks = self.client.solvers_session.session.hooks["response"]
+        hooks.insert(0, self._read)
+        try:
+            try:
+                solver = super()._get_solver(**options)
+            except (RequestError, requests.RequestException, TimeoutError, WrongAnswerError):
+                raise
+            except Exception as error:  # raw ones of the client's, over what it did not expect
+                self._name_what_is_odd()
+                raise _UnreadableError from error
+            judge_properties(solver.name, solver.properties)
+            estimated_s(solver, 1, 1)
+            guard_answers(solver)
+            return solver
+        except BaseException:
+            end(self.client)
+            raise
+        finally:
+            hooks.remove(self._read)
+
+    def _name_what_is_odd(self) -> None:
+        """A QPUError that names the property, if it is one that the client stumbled over."""
+        listed = []
+        with contextlib.suppress(ValueError):  # what is no list of solvers has no properties
+            listed = self.client.solvers_session.list_solvers(filter="all,-status,-avg_load")
+        for data in listed:
+            properties = data.get("properties")
+            kind = properties.get("category") if isinstance(properties, dict) else None
+            if kind not in ("hybrid", "software"):
+                name = getattr(data.get("identity"), "name", "without a name")
+                judge_properties(name, properties)
+
+    def _read(self, response: requests.Response, **_) -> None:
+        """Read a reply as long as it may be, before the client reads it as long as it is."""
+        if response.is_redirect:
+            target = urljoin(response.url, response.headers["Location"])
+            if urlsplit(target).netloc != urlsplit(response.url).netloc:
+                raise WrongAnswerError("it sends the request, and your token, to another host")
+        body = bytearray()
+        for part in response.iter_content(1 << 16):
+            body += part
+            if time.monotonic() > self._until:
+                raise TimeoutError
+            if len(body) > _LONGEST_LIST:
+                raise WrongAnswerError("a list without end")
+        response._content = bytes(body)
+
+
+class _UnreadableError(Exception):
+    """The list of solvers cannot be understood or searched."""
 
 
 def connect(
-    topology: str | None = None, *, solver: str | Mapping | None = None, region: str | None = None
+    topology: str | None = None,
+    *,
+    solver: str | Mapping | None = None,
+    region: str | None = None,
+    deadline_s: float = 60.0,
 ) -> DWaveSampler:
     """Connect to a QPU of your Leap account by D-Wave's own settings; costs no QPU time.
 
@@ -150,33 +154,70 @@ def connect(
             a model can only live on its own kind of graph.
         solver: name of a solver, or a mapping of features as in ``dwave.cloud`` (``get_solvers``).
         region: Leap region.
+        deadline_s: seconds for all of it, however slowly or often somebody answers.
 
     Raises:
         QPUError: says why not, and what to do.
     """
-    token = failure = None
+    deadline_s = require_number("deadline_s", deadline_s, above=0, most=1e6, error=QPUError)
+    until = time.monotonic() + deadline_s
     try:
-        with _silenced("dwave.cloud.config.loaders"):  # it logs the token it reads
-            settings = load_config(client="qpu")
-        if token := settings.get("token"):
-            _guard_logs(token)
-        options = {} if region is None else {"region": region}
-        if solver is None and not settings.get("solver") and topology is not None:
-            solver = {"topology__type": topology, "order_by": "-num_active_qubits"}
-        if solver is not None:
-            options["solver"] = dict(solver) if isinstance(solver, Mapping) else solver
+        qpu, failure = within(
+            deadline_s,
+            lambda: _reach(topology, solver, region, until),
+            lambda late: late[0] and end(late[0].client),
+        )
+    except TimeoutError:
+        qpu = None
+        failure = (
+            f"Leap was not reached within {deadline_s:g} s: check connection and proxy, try later, "
+            f"{OFFLINE}."
+        )
+    if qpu is None:
+        # Outside of ``except``, and nothing here knows the token: a foreign error holds it.
+        raise QPUError(failure)
+    return qpu
+
+
+def _reach(topology, solver, region, until: float) -> tuple[DWaveSampler | None, str]:
+    """The connection, or why there is none."""
+    token, about = None, {}
+    try:
+        settings = read_settings(solver=solver, region=region)
+        _guard_logs(token := settings["token"])
+        about = {"proxied": settings.pop("proxied"), "endpoint": "endpoint" in settings}
+        searched = settings.get("solver") is not None
+        if not searched and topology is not None:
+            settings["solver"] = {"topology__type": topology, "order_by": "-num_active_qubits"}
         # The client's own defaults would try for more than ten minutes where packets get lost.
-        return DWaveSampler(defaults={"request_timeout": 30, "http_retry_total": 3}, **options)
+        defaults = {"request_timeout": 30, "http_retry_total": 3}
+        # "Other" faults include a TLS connection that breaks after a problem was sent.
+        return _Connection(until, defaults=defaults, http_retry_other=0, **settings), ""
+    except QPUError as error:
+        return None, str(error)
+    except _UnreadableError:
+        if not searched:
+            error = WrongAnswerError("a list of solvers that cannot be read")
+            return None, explain(error, **about)
+        return None, (
+            "No solver can be looked for by these features: check the solver "
+            f"(DWAVE_API_SOLVER, 'solver' in D-Wave's file, or the argument), {OFFLINE}."
+        )
+    except TimeoutError:
+        raise
     except Exception as error:  # the client raises many kinds
-        failure = redact(explain(error), token)
-    raise QPUError(failure)  # outside of ``except``: the foreign error holds the request's headers
+        return None, redact(explain(error, **about), token)
+
+
+def end(client: Client) -> None:
+    """End a client; its ``close`` may wait for ever, this waits a moment."""
+    with contextlib.suppress(Exception):
+        within(_CLOSING_S, lambda: client.close(wait=False))
 
 
 def close(qpu: DWaveSampler) -> None:
-    """End a connection; the client's ``close`` may wait for ever, this one waits a moment."""
-    closing = threading.Thread(target=qpu.client.close, kwargs={"wait": False}, daemon=True)
-    closing.start()
-    closing.join(_CLOSING_S)
+    """End a connection, within a moment."""
+    end(qpu.client)
 
 
 def graph_id(qpu: DWaveSampler) -> str | None:

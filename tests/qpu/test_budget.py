@@ -58,3 +58,14 @@ def test_a_plan_adds_up_and_says_so(monkeypatch):
         "temperature: about 60.50 s of QPU access time; 2.00 s of the budget are left"
     )
     assert "1 call of 100 reads at about 40 ms each: about 0.04 s" in str(Plan("x", 1, 100, 0.04))
+
+
+@pytest.mark.parametrize("seconds", [-1.0, float("nan"), float("inf")])
+def test_times_that_cannot_be_neither_credit_nor_enter(monkeypatch, seconds):
+    monkeypatch.setenv("QDVAE_QPU_BUDGET_S", "1")
+    tally = Tally()
+    number = tally.enter(0.5)
+    for change in (lambda: tally.correct(number, seconds), lambda: tally.enter(seconds)):
+        with pytest.raises(BudgetError, match="no time"):
+            change()
+    assert tally.spent_s == 0.5

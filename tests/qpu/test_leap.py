@@ -16,7 +16,8 @@ from fake_leap import ACCESS_TIME_US, TOKEN
 
 from qdvae_helpers.checkpoints import load_pretrained
 from qdvae_helpers.errors import QPUError
-from qdvae_helpers.qpu.leap import close, connect, explain, graph_id, redact
+from qdvae_helpers.qpu.causes import explain, redact
+from qdvae_helpers.qpu.leap import close, connect, graph_id
 from qdvae_helpers.qpu.recordings import load_recording, save_recording
 from qdvae_helpers.samplers import record
 

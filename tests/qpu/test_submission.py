@@ -12,7 +12,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 from dwave.cloud import Future
-from fake_leap import ACCESS_TIME_US, TOKEN
+from dwave.cloud.solver import StructuredSolver
+from fake_leap import ACCESS_TIME_US, LOST_REPLIES, TOKEN
 
 from qdvae_helpers.errors import BudgetError, QPUError, SamplerError
 from qdvae_helpers.qpu.budget import qpu_tally
@@ -37,6 +38,9 @@ def ask_again_once_forgotten(leap, monkeypatch):
         return done
 
     monkeypatch.setattr(Future, "wait", watching)
+
+
+ENDING = {"no id", "odd id", "nothing"}  # each ends one of the few threads of the client
 
 
 def eventually(condition) -> None:
@@ -74,7 +78,7 @@ def test_nothing_is_sent_that_the_device_does_not_take(leap, submitter, send, bq
 # Faults ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["429", "500", "503", "timeout", "no network", "malformed"])
+@pytest.mark.parametrize("fault", ["429", "408", "500", "503", "timeout", "no network"])
 def test_passing_faults_are_tried_again(leap, submitter, send, spins, home, fault):
     leap.faults["submit"].extend([fault] * 2)
     answer = send(submitter())
@@ -187,7 +191,8 @@ def test_two_hundred_random_sequences_of_faults(leap, submitter, send, spins, ho
     for seed in range(200):
         rng = random.Random(seed)
         for stage, kinds in {
-            "submit": ["429", "500", "timeout", "no network", "malformed", "reply lost", "empty"],
+            "submit": ["429", "500", "timeout", "no network", *sorted(LOST_REPLIES - ENDING)],
+            "list": ["429", "503", "timeout", "malformed"],
             "poll": ["429", "503", "timeout", "malformed", "empty", "still waiting"],
             "load": ["429", "503", "timeout", "fewer", "flipped", "cut off", "garbled"],
         }.items():
@@ -204,7 +209,8 @@ def test_two_hundred_random_sequences_of_faults(leap, submitter, send, spins, ho
         new = [name for name in leap.drawn if name not in before]
         if answer is not None:
             answered += 1
-            assert any(torch.equal(spins(answer), leap.true_spins(home, name)) for name in new)
+            assert torch.equal(spins(answer), leap.true_spins(home, *new))
+        assert len(new) <= 1  # nothing is ever paid for twice
         assert leap.requests.count("submit") <= allowed
         assert qpu_tally().spent_s > leap.charged_s - 1e-9
     assert answered >= 180
@@ -226,10 +232,10 @@ def test_the_estimate_is_the_solvers_and_the_tally_holds_what_it_reports(
 def test_a_refused_submission_costs_nothing_and_one_of_unknown_fate_its_estimate(
     leap, submitter, send
 ):
-    leap.faults["submit"].extend(["429", "reply lost"])
+    leap.faults["submit"].extend(["429", "500"])  # the second may have run for all one knows
     one = submitter()
     send(one)
-    assert len(leap.drawn) == 2
+    assert len(leap.drawn) == 1
     assert qpu_tally().spent_s == pytest.approx(one.estimate_s(12, 20) + ACCESS_TIME_US / 1e6)
 
 
@@ -243,8 +249,61 @@ def test_nothing_is_sent_beyond_the_budget(leap, submitter, send, monkeypatch):
     assert leap.requests.count("submit") == 1
 
 
-def test_a_solver_that_does_not_say_how_long_it_takes_is_not_used(leap, submitter, send):
-    del leap.properties["problem_timing_data"]
-    with pytest.raises(QPUError, match="cost cannot be foreseen"):
-        send(submitter())
+ODD_TIMES = [-1.0, -1e12, 0, "12345", None, [1], True, 1e12]  # JSON has neither NaN nor infinity
+
+
+@pytest.mark.parametrize("time_us", ODD_TIMES, ids=repr)
+def test_a_time_that_cannot_be_credits_nothing(leap, submitter, send, time_us):
+    leap.timing = {"qpu_access_time": time_us, "qpu_programming_time": "much"}
+    one = submitter()
+    for times in (1, 2):
+        send(one)
+        assert qpu_tally().spent_s == pytest.approx(times * one.estimate_s(12, 20))
+    assert all(0 <= value < 1e12 for value in one.timing.values())
+
+
+def test_times_that_are_missing_leave_the_estimate(leap, submitter, send):
+    one = submitter()
+    for leap.timing in ({"other": 1.0}, [1], "none"):
+        send(one)
+    assert qpu_tally().spent_s == pytest.approx(3 * one.estimate_s(12, 20))
+
+
+@pytest.mark.parametrize("estimate", [-1.0, 0.0, float("nan"), float("inf"), None, "1", 1e15])
+def test_an_estimate_that_cannot_be_sends_nothing(leap, submitter, send, monkeypatch, estimate):
+    one = submitter()
+    monkeypatch.setattr(StructuredSolver, "estimate_qpu_access_time", lambda *_, **__: estimate)
+    with pytest.raises(QPUError, match=r"'problem_timing_data'.* cost cannot be foreseen"):
+        send(one)
+    assert "submit" not in leap.requests
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        {"timeout_s": 0},
+        {"timeout_s": float("nan")},
+        {"timeout_s": float("inf")},
+        {"timeout_s": "60"},
+        {"ask_again_s": -1},
+        {"ask_again_s": None},
+        {"backoff_s": float("nan")},
+        {"backoff_s": -0.1},
+        {"backoff_s": 1e9},
+        {"retries": -1},
+        {"retries": 1.5},
+        {"retries": 10**6},
+        {"retries": True},
+    ],
+    ids=str,
+)
+def test_patience_that_cannot_be_is_refused(submitter, numbers):
+    with pytest.raises(SamplerError, match=next(iter(numbers))):
+        submitter(**numbers)
+
+
+@pytest.mark.parametrize("reads", [0, -1, 1.5, float("nan"), "20", None, True, 10_001, 10**30])
+def test_reads_that_cannot_be_are_not_sent(leap, submitter, send, reads):
+    with pytest.raises(SamplerError, match="num_reads"):
+        send(submitter(), reads)
     assert "submit" not in leap.requests
