@@ -5,7 +5,6 @@ reaches no cell, so that no cell failed proves little; every step waits for its 
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,14 +13,12 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
-CHROMIUM = os.environ.get("QDVAE_CHROMIUM") or shutil.which("chromium")
-if not CHROMIUM:
-    pytest.skip("the browser tests need Chromium: apt install chromium", allow_module_level=True)
-
-from browser_pages import (  # noqa: E402
+from browser_pages import (
     ROOT,
+    browser_type_launch_args,  # noqa: F401
     expect_new_picture,
     open_and_run,
+    patience,  # noqa: F401
     picture,
     serious_violations,
     served,
@@ -29,25 +26,12 @@ from browser_pages import (  # noqa: E402
     widget,
     write_widget_notebooks,
 )
-from playwright.sync_api import expect  # noqa: E402
+from playwright.sync_api import expect
 
 (STUDIO_LESSON,) = (ROOT / "notebooks").glob("*_studio.ipynb")
-PATIENCE_MS = 120_000  # for a step on a busy machine; nothing is timed
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict:
-    """Debian's binary; nothing that talks to the network."""
-    quiet = ["gpu", "quic", "background-networking", "component-update", "sync"]
-    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
-    return {"executable_path": CHROMIUM, "args": arguments}
-
-
-@pytest.fixture(autouse=True)
-def patience(request) -> None:
-    """Busy machines are slow; a failure leaves its picture in ``build/browser``."""
-    request.getfixturevalue("page").set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
+pytestmark = pytest.mark.usefixtures("patience")
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,10 @@ LOOK, and then the exit status is 1.  No line shows a token, nor a folder outsid
 import argparse
 import os
 import platform
+import re
 import shutil
 import sys
+import sysconfig
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +22,25 @@ from qdvae_helpers.paths import ROOT
 # Everything else is imported by the row that needs it, so that a broken library costs only that.
 
 _PYTHONS = ((3, 11), (3, 14))  # from, and below
+#: Platforms for which each requirement has a wheel, in pip's words; a newer system has these, too.
+_PLATFORMS = {
+    "manylinux_2_28_x86_64",
+    "manylinux_2_28_aarch64",
+    "macosx_14_0_arm64",
+    "win_amd64",
+}
+#: Platforms that lack some, as pip calls them: the first that fits says what to do there.
+_CANNOT_INSTALL = {
+    r"macosx_.*_arm64": "torch wants macOS 14 or newer: update it",
+    r"macosx_": "torch is not made for Intel processors of Macs any more; if this Mac has Apple "
+    "silicon, install a Python for arm64",
+    r"win_arm64": "torch and D-Wave's libraries are not made for Windows on Arm: install Ubuntu "
+    "with WSL2 and work there, or try a Python for x86-64",
+    r"win32|.*(i[3-6]86|armv\dl)": "this Python or system has 32 bits: use a 64-bit one",
+    r"musllinux": "torch is not made for musl (Alpine): use a Linux with glibc, "
+    "for containers python:3.12-slim",
+    r"manylinux|linux": "torch wants glibc 2.28 or newer on x86-64 or aarch64: use a newer Linux",
+}
 _MIN_FREE_GB = 1.7  # the hungriest lesson uses 1.6 (README)
 _MIN_DISK_GB = 0.2  # models that lessons save
 #: Where a container (Docker, Binder) sets limits on Linux.
@@ -42,6 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the table; the exit status is 1 where something needs a look."""
     findings = check_machine()
+    if hasattr(sys.stdout, "reconfigure"):  # a variable may hold what the terminal cannot show
+        sys.stdout.reconfigure(errors="backslashreplace")
     print(format_findings(findings))
     return int(any(finding.remedy for finding in findings))
 
@@ -67,7 +90,7 @@ def format_findings(findings: list[Finding]) -> str:
         lines.append(f"{mark:5} {finding.topic:13} {finding.found}")
         if finding.remedy:
             lines.append(textwrap.indent(textwrap.fill("-> " + finding.remedy, 80), " " * 20))
-    return "\n".join(lines)
+    return "\n".join(lines).encode(errors="backslashreplace").decode()  # bytes that are no text
 
 
 def _guarded(topic: str, look: Callable[[], tuple[str, str]]) -> Finding:
@@ -87,18 +110,54 @@ def _guarded(topic: str, look: Callable[[], tuple[str, str]]) -> Finding:
 
 
 def _without_folders(text: str) -> str:
-    """A message without the folders in which things lie here."""
-    set_here = (os.environ.get(name) for name in ("QDVAE_DATA", "QDVAE_MODELS"))
+    """A message without the folders in which things lie here, or anything else outside."""
+    set_here = (os.environ.get(name, "") for name in ("QDVAE_DATA", "QDVAE_MODELS"))
     folders = {str(ROOT), sys.prefix, sys.base_prefix, os.path.expanduser("~"), *set_here}
-    for folder in sorted(filter(None, folders), key=len, reverse=True):
-        text = text.replace(folder.rstrip("/\\") + os.sep, "")
-    return text
+    for folder in sorted(filter(os.path.isabs, folders), key=len, reverse=True):
+        if named := folder.rstrip("/\\"):  # "/" alone would be every slash
+            # Of the repository's own files the way is shown; a blank in another's ends no name.
+            text = text.replace(named + os.sep, "" if folder == str(ROOT) else "/./")
+    return _FOLDERS.sub("", text)
+
+
+#: An absolute path up to its last part; no relative path, no address.
+_FOLDERS = re.compile(r"(?<![\w.:/\\-])(?:~[\w.-]*|[A-Za-z]:)?[\\/](?:[^\\/\s'\"]+[\\/])+")
+
+
+def _machine() -> tuple[str, str]:
+    try:
+        from packaging.tags import platform_tags
+    except ImportError:  # nothing could be installed, which is when this row is wanted
+        from pip._vendor.packaging.tags import platform_tags
+
+    tags = list(platform_tags())
+    found = sysconfig.get_platform()
+    if not _PLATFORMS.isdisjoint(tags):
+        return found, ""
+    why = (text for name, text in _CANNOT_INSTALL.items() if any(re.match(name, t) for t in tags))
+    remedy = next(why, "some libraries are not made for this platform")
+    return f"{found}, where not all can be installed", f"{remedy}. {_BROWSER}"
+
+
+_BROWSER = "Or work in the browser, with Codespaces, Binder or Colab: README.md, section Start"
 
 
 def _python() -> tuple[str, str]:
     first, beyond = _PYTHONS
+    version, kind = sys.version_info[:2], platform.python_implementation()
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        kind = "free-threaded"
+    if version >= beyond:
+        why = "the lessons have not been tested with it yet, so pip refuses it: "
+    elif kind != "CPython":
+        why = "some libraries are made for the usual CPython only: "
+    elif version < first:
+        why = ""
+    else:
+        return platform.python_version(), ""
+    found = platform.python_version() + (f", {kind}" if kind != "CPython" else "")
     remedy = "make an environment with Python 3.11, 3.12 or 3.13: README.md, section Start"
-    return platform.python_version(), "" if first <= sys.version_info[:2] < beyond else remedy
+    return found, why + remedy
 
 
 def _packages() -> tuple[str, str]:
@@ -183,7 +242,7 @@ def _profile() -> tuple[str, str]:
 
 
 def _qpu() -> tuple[str, str]:
-    if os.environ.get("DWAVE_API_TOKEN"):
+    if os.environ.get("DWAVE_API_TOKEN", "").strip():
         return "a token is set: lessons may ask for the graph of your QPU", ""
     return "no token set, and none needed", ""
 
@@ -219,7 +278,9 @@ def _own_models() -> tuple[str, str]:
     there = next((parent for parent in (folder, *folder.parents) if parent.exists()), folder)
     free = shutil.disk_usage(there).free / 1e9
     remedy = ""
-    if not os.access(there, os.W_OK):
+    if not there.is_dir():
+        remedy = "no folder: set QDVAE_MODELS to a folder of yours"
+    elif not os.access(there, os.W_OK):
         remedy = "not writable: set QDVAE_MODELS to a folder of yours"
     elif free < _MIN_DISK_GB:
         remedy = "the disk is full: delete files, or set QDVAE_MODELS to another disk"
@@ -234,6 +295,7 @@ def _origin(variable: str) -> str:
 
 
 _TOPICS: dict[str, Callable[[], tuple[str, str]]] = {
+    "machine": _machine,
     "Python": _python,
     "packages": _packages,
     "torch": _torch,

@@ -6,6 +6,7 @@ from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.studio.compare_tab import CompareTab
 from qdvae_helpers.studio.generate_tab import GenerateTab
 from qdvae_helpers.studio.inside_tab import InsideTab
+from qdvae_helpers.studio.tables import table
 from qdvae_helpers.studio.train_tab import TrainTab
 from qdvae_helpers.widgets.panels import Panel
 
@@ -29,17 +30,23 @@ class Studio(Panel):
         for i, tab in enumerate(self.tabs):
             shown.set_title(i, tab.title)
         self.widget.add_class("qdvae-studio")
-        self.arrange(shown)
+        self.unreadable = widgets.HTML()
+        self.arrange(self.unreadable, shown)
         self.models_changed()
+        self.train.view.run.watch()
 
     def models_changed(self) -> None:
         """Offer what the store holds now, in all lists; keep what is chosen where it is left."""
-        names = self.store.names()
+        names, unreadable = self.store.names(), self.store.unreadable()
+        self.unreadable.value = ""
+        if unreadable:
+            why = "These files in the folder of models cannot be read, all others can"
+            self.unreadable.value = table({"why": unreadable}, why)
         for tab in self.tabs:
             tab.offer(names)
 
     def close(self) -> None:
-        """Cancel a training run (its last step is kept) and stop all other work."""
+        """Stop all work but a run in training, which goes on in a process of its own."""
         for tab in self.tabs:
             tab.stop()
         super().close()

@@ -1,4 +1,4 @@
-"""New runs, fine-tuning, cancelling and resuming."""
+"""New runs, fine-tuning, cancelling and resuming, seen alike in every window."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,8 @@ from qdvae_helpers.errors import SettingError
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.studio.tab import SAMPLERS, Tab, refill
-from qdvae_helpers.training import LARGEST, SMALLEST, TrainRequest, default_spins
+from qdvae_helpers.training import LARGEST, SMALLEST, Progress, TrainRequest, default_spins
+from qdvae_helpers.training.process import SharedRun
 from qdvae_helpers.widgets.panels import Number, beside, button, choice, on_change, text_field
 from qdvae_helpers.widgets.training_view import TrainingView
 
@@ -18,12 +19,48 @@ _LOSSES = [
 _NEW = "a new model"
 
 
+class SharedView(TrainingView):
+    """The run that all studios of a folder share, on the screen.
+
+    Args:
+        store: where the run reads and saves.
+        on_change: called in a thread when the store has changed, or a run has begun or ended.
+    """
+
+    def __init__(self, store: ModelStore, on_change: Callable[[], None]) -> None:
+        super().__init__(store, on_change)
+        self.run = SharedRun(
+            store,
+            on_begin=self._begun,
+            on_progress=self._progressed,
+            on_report=self._reported,
+            on_end=self._ended,
+            on_change=on_change,
+        )
+
+    def start(self, request: TrainRequest | str) -> None:
+        """Begin a run, see :class:`~qdvae_helpers.training.process.SharedRun`."""
+        self._begin(lambda: self.run.start(request))
+
+    def stop(self) -> None:
+        """Watch no longer; the run goes on."""
+        self.run.close()
+
+    def _begun(self, name: str) -> None:
+        self._prepare(f"preparing {name}")
+        self._on_change()
+
+    def _progressed(self, progress: Progress) -> None:
+        super()._progressed(progress)
+        self.message.say(f"{self.run.name}: {progress}")
+
+
 class TrainTab(Tab):
     """New runs, fine-tuning, cancelling and resuming.
 
     Args:
         store: where models are read and saved.
-        models_changed: called, perhaps in the training thread, when the store has changed.
+        models_changed: called, perhaps in a thread, when the store has changed.
     """
 
     title = "Train"
@@ -31,7 +68,7 @@ class TrainTab(Tab):
     def __init__(self, store: ModelStore, models_changed: Callable[[], None]) -> None:
         super().__init__(store)
         self._profile = current_profile()
-        self.view = TrainingView(store, models_changed)
+        self.view = SharedView(store, models_changed)
         self.name = text_field("name to save under", "my-first-model")
         self.start_from = choice("start from", [_NEW])
         self.epochs = Number("epochs", 1 if self._profile.name == "fast" else 5, 1, 100)
@@ -66,10 +103,11 @@ class TrainTab(Tab):
     def offer(self, names: list[str]) -> None:
         """Models to fine-tune, and runs to resume."""
         refill(self.start_from, [_NEW, *names])
-        refill(self.resumable, self.store.unfinished())
+        live = self.view.run.live
+        refill(self.resumable, [name for name in self.store.unfinished() if name != live])
 
     def stop(self) -> None:
-        """Cancel the run; its last step is kept."""
+        """Watch no longer; a run goes on."""
         self.view.stop()
         super().stop()
 

@@ -8,7 +8,13 @@ for lesson, studio and command alike, and ``background`` runs one beside the not
 from qdvae_helpers.training.background import LARGEST, SMALLEST, Progress, TrainingRun, TrainRequest
 from qdvae_helpers.training.config import RECIPE_SETTINGS, RECIPES, TrainConfig
 from qdvae_helpers.training.loop import TrainResult, fit
-from qdvae_helpers.training.prepare import PreparedRun, default_spins, prepare_run, usual_images
+from qdvae_helpers.training.prepare import (
+    PreparedRun,
+    default_spins,
+    pick_device,
+    prepare_run,
+    usual_images,
+)
 from qdvae_helpers.training.reports import format_report
 from qdvae_helpers.training.schedules import seed_of_process
 
@@ -26,6 +32,7 @@ __all__ = [
     "default_spins",
     "fit",
     "format_report",
+    "pick_device",
     "prepare_run",
     "seed_of_process",
     "usual_images",

@@ -1,5 +1,6 @@
 """A training run beside the notebook: asked for, followed, cancelled and resumed (lesson 12)."""
 
+import contextlib
 import math
 import threading
 import time
@@ -8,13 +9,15 @@ from dataclasses import asdict, dataclass
 
 import torch
 
-from qdvae_helpers.checkpoints import load_checkpoint
+from qdvae_helpers.checkpoints import is_checkpoint, load_checkpoint
 from qdvae_helpers.errors import CheckpointError, SettingError, in_words
-from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.model_store import ModelStore, valid_name
+from qdvae_helpers.outputs import hold, require_output
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.samplers import GibbsSampler, make_sampler, sampler_kind
 from qdvae_helpers.training.config import RECIPE_SETTINGS, TrainConfig
 from qdvae_helpers.training.prepare import PreparedRun, prepare_run, usual_images
+from qdvae_helpers.training.state import read_run
 
 _N_SAMPLES = 20  # shown at every report
 SMALLEST, LARGEST = 16, 512  #: latent spins that a person may choose
@@ -88,13 +91,22 @@ class TrainingRun:
     ) -> None:
         self.store = store
         self.request = request
-        self.name = request if isinstance(request, str) else store.require_free(request.name)
+        new = not isinstance(request, str)
+        self.name = store.require_free(request.name) if new else valid_name(request)
         self._on_progress, self._on_report, self._on_end = on_progress, on_report, on_end
         self._cancel = threading.Event()
+        self._held = contextlib.ExitStack()
         self._thread = threading.Thread(target=self._work, daemon=True)
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Begin; returns at once.
+
+        Raises:
+            OutputError: the model cannot be saved, or is being trained elsewhere.
+        """
+        output = self.store.unfinished_path(self.name).with_name(f"{self.name}.safetensors")
+        require_output(output, ours=is_checkpoint)
+        self._held.enter_context(hold(output))
         self._thread.start()
 
     def cancel(self) -> None:
@@ -111,6 +123,12 @@ class TrainingRun:
         return self._thread.is_alive()
 
     def _work(self) -> None:
+        with self._held:
+            end = self._outcome()
+        self._on_end(*end)
+
+    def _outcome(self) -> tuple[str, str]:
+        """How it ended, and the sentence."""
         try:
             request = self.request
             run = self._resumed() if isinstance(request, str) else new_run(self.store, request)
@@ -119,22 +137,20 @@ class TrainingRun:
             finally:
                 run.sampler.close()
         except Exception as error:
-            self._on_end("failed", in_words(error))
-            return
+            return "failed", in_words(error)
         if finished:
-            self._on_end("finished", f"Finished: saved as {self.name}.")
-        else:
-            why = "" if self._cancel.is_set() else " because the budget of QPU time is spent"
-            sentence = f"Stopped{why}: {self.name} keeps its last step and can be resumed."
-            self._on_end("cancelled", sentence)
+            return "finished", f"Finished: saved as {self.name}."
+        why = "" if self._cancel.is_set() else " because the budget of QPU time is spent"
+        return "cancelled", f"Stopped{why}: {self.name} keeps its last step and can be resumed."
 
     def _resumed(self) -> PreparedRun:
         info = self.store.unfinished_header(self.name)["info"]
-        if "studio" not in info:  # the command "train" leaves its files under such names, too
+        if "limits" not in info.get("studio", {}):  # "train" leaves files of such names, too
             raise CheckpointError(
                 f"{self.name} was not begun here, so it cannot be resumed here: give the command "
                 "that began it again."
             )
+        info = read_run(self.store.unfinished_path(self.name))
         model = load_checkpoint(self.store.unfinished_path(self.name))
         saved = info["sampler"]["parameters"]
         # What a run of this module chooses, and a temperature that was measured already.

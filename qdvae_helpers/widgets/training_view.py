@@ -50,10 +50,7 @@ class TrainingView:
             on_report=self._reported,
             on_end=self._ended,
         )
-        self.bar.value = 0
-        self.message.say("preparing")
-        self._buttons(running=True)
-        self.run.start()
+        self._begin(self.run.start)
 
     def stop(self) -> None:
         """Cancel the run, keep its last step, and wait for its end."""
@@ -65,6 +62,21 @@ class TrainingView:
         if self.run is not None:
             self.run.cancel()
             self.message.say("stopping after this step")
+
+    def _begin(self, start: Callable[[], None]) -> None:
+        self._prepare("preparing")
+        try:
+            start()
+        except Exception:
+            if not self.run.running:
+                self.message.clear()
+                self._buttons(running=False)
+            raise
+
+    def _prepare(self, sentence: str) -> None:
+        self.bar.value = 0
+        self.message.say(sentence)
+        self._buttons(running=True)
 
     def _buttons(self, running: bool) -> None:
         self.cancel.disabled = not running

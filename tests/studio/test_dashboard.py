@@ -1,8 +1,11 @@
 """The dashboard without a browser."""
 
+import threading
+
 import pytest
 from waiting import PATIENCE_S, said
 
+from qdvae_helpers.checkpoints import PRETRAINED_DIR
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.studio import Studio
 
@@ -23,21 +26,24 @@ def test_train_stop_and_generate(dashboard):
     train.resume.click()
     assert "No run was stopped half-way" in train.message.text
     train.name.value = "mine"
+    done = said(train.view.message, "Finished: saved as mine.")
     train.begin.click()
-    train.view.run.join(PATIENCE_S)
-    assert train.view.message.text == "Finished: saved as mine."
+    assert done.wait(PATIENCE_S)
     assert not train.begin.disabled
     for listed in (train.start_from, dashboard.generate.model, *dashboard.compare.models):
         assert "mine" in listed.options
 
     train.name.value, train.start_from.value = "tuned", "mine"
     assert train.n_spins.field.disabled
+    done = said(train.view.message, "tuned keeps its last step")
     train.begin.click()
     assert train.begin.disabled
+    train.begin.click()
+    assert "A run is in training" in train.message.text
     train.view.cancel.click()
-    train.view.run.join(PATIENCE_S)
-    assert "tuned keeps its last step" in train.view.message.text
+    assert done.wait(PATIENCE_S)
     assert train.resumable.options == ("tuned",)
+    assert not train.begin.disabled
 
     generate = dashboard.generate
     generate.model.value, generate.count.value = "tuned (unfinished)", 6
@@ -54,6 +60,37 @@ def test_train_stop_and_generate(dashboard):
     done = said(generate.message, "no density ratio")
     generate.go.click()
     assert done.wait(PATIENCE_S)
+
+
+def test_one_bad_file_is_named_and_spoils_nothing(dashboard):
+    folder, generate, inside = dashboard.store.folder, dashboard.generate, dashboard.inside
+    listed = threading.Event()
+    generate.model.observe(lambda change: listed.set() if "good" in change.new else None, "options")
+    folder.mkdir()
+    (folder / "<b>.safetensors").write_bytes(b"no name for a model")
+    whole = (PRETRAINED_DIR / "qdvae-256.safetensors").read_bytes()
+    (folder / "bad.safetensors").write_bytes(whole[:10_000])
+    (folder / "good.safetensors").write_bytes(whole)
+    assert listed.wait(PATIENCE_S)  # files that another window or program has made are seen
+    dashboard.train.view.stop()
+    dashboard.models_changed()
+    assert generate.model.options == ("qdvae-256", "qdvae-256-sharp", "good")
+    assert "bad.safetensors" in dashboard.unreadable.value
+    assert "<b>" not in dashboard.unreadable.value
+    generate.model.value = inside.model.value = "good"
+    (folder / "good.safetensors").write_bytes(b"replaced while it is shown")
+    done = said(generate.message, "good.safetensors")
+    generate.go.click()
+    assert done.wait(PATIENCE_S)
+    (folder / "good.safetensors").unlink()
+    done = said(inside.message, "There is no model 'good' here")
+    inside.image.value = 17
+    assert done.wait(PATIENCE_S)
+    assert "should not have happened" not in generate.message.text + inside.message.text
+    (folder / "bad.safetensors").unlink()
+    dashboard.models_changed()
+    assert generate.model.value == "qdvae-256"
+    assert dashboard.unreadable.value == ""
 
 
 def test_candidates_of_a_shipped_model_and_its_picture(dashboard):

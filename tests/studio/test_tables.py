@@ -20,7 +20,7 @@ def test_a_file_tells_data_and_epochs_from_its_source(model12, digits, tmp_path)
         "train": {"recipe": "mmd", "steps": 90, "batch_size": 100, "seed": 4},
         "step": 45,
         "studio": {"start_from": "another"},
-        "history": [{"dead_spins": 3, "coupling_rms": 0.12345}],
+        "history": [{"step": 45, "seconds": 1.0, "dead_spins": 3, "coupling_rms": 0.12345}],
     }
     said = facts(read_header(save_checkpoint(model12, tmp_path / "x.safetensors")))
     assert said["trained on"] == str(digits.rounded().source)

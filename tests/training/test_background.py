@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from small_models import new_model, same_parameters
 
-from qdvae_helpers.checkpoints import save_checkpoint
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import OutputError, SettingError
 from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.outputs import hold
 from qdvae_helpers.samplers import LiveSampler
 from qdvae_helpers.training import RECIPE_SETTINGS, Progress, TrainingRun, TrainRequest
 from qdvae_helpers.training.background import new_run
@@ -110,12 +110,26 @@ def test_a_run_that_cannot_be_done_says_why(store):
     assert store.unfinished() == []
 
 
-def test_a_run_that_was_begun_elsewhere_is_not_resumed(store, graph12):
-    save_checkpoint(new_model(graph12), store.unfinished_path("elsewhere"))
+def test_a_run_that_was_begun_elsewhere_is_not_resumed(store):
+    run = new_run(store, TrainRequest("elsewhere", n_spins=16))
+    del run.model.info["studio"]
+    part = store.unfinished_path("elsewhere")
+    run.fit(checkpoint=part, should_stop=lambda: True, progress=False)
     end, said = follow(store, "elsewhere").end
     assert end == "failed"
     assert "elsewhere was not begun here" in said
     assert store.unfinished() == ["elsewhere"]
+
+
+def test_a_model_that_is_written_elsewhere_is_not_trained_twice(store):
+    ways = {"on_progress": None, "on_report": None, "on_end": None}
+    run = TrainingRun(store, TrainRequest("mine", n_spins=16), **ways)
+    with (
+        hold(store.folder / "mine.safetensors"),
+        pytest.raises(OutputError, match=r"mine\.safetensors is being written by process"),
+    ):
+        run.start()
+    assert not run.running
 
 
 def test_an_error_that_nobody_foresaw_is_told_as_such(store, monkeypatch):

@@ -1,0 +1,264 @@
+"""A training run in a process of its own, which every window of the studio watches and may cancel.
+
+A page that is reloaded, or whose kernel ends, takes nothing with it.  The studios of one folder
+train one model at a time.  Its process holds a lock, whose record tells the progress; a file beside
+it holds the reports, some images of the prior and in the end the outcome; another one, once it is
+there, asks the run to stop.  The process also stops, and saves, when the server is gone that it was
+begun from, so that nothing trains unseen for ever.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import psutil
+import torch
+
+from qdvae_helpers.errors import QdvaeError, SettingError
+from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.outputs import hold, holder, replacing
+from qdvae_helpers.paths import ROOT
+from qdvae_helpers.training.background import Progress, TrainingRun, TrainRequest
+
+_LOCKED, _TOLD, _STOP = "studio-run", ".studio-run.json", ".studio-run.stop"
+_BEGUN = "begun"  # what the process says when it holds the lock; anything else is an error
+_LOOK_S = 0.4
+_SAME_START_S = 5  # the clock that a process's start is read from may be set
+_IMAGE = (1, 28, 28)
+
+
+class SharedRun:
+    """The run that all studios of a folder share.
+
+    The callbacks are called in a thread of this object, or in the thread that calls ``start``.
+
+    Args:
+        store: where models are read and saved.
+        on_begin: called with the name of a run that has begun, here or in another window.
+        on_progress, on_report, on_end: as of :class:`TrainingRun`.
+        on_change: called when files in the store have come, gone or changed.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        on_begin: Callable[[str], None],
+        on_progress: Callable[[Progress], None],
+        on_report: Callable[[list[dict], torch.Tensor], None],
+        on_end: Callable[[str, str], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.store, self.name = store, ""
+        self._on_begin, self._on_progress = on_begin, on_progress
+        self._on_report, self._on_end, self._on_change = on_report, on_end, on_change
+        self._pid: int | None = None  # of the run that is watched
+        self._told: dict = {}  # what the watched run has told, read at this time:
+        self._told_at = 0
+        self._files = self._listing()
+        self._closed = threading.Event()
+        self._starting = threading.Event()
+
+    @property
+    def running(self) -> bool:
+        """Whether a run is being prepared here, or is at work in whichever window."""
+        return self._starting.is_set() or self.live is not None
+
+    @property
+    def live(self) -> str | None:
+        """The name of the run that is at work."""
+        record = holder(self._path(_LOCKED))
+        return str(record.get("name", "a model")) if record else None
+
+    def watch(self) -> None:
+        """Begin to call back; returns at once."""
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def start(self, request: TrainRequest | str) -> None:
+        """Begin a run, see :class:`TrainingRun`; returns at once.
+
+        Raises:
+            SettingError: one is in progress, the name is taken, or no process can be started.
+        """
+        if self.running:
+            name = self.live or "A run"
+            raise SettingError(f"{name} is in training: wait for its end, or cancel it.")
+        if not isinstance(request, str):
+            self.store.require_free(request.name)
+        owner = _owner()
+        order = {
+            "folder": str(self.store.folder),
+            "request": request if isinstance(request, str) else asdict(request),
+            "owner": [owner.pid, owner.create_time()],
+        }
+        self._path(_STOP).unlink(missing_ok=True)  # for a run of earlier
+        self._starting.set()
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", __name__, json.dumps(order)],
+                env=os.environ | {"PYTHONPATH": path},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+                start_new_session=True,  # what ends a kernel goes to its whole group
+            )
+        except OSError as error:
+            self._starting.clear()
+            raise SettingError(
+                f"A process for the run cannot be started here ({error}): give the command "
+                "'qdvae train' in a terminal."
+            ) from error
+        threading.Thread(target=self._attend, args=(process,), daemon=True).start()
+
+    def cancel(self) -> None:
+        """Ask the run to save and stop after the step in progress; returns at once."""
+        if self.running:
+            self._path(_STOP).touch()
+
+    def close(self) -> None:
+        """Watch no longer; the run goes on."""
+        self._closed.set()
+
+    def _attend(self, process: subprocess.Popen) -> None:
+        said = ""
+        for line in process.stdout:
+            if line.strip() == _BEGUN:
+                break
+            said = line.strip() or said
+        else:
+            self._on_end("failed", said or "The process of the run ended before it had begun.")
+        self._starting.clear()
+        process.wait()
+
+    def _watch(self) -> None:
+        while not self._closed.is_set():
+            with contextlib.suppress(OSError):  # a file that is just being replaced: look again
+                self._look()
+            self._closed.wait(_LOOK_S)
+
+    def _look(self) -> None:
+        record = holder(self._path(_LOCKED))
+        if record and record["pid"] != self._pid:
+            self._pid, self._told, self.name = record["pid"], {}, str(record.get("name"))
+            self._on_begin(self.name)
+        if self._pid is not None:
+            # Others may have written these files: what they say is shown if it can be.
+            odd = (OSError, ValueError, TypeError, LookupError, RuntimeError)
+            with contextlib.suppress(*odd):
+                self._read()
+            if record:
+                with contextlib.suppress(*odd):
+                    self._on_progress(Progress(**record["progress"]))
+            else:
+                end = self._told.get("end")
+                whole = isinstance(end, list) and len(end) == 2
+                self._pid = None
+                self._on_end(*(end if whole else ("stopped", self._no_last_word())))
+        if (files := self._listing()) != self._files:
+            self._files = files
+            self._on_change()
+
+    def _read(self) -> None:
+        """Hear what the watched run has told since the last look."""
+        path = self._path(_TOLD)
+        if not path.exists() or self._told_at == (at := path.stat().st_mtime_ns):
+            return
+        told = json.loads(path.read_text("utf-8"))
+        self._told_at = at
+        if told["pid"] == self._pid:
+            self._told = told
+            if history := told.get("history"):
+                pixels = bytearray(base64.b64decode(told["images"]))
+                images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, *_IMAGE)
+                self._on_report(history, images / 255)
+
+    def _no_last_word(self) -> str:
+        left = self.name in self.store.unfinished()
+        kept = "its last saved step can be resumed" if left else "nothing had been saved yet"
+        return f"The process that trained {self.name} ended without a word: {kept}."
+
+    def _listing(self) -> list[tuple]:
+        files = self.store.folder.glob("*.safetensors")
+        return sorted((f.name, s.st_size, s.st_mtime_ns) for f in files for s in [f.lstat()])
+
+    def _path(self, name: str) -> Path:
+        return self.store.folder / name
+
+
+def _owner() -> psutil.Process:
+    """The process that this run belongs to: of a kernel the server, else this one."""
+    me = psutil.Process()
+    return (me.parent() or me) if "JPY_PARENT_PID" in os.environ else me
+
+
+def _is_gone(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        another = abs(process.create_time() - started) > _SAME_START_S
+        return another or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _train(order: dict) -> None:
+    """Do what :meth:`SharedRun.start` has ordered, to its end."""
+    store = ModelStore(Path(order["folder"]))
+    request = order["request"]
+    request = request if isinstance(request, str) else TrainRequest(**request)
+    told: dict = {"pid": os.getpid()}
+
+    def tell(**more: object) -> None:
+        told.update(more)
+        with contextlib.suppress(OSError), replacing(store.folder / _TOLD) as file:
+            file.write_text(json.dumps(told), "utf-8")
+
+    def on_report(history: list[dict], images: torch.Tensor) -> None:
+        pixels = (255 * images).round().to(torch.uint8).cpu().numpy().tobytes()
+        tell(history=history, images=base64.b64encode(pixels).decode())
+
+    name = request if isinstance(request, str) else request.name.strip()
+    with hold(store.folder / _LOCKED, name=name) as lock:
+        run = TrainingRun(
+            store,
+            request,
+            on_progress=lambda progress: lock.update(progress=asdict(progress)),
+            on_report=on_report,
+            on_end=lambda how, sentence: tell(end=[how, sentence]),
+        )
+        run.start()
+        print(_BEGUN, flush=True)
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # nobody reads the pipe any more
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: run.cancel())
+        while run.running:
+            run.join(_LOOK_S)
+            if (store.folder / _STOP).exists() or _is_gone(*order["owner"]):
+                run.cancel()
+        (store.folder / _STOP).unlink(missing_ok=True)
+
+
+def main(order: str) -> int:
+    """Called by ``python -m`` with an order in JSON; returns the exit status."""
+    try:
+        _train(json.loads(order))
+    except QdvaeError as error:
+        print(error, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,188 @@
+"""A training run in a process of its own: seen, cancelled and resumed from two windows."""
+
+import errno
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from small_models import same_parameters
+
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.outputs import hold, holder
+from qdvae_helpers.training import Progress, TrainingRun, TrainRequest, process
+from qdvae_helpers.training.process import SharedRun
+
+PATIENCE_S = 90  # on a busy machine; nothing is timed
+
+
+class Window:
+    """What one window of the studio gets to know."""
+
+    def __init__(self, store):
+        self._news = threading.Condition()
+        self.names, self.progress, self.reports, self.ends = [], [], [], []
+        self.run = SharedRun(
+            store,
+            on_begin=self._hears(self.names),
+            on_progress=self._hears(self.progress),
+            on_report=self._hears(self.reports),
+            on_end=self._hears(self.ends),
+            on_change=lambda: None,
+        )
+        self.run.watch()
+
+    def _hears(self, told):
+        def hear(*news):
+            with self._news:
+                told.append(news)
+                self._news.notify_all()
+
+        return hear
+
+    def wait_for(self, condition):
+        with self._news:
+            assert self._news.wait_for(condition, PATIENCE_S), vars(self)
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch):
+    monkeypatch.setenv("QDVAE_PROFILE", "fast")
+
+
+@pytest.fixture
+def store(tmp_path) -> ModelStore:
+    (tmp_path / "models").mkdir()
+    return ModelStore(tmp_path / "models")
+
+
+@pytest.fixture
+def windows(store):
+    opened = [Window(store), Window(store)]
+    yield opened
+    opened[0].run.cancel()
+    for window in opened:
+        window.run.close()
+
+
+def in_this_process(store, request):
+    """The same run as a thread, to its end."""
+    ends = []
+    run = TrainingRun(
+        store,
+        request,
+        on_progress=lambda progress: None,
+        on_report=lambda history, images: None,
+        on_end=lambda *end: ends.append(end),
+    )
+    run.start()
+    run.join(PATIENCE_S)
+    return ends
+
+
+def test_a_run_outlives_its_window_and_is_cancelled_orphaned_killed_and_resumed(
+    store, windows, monkeypatch
+):
+    first, second = windows
+    request = TrainRequest("parts", epochs=16, n_spins=16)
+    first.run.start(request)
+    second.wait_for(lambda: second.reports and second.progress)
+    assert second.names == [("parts",)]
+    assert isinstance(second.progress[-1][0], Progress)
+    history, images = second.reports[-1]
+    assert history[-1]["step"] > 0
+    assert images.shape == (20, 1, 28, 28)
+    assert 0 <= images.min() < images.max() <= 1
+    with pytest.raises(SettingError, match="parts is in training"):
+        second.run.start(replace(request, name="another"))
+    first.run.close()  # the page is gone
+    second.run.cancel()
+    second.wait_for(lambda: second.ends)
+    stopped = "Stopped: parts keeps its last step and can be resumed."
+    assert second.ends.pop() == ("cancelled", stopped)
+    assert store.unfinished() == ["parts"]
+
+    server = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with monkeypatch.context() as patch:
+        patch.setattr(process, "_owner", lambda: psutil.Process(server.pid))
+        second.run.start("parts")
+        second.wait_for(lambda: len(second.names) == 2)
+        server.communicate(b"\n")
+    second.wait_for(lambda: second.ends)
+    assert second.ends.pop() == ("cancelled", stopped)
+
+    second.run.start("parts")
+    second.wait_for(lambda: len(second.names) == 3)
+    psutil.Process(holder(store.folder / "studio-run")["pid"]).kill()
+    second.wait_for(lambda: second.ends)
+    how, sentence = second.ends.pop()
+    assert how == "stopped"
+    assert "ended without a word: its last saved step can be resumed" in sentence
+    assert second.run.live is None
+
+    assert in_this_process(store, "parts") == [("finished", "Finished: saved as parts.")]
+    assert in_this_process(store, replace(request, name="whole"))[0][0] == "finished"
+    assert same_parameters(store.load("parts"), store.load("whole"))
+    left = {file.name for file in store.folder.iterdir()}
+    assert left == {".studio-run.json", "parts.safetensors", "whole.safetensors"}
+
+
+def test_a_name_that_is_trained_elsewhere_is_not_trained_twice(store, windows):
+    with hold(store.folder / "mine.safetensors"):
+        windows[0].run.start(TrainRequest("mine", n_spins=16))
+        windows[0].wait_for(lambda: windows[0].ends)
+    how, sentence = windows[0].ends.pop()
+    assert how == "failed"
+    assert "mine.safetensors is being written by process" in sentence
+    assert not windows[0].run.running
+
+
+def test_a_machine_without_processes_is_told_in_a_sentence(store, windows, monkeypatch):
+    def refuse(*arguments, **options):
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)
+    with pytest.raises(SettingError, match=r"cannot be started here .* 'qdvae train'"):
+        windows[0].run.start(TrainRequest("mine", n_spins=16))
+    assert not windows[0].run.running
+
+
+@pytest.mark.parametrize(
+    "told",
+    ["", "[]", '{"pid": 0}', '{"pid": %d, "history": 3, "end": 4}', '{"pid": %d, "end": []}'],
+)
+def test_what_others_write_beside_the_lock_ends_no_window(store, windows, told):
+    with hold(store.folder / "studio-run", name="../odd", progress={"steps": "many"}) as lock:
+        pid = holder(store.folder / "studio-run")["pid"]
+        (store.folder / ".studio-run.json").write_text(told.replace("%d", str(pid)))
+        windows[0].wait_for(lambda: windows[0].names)
+        lock.update(progress=vars(Progress(1, 40, 20, None)))
+        windows[0].wait_for(lambda: windows[0].progress)
+    windows[0].wait_for(lambda: windows[0].ends)
+    assert windows[0].ends == [
+        (
+            "stopped",
+            "The process that trained ../odd ended without a word: nothing had been saved yet.",
+        )
+    ]
+
+
+def test_a_run_in_a_kernel_belongs_to_the_kernels_server(monkeypatch):
+    monkeypatch.delenv("JPY_PARENT_PID", raising=False)
+    assert process._owner() == psutil.Process()
+    monkeypatch.setenv("JPY_PARENT_PID", "1")
+    assert process._owner() == psutil.Process().parent()
+
+
+def test_a_process_is_gone_when_another_has_its_number():
+    me = psutil.Process()
+    assert not process._is_gone(me.pid, me.create_time())
+    assert process._is_gone(me.pid, me.create_time() - 60)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    number = SimpleNamespace(pid=ended.pid, started=psutil.Process(ended.pid).create_time())
+    ended.wait()
+    assert process._is_gone(number.pid, number.started)
