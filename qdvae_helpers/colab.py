@@ -4,6 +4,7 @@ Each notebook's first code cell fetches the repository and calls :func:`prepare`
 cell does nothing.
 """
 
+import importlib
 import importlib.metadata
 import os
 import subprocess
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from importlib.metadata import Distribution
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -19,8 +20,10 @@ from packaging.utils import canonicalize_name
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.requirements import base_requirements, unmet
 
-#: Colab has its own builds of the first three, and is itself what the last two are for.
-NEVER_INSTALLED = {"torch", "torchvision", "ipywidgets", "jupyterlab", "nbclient"}
+#: What Colab has in builds of its own, and must fit as it is.
+_AS_IT_IS = {"torch", "torchvision", "ipywidgets"}
+#: Colab is itself what the last two are for.
+NEVER_INSTALLED = _AS_IT_IS | {"jupyterlab", "nbclient"}
 
 
 def prepare() -> None:
@@ -30,8 +33,18 @@ def prepare() -> None:
         SettingError: Colab's versions and ours no longer fit, or the network failed; pip's own
             words stand above it.
     """
-    if missing := missing_requirements():
-        _install(missing)
+    old = unmet([r for r in base_requirements() if r.name in _AS_IT_IS])
+    for wanted, found in old.items():
+        print(
+            f"The lessons want {wanted} (here: {found}): should something fail, choose the latest "
+            "in the menu Runtime, Change runtime type."
+        )
+    missing = missing_requirements()
+    if missing and not _install(missing):
+        raise SettingError(
+            "The lessons' requirements could not be installed on Colab (see above). Try the menu "
+            "Runtime, Disconnect and delete runtime, then run again; or use Binder."
+        )
     take_token()
     print(f"Ready on Colab; installed {len(missing)} packages.")
 
@@ -53,9 +66,12 @@ def pins(distributions: Iterable[Distribution], replaced: Iterable[str] = ()) ->
     """
     versions: dict[str, str | None] = dict.fromkeys(map(canonicalize_name, replaced))
     for distribution in distributions:
+        # pip skips what an interrupted pip left; it bears the name of the package all the same.
+        if PurePath(getattr(distribution, "_path", "")).name.startswith("~"):
+            continue
         try:
             about = distribution.metadata
-        except FileNotFoundError:  # so does the backport, which a library may have put in place
+        except (FileNotFoundError, UnicodeDecodeError):  # the first from the library's backport
             continue
         if about and about.get("Name"):
             versions.setdefault(canonicalize_name(about["Name"]), about.get("Version"))
@@ -71,33 +87,35 @@ def _is_requirement(line: str) -> bool:
         return False
 
 
-def _install(requirements: list[str]) -> None:
+def _install(requirements: list[str]) -> bool:
     """Install with pip; what is there is pinned, so that no loaded library changes under us."""
     replaced = [Requirement(text).name for text in requirements]
-    with tempfile.TemporaryDirectory() as folder:
-        constraints = Path(folder, "installed.txt")
-        constraints.write_text(pins(importlib.metadata.distributions(), replaced), encoding="utf-8")
-        command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(constraints)]
-        done = subprocess.run([*command, *requirements], check=False)
-    if done.returncode:
-        raise SettingError(
-            "The lessons' requirements could not be installed on Colab (see above). Try the menu "
-            "Runtime, Disconnect and delete runtime, then run again; or use Binder."
-        )
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "installed.txt")
+            file.write_text(pins(importlib.metadata.distributions(), replaced), encoding="utf-8")
+            command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(file)]
+            done = subprocess.run([*command, *requirements], check=False)
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return False
+    importlib.invalidate_caches()
+    # Where it may not write, pip installs for the user, where a running Python does not look.
+    return done.returncode == 0 and not missing_requirements()
 
 
 def take_token() -> bool:
     """Put ``DWAVE_API_TOKEN`` from Colab's secrets into the environment; True where there is one.
 
-    No token is no error, however asking fails: there is none, the notebook may not read it, or
-    nobody answers, as when VS Code drives Colab.
+    No token is no error, however asking fails: there is none, it is blank, the notebook may not
+    read it, or nobody answers, as when VS Code drives Colab.
     """
     try:
         from google.colab import userdata
 
-        token = userdata.get("DWAVE_API_TOKEN")
+        token = userdata.get("DWAVE_API_TOKEN").strip()
+        if token:
+            os.environ["DWAVE_API_TOKEN"] = token
     except Exception:
-        token = None
-    if token:
-        os.environ["DWAVE_API_TOKEN"] = token
+        return False
     return bool(token)
