@@ -20,8 +20,8 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(PYTEST) --nbval-lax 
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup run test test-helpers test-notebooks test-annealer test-recorded test-widgets7
-.PHONY: test-lessons test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
+.PHONY: help setup run test test-helpers test-notebooks test-twice test-annealer test-recorded
+.PHONY: test-widgets7 test-lessons test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
 .PHONY: colab-check bundle clean
 
 help:
@@ -32,9 +32,9 @@ help:
 	@echo "  make test    runs all tests"
 	@echo "  make docs    builds the site in build/docs"
 	@echo "To teach: slides answers bundle"
-	@echo "To work on it: setup lint test-helpers test-notebooks test-annealer test-recorded"
-	@echo "  test-widgets7 test-lessons test-qpu notebooks pretrained recordings badges"
-	@echo "  colab-check clean"
+	@echo "To work on it: setup lint test-helpers test-notebooks test-twice test-annealer"
+	@echo "  test-recorded test-widgets7 test-lessons test-qpu notebooks pretrained recordings"
+	@echo "  badges colab-check clean"
 
 setup: $(READY)
 
@@ -53,7 +53,7 @@ $(READY_DOCS): $(READY)
 run: $(READY)
 	$(BIN)/qdvae run 05_training_the_qdvae 06_generating_digits
 
-test: lint test-helpers test-notebooks test-annealer test-recorded
+test: lint test-helpers test-notebooks test-twice test-annealer test-recorded
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .
@@ -63,9 +63,15 @@ lint: $(READY)
 test-helpers: $(READY)
 	$(PYTEST) -rs tests
 
+# What each cell shows is kept in build/once for the next test.
 test-notebooks: $(READY)
+	rm -rf build/test-models build/once
+	$(NBVAL) -p tests.cells_twice notebooks
+
+# The lessons with every cell run twice in a row; after test-notebooks, with which it compares.
+test-twice: $(READY)
 	rm -rf build/test-models
-	$(NBVAL) notebooks
+	$(NBVAL) -p tests.cells_twice --twice notebooks
 
 # The lessons that draw spins, once more with the simulated QPU.
 test-annealer: $(READY)
@@ -112,23 +118,28 @@ notebooks: $(READY)
 
 # Train the models that ship in data/pretrained again: half an hour on one core, then forty minutes.
 pretrained: $(READY)
-	$(BIN)/qdvae train --profile full --output data/pretrained/qdvae-256.safetensors
+	$(BIN)/qdvae train --profile full --overwrite --output data/pretrained/qdvae-256.safetensors
 	$(BIN)/qdvae train --profile full --batch 1024 --sweeps 20 --steps 15000 --decoder-steps 1000 \
-	  --jitter 4 --kl-weight 0.6 --output data/pretrained/qdvae-256-sharp.safetensors
+	  --jitter 4 --kl-weight 0.6 --overwrite --output data/pretrained/qdvae-256-sharp.safetensors
 
 # Record samples of the shipped model on the simulated QPU again; needed after `make pretrained`.
 recordings: $(READY)
-	$(BIN)/qdvae record --output data/recordings/qdvae-256-simulated.safetensors
+	$(BIN)/qdvae record --overwrite --output data/recordings/qdvae-256-simulated.safetensors
+
+# A browser on all built pages: they ask no other host for anything, and show their formulas.
+LOOK = $(BIN)/python -m pytest -q -rs tests/test_site.py
 
 # The site, from stored outputs; any warning is an error.
 docs: $(READY_DOCS)
 	rm -rf docs/generated build/docs
 	$(BIN)/python -m sphinx -E -q -W --keep-going -b html -c docs . build/docs
+	QDVAE_SITE=build/docs $(LOOK)
 	@echo "Open build/docs/index.html"
 
 # A deck for each lesson, from its stored figures.
 slides: $(READY_DOCS)
 	$(BIN)/python tools/slides.py
+	QDVAE_SITE=build/slides $(LOOK)
 	@echo "Open build/slides/index.html"
 
 # For instructors: every exercise with its hint and its answer.

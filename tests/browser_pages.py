@@ -3,23 +3,64 @@
 import contextlib
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
-import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM = os.environ.get("QDVAE_CHROMIUM") or shutil.which("chromium")
+PATIENCE_MS = 120_000  # for a step on a busy machine; nothing is timed
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict:
+    """Debian's binary; nothing that talks to the network."""
+    if not CHROMIUM:
+        pytest.skip("the browser tests need Chromium: apt install chromium")
+    quiet = ["gpu", "quic", "background-networking", "component-update", "sync"]
+    arguments = ["--no-sandbox", "--no-first-run", *(f"--disable-{name}" for name in quiet)]
+    return {"executable_path": CHROMIUM, "args": arguments}
+
+
+@pytest.fixture
+def patience(request) -> Iterator[None]:
+    """Busy machines are slow; a failure leaves its picture in ``build/browser``.
+
+    And no page asks another host for anything.
+    """
+    page = request.getfixturevalue("page")
+    page.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    asked = foreign_requests(page)
+    yield
+    assert not asked
+
+
+def is_foreign(url: str) -> bool:
+    """Whether this address is one of another machine."""
+    parts = urlsplit(url)
+    return parts.scheme not in ("data", "blob", "about") and parts.hostname != "127.0.0.1"
+
+
+def foreign_requests(page: Page) -> list[str]:
+    """Grows with every request to another host, of this page and of those that it opens."""
+    asked = []
+    page.context.on("request", lambda one: asked.append(one.url) if is_foreign(one.url) else None)
+    return asked
 
 
 @contextlib.contextmanager
 def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
-    """The address of a server that runs while the block does."""
+    """The address of a server that runs while the block does; ``server.log`` has its words."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -38,24 +79,20 @@ def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
         "IPYTHONDIR": str(folder / "ipython"),
     }
-    process = subprocess.Popen(
-        [sys.executable, "-m", *command, f"--port={port}", "--no-browser"],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said = []
+    log = folder / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, f"--port={port}", "--no-browser"],
+            cwd=folder,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
     try:
-        for line in process.stdout:
-            said.append(line)
-            if ready in line:
-                break
-        else:
-            pytest.fail("the server did not start:\n" + "".join(said))
-        # A full pipe would stop the server.
-        threading.Thread(target=process.stdout.read, daemon=True).start()
+        while ready not in log.read_text():
+            if process.poll() is not None:
+                pytest.fail(f"the server did not start:\n{log.read_text()}")
+            time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
