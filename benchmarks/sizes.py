@@ -19,6 +19,7 @@ from common import tables
 from sampler import peers, random_grbm
 
 from qdvae_helpers.graphs import densest_subgraph, ideal_graph
+from qdvae_helpers.outputs import replacing
 from qdvae_helpers.plots import BLUE, GREEN, ORANGE, VERMILLION
 from qdvae_helpers.samplers import gibbs
 
@@ -96,7 +97,8 @@ def draw(curves: dict[str, list[tuple[int, float]]], path: Path) -> None:
         ylabel="milliseconds",
     )
     ax.legend(frameon=False)
-    fig.savefig(path, dpi=120)
+    with replacing(path) as written:
+        fig.savefig(written, dpi=120)
 
 
 if __name__ == "__main__":

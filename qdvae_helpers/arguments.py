@@ -114,10 +114,20 @@ def require_images(name: str, images: Any, *, least: int = 1) -> torch.Tensor:
     return images
 
 
+def require_plain(name: str, values: Any) -> torch.Tensor:
+    """A tensor that holds its numbers one by one: not sparse, nested, or without any (meta)."""
+    if not isinstance(values, torch.Tensor):
+        raise SettingError(f"{name} must be a tensor, not {type(values).__name__}.")
+    if values.is_nested or values.layout != torch.strided or values.is_meta:
+        raise SettingError(f"{name} must be a plain tensor, not sparse, nested or on meta.")
+    if values.is_floating_point() and values.dtype.itemsize < 2:
+        raise SettingError(f"{name}: {values.dtype} holds too few digits: use float32.")
+    return values
+
+
 def require_image_shape(name: str, images: Any) -> torch.Tensor:
     """The same without a look at numbers or values, for every step."""
-    if not isinstance(images, torch.Tensor):
-        raise SettingError(f"{name} must be a tensor of images, not {type(images).__name__}.")
+    require_plain(name, images)
     if images.shape[1:] != _IMAGE_SHAPE or not images.is_floating_point():
         raise SettingError(
             f"{name}: {images.dtype} of shape {tuple(images.shape)}, where floats of shape "
@@ -131,8 +141,7 @@ def require_rows(name: str, rows: Any, width: int, *, least: int = 1) -> torch.T
 
     Its values are not looked at: this is asked at every step, and NaN stays NaN.
     """
-    if not isinstance(rows, torch.Tensor):
-        raise SettingError(f"{name} must be a tensor, not {type(rows).__name__}.")
+    require_plain(name, rows)
     if rows.dim() != 2 or rows.shape[1] != width or not rows.is_floating_point():
         raise SettingError(
             f"{name}: {rows.dtype} of shape {tuple(rows.shape)}, where floats of shape "

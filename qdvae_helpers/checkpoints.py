@@ -17,7 +17,7 @@ import torch
 
 from qdvae_helpers import schema
 from qdvae_helpers.density_ratio import DensityRatio
-from qdvae_helpers.errors import CheckpointError
+from qdvae_helpers.errors import CheckpointError, GraphError
 from qdvae_helpers.files import write_tensors
 from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors, require_finite
 from qdvae_helpers.graphs import QPUGraph
@@ -103,11 +103,13 @@ def save_checkpoint(
     tensors = {name: tensor.clone().contiguous() for name, tensor in tensors.items()}
     try:
         _is_header(parse_json(json.dumps(header)), "header")
+        QPUGraph.from_dict(header["graph"])
         for name, tensor in tensors.items():
-            if tensor.dtype == torch.float64 and name.startswith("model."):
-                raise Odd(f"{name} has twice the precision: save model.float()")
+            floats = name.startswith("model.") and tensor.is_floating_point()
+            if floats and tensor.dtype != torch.float32:
+                raise Odd(f"{name} has another precision: save model.float()")
             require_finite(name, tensor, _MOST if name.startswith("model.") else math.inf)
-    except (Odd, TypeError) as error:
+    except (ValueError, TypeError, RecursionError, GraphError) as error:
         raise CheckpointError(
             f"{Path(path).name} is not written, since it could not be read again: {error}."
         ) from error
@@ -178,7 +180,7 @@ def load_checkpoint(path: str | Path, *, graph: QPUGraph | None = None) -> QDVAE
     """
     with open_checkpoint(path) as checkpoint:
         if graph is not None:
-            require_same_graph(checkpoint.graph, graph, Path(path).name)
+            require_same_graph(checkpoint.graph, graph, schema.printable(Path(path).name))
         return checkpoint.model()
 
 

@@ -13,7 +13,13 @@ import torch
 from PIL import Image, ImageOps
 from torch.nn import functional
 
-from qdvae_helpers.arguments import require_count, require_images, require_kind, require_seed
+from qdvae_helpers.arguments import (
+    require_count,
+    require_images,
+    require_kind,
+    require_plain,
+    require_seed,
+)
 from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.idx_files import data_dir, read_split
 
@@ -92,6 +98,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         self.require_valid()
+        object.__setattr__(self, "images", self.images.detach())  # training wants no gradient of it
 
     def require_valid(self) -> None:
         """Refuse (SettingError) what is no set of images; asked again before training.
@@ -101,8 +108,8 @@ class ImageSet:
         images, labels = require_images("images", self.images), self.labels
         if images.dtype != torch.float32:
             raise SettingError(f"images: {images.dtype}, where float32 is needed: images.float().")
-        if not isinstance(labels, torch.Tensor) or labels.dtype != torch.int64:
-            raise SettingError("labels must be a tensor of int64; -1 where there are none.")
+        if require_plain("labels", labels).dtype != torch.int64:
+            raise SettingError("labels must be of int64; -1 where there are none.")
         if labels.shape != (len(images),):
             raise SettingError(
                 f"labels of shape {tuple(labels.shape)} for {len(images):,} images: give one each."
@@ -166,8 +173,7 @@ class ImageSet:
         Raises:
             DataError: no such folder, no pictures in it, or a file that is none; it is named.
         """
-        path = Path(path)
-        if not path.is_dir():
+        if not isinstance(path, str | Path) or not (path := Path(path)).is_dir():
             raise DataError(f"There is no folder {path}.")
         files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
         if not files:
@@ -236,7 +242,7 @@ class ImageSet:
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with any pixel, their number or their order."""
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
-        digest.update(self.images.cpu().contiguous().numpy())
+        digest.update(self.images.detach().cpu().contiguous().numpy())
         return digest.hexdigest()[:16]
 
 
@@ -277,7 +283,7 @@ def _as_tensor(array: np.ndarray | torch.Tensor) -> torch.Tensor:
     """A copy on the CPU, without gradients."""
     try:
         if isinstance(array, torch.Tensor):
-            return array.detach().cpu().clone()
+            return require_plain("array", array).detach().cpu().clone()
         return torch.from_numpy(np.array(array))
     except (TypeError, ValueError) as error:
         raise SettingError(f"This is no array of numbers: {error}") from error

@@ -21,6 +21,7 @@ import dwave.graphs as dg
 import networkx as nx
 
 from qdvae_helpers import schema
+from qdvae_helpers.arguments import require_count
 from qdvae_helpers.errors import GraphError
 from qdvae_helpers.formats import Kind, read_text, reading
 from qdvae_helpers.outputs import replacing
@@ -191,6 +192,8 @@ def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:
     Raises:
         GraphError: ``n`` is below 1, or no connected part is that large.
     """
+    n = require_count("n", n, 0, error=GraphError)
+    starts = require_count("starts", starts, error=GraphError)
     whole = graph.to_networkx()
     largest = max(nx.connected_components(whole), key=len, default=())
     if not 1 <= n <= len(largest):

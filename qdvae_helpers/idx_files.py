@@ -77,9 +77,9 @@ def read_split(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
         DataError: a file is missing, truncated or altered; the message names it and the remedy.
     """
     finders = {"mnist": _mnist_file, "fashion-mnist": _fashion_file}
-    if name not in finders:
+    if name not in list(finders):  # a list compares what a dictionary could not hash
         raise SettingError(f"There is no data set {name!r}: choose 'mnist' or 'fashion-mnist'.")
-    if split not in _PREFIXES:
+    if split not in list(_PREFIXES):
         raise SettingError(f"There is no split {split!r}: choose 'train' or 'test'.")
     names = [f"{_PREFIXES[split]}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
     pixels, labels = (_kept(file, *finders[name](file)) for file in names)

@@ -150,6 +150,7 @@ class QDVAE(nn.Module):
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """Images through encoder, spins and decoder, ``(B, 1, 28, 28)``."""
+        require_images("images", images)  # spins would hide a NaN
         return self.decode(self.spins(self.encode(images)))
 
     @torch.no_grad()

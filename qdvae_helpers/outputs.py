@@ -6,7 +6,6 @@ is written through: the file that it leads to is replaced, and the link stays.
 
 import contextlib
 import errno
-import hashlib
 import json
 import math
 import os
@@ -20,9 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
-
 from qdvae_helpers.errors import OutputError
+from qdvae_helpers.processes import machine, runs, started
 
 try:
     import fcntl
@@ -47,7 +45,7 @@ _CAUSES = {
 _CHUNK = 1 << 20  # bytes
 _LOCK, _LARGEST_LOCK = "qdvae-lock/1", 1 << 16  # its format and bytes
 _BEAT_S, _DEAD_AFTER_S = 10, 60  # of a lock of another host
-_SAME_START_S = 5  # the clock that a process's start is read from may be set
+_OLD_S = 3600  # no save takes as long
 _FAR = 1 << 30  # the byte that Windows locks: what lies below can still be read
 _SAVING = re.compile(r"\.saving-([0-9a-f]{8})-([0-9]{1,10})-([0-9]{1,12})-\w+")
 
@@ -174,23 +172,26 @@ def replacing(path: str | Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def _temporary(folder: Path) -> Iterator[Path]:
     """A folder in this one whose name says which process it belongs to."""
-    me = psutil.Process()
-    prefix = f".saving-{_host_hash()}-{me.pid}-{me.create_time():.0f}-"
+    prefix = f".saving-{machine()}-{os.getpid()}-{started(os.getpid()):.0f}-"
     with tempfile.TemporaryDirectory(dir=folder, prefix=prefix) as temporary:
         yield Path(temporary)
 
 
 def clean_leftovers(folder: str | Path) -> None:
-    """Remove what killed processes of this machine left: half-written files, and their locks."""
+    """Remove what killed processes left: half-written files, and their locks.
+
+    Of other machines, whose processes cannot be seen from here, what is older than an hour.
+    """
     with contextlib.suppress(OSError):
         for found in Path(folder).glob(".saving-*"):
-            made_by = _SAVING.fullmatch(found.name)
-            if (
-                made_by
-                and made_by[1] == _host_hash()
-                and not _runs(*map(int, made_by.groups()[1:]))
-            ):
-                shutil.rmtree(found, ignore_errors=True)
+            if made_by := _SAVING.fullmatch(found.name):
+                where, pid, begun = made_by.groups()
+                if where == machine():
+                    lives = runs(int(pid), int(begun))
+                else:
+                    lives = time.time() - found.stat().st_mtime < _OLD_S
+                if not lives:
+                    shutil.rmtree(found, ignore_errors=True)
         for found in Path(folder).glob(".*.lock"):
             record, beat = _read(found)
             if record and not _is_alive(record, beat):
@@ -206,7 +207,7 @@ class Held:
 
     def __init__(self, file: Path, descriptor: int, about: dict) -> None:
         self._file, self._descriptor, self._about, self._size = file, descriptor, about, 0
-        self._one_at_a_time = threading.Lock()
+        self._one_at_a_time, self._released = threading.Lock(), threading.Event()
 
     def update(self, **about: object) -> None:
         """Change what :func:`holder` says of it; a full disk is no error here."""
@@ -214,20 +215,26 @@ class Held:
             self._write(about)
 
     def _write(self, about: dict) -> None:
-        me = psutil.Process()
         with self._one_at_a_time:
+            if self._released.is_set():  # its descriptor may be another file's by now
+                return
             self._about |= about
             record = self._about | {"format": _LOCK, "host": socket.gethostname()}
-            record |= {"pid": me.pid, "started": me.create_time()}
+            record |= {"machine": machine(), "pid": os.getpid(), "started": started(os.getpid())}
             text = json.dumps(record).encode()
             self._size = max(self._size, -(-len(text) // 1024) * 1024)  # who reads sees no old end
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, text.ljust(self._size))
 
-    def _beat(self, stop: threading.Event) -> None:
-        while not stop.wait(_BEAT_S):
+    def _beat(self) -> None:
+        while not self._released.wait(_BEAT_S):
             with contextlib.suppress(OSError):
                 os.utime(self._file)
+
+    def _release(self) -> None:
+        with self._one_at_a_time:
+            self._released.set()
+            _release(self._file, self._descriptor)
 
 
 @contextlib.contextmanager
@@ -253,23 +260,21 @@ def hold(path: str | Path, **about: object) -> Iterator[Held]:
     with writing(path):
         file.parent.mkdir(parents=True, exist_ok=True)
         descriptor = _take(file, path)
-    held, stop = Held(file, descriptor, about), threading.Event()
+    held = Held(file, descriptor, about)
     try:
         with writing(path):
             os.ftruncate(descriptor, 0)
             held._write({})
-        threading.Thread(target=held._beat, args=(stop,), daemon=True).start()
+        threading.Thread(target=held._beat, daemon=True).start()
         yield held
     finally:
-        stop.set()
-        _release(file, descriptor)
+        held._release()
 
 
 def holder(path: str | Path) -> dict | None:
     """What the lock of an output says, if a living process holds it.
 
-    That is ``pid`` and ``host`` of the process, the time at which it ``started`` (seconds since
-    1970), and what it told ``about`` its work.
+    That is ``pid`` and ``host`` of the process, and what it told ``about`` its work.
     """
     record, beat = _read(_lock_file(Path(path)))
     return record if record and _is_alive(record, beat) else None
@@ -295,8 +300,8 @@ def _take(file: Path, path: Path) -> int:
             locked = _lock(descriptor)
             record, beat = _read(file)
             alive = bool(record) and _is_alive(record, beat)
-            if alive and locked and record["pid"] == os.getpid():
-                alive = False  # an earlier lock of ours that could not be removed
+            if alive and locked and record["host"] == socket.gethostname():
+                alive = False  # on one machine the system's lock is the truth
             if alive or (locked is False and patience == 0):
                 raise _in_use(path, record if alive else None)
             # Whoever held it may have removed the file before we had it.
@@ -363,10 +368,10 @@ def _read(file: Path) -> tuple[dict | None, float]:
     try:
         beat = os.fstat(descriptor).st_mtime
         record = json.loads(os.read(descriptor, _LARGEST_LOCK))
-        numbers = (record["pid"], record["started"])
+        pid, begun = record["pid"], record["started"]
         known = record["format"] == _LOCK and isinstance(record["host"], str)
-        known = known and 0 < record["pid"] < 2**31 and math.isfinite(numbers[1])
-        return record if known and type(record["pid"]) is int else None, beat
+        known = known and type(pid) is int and 0 < pid < 2**31 and math.isfinite(begun)
+        return record if known else None, beat
     except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None, 0.0
     finally:
@@ -374,22 +379,6 @@ def _read(file: Path) -> tuple[dict | None, float]:
 
 
 def _is_alive(record: dict, beat: float) -> bool:
-    if record["host"] == socket.gethostname():
-        return _runs(record["pid"], record["started"])
+    if record.get("machine") == machine():
+        return runs(record["pid"], record["started"])
     return abs(time.time() - beat) < _DEAD_AFTER_S
-
-
-def _runs(pid: int, started: float) -> bool:
-    """Whether that process still runs; another one may have its number by now."""
-    try:
-        process = psutil.Process(pid)
-        same = abs(process.create_time() - started) < _SAME_START_S
-        return same and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.AccessDenied:
-        return True
-    except (psutil.Error, OverflowError, ValueError):
-        return False
-
-
-def _host_hash() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]

@@ -87,7 +87,7 @@ def shown(value: object) -> str:
 
 def printable(words: str) -> str:
     """The same with a question mark for each character that must not reach a screen."""
-    return _UNFIT.sub("?", words)
+    return "".join(c if c.isprintable() else "?" for c in words)
 
 
 def _that(holds: Callable[[Any], bool], otherwise: str) -> Check:

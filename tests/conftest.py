@@ -1,6 +1,8 @@
 """Fixtures shared by the tests.  Nothing here needs a network or an account."""
 
 import os
+import shutil
+import subprocess
 
 import pytest
 import requests_mock
@@ -100,3 +102,15 @@ def make_live(leap, home_grbm, home):
     yield build
     for sampler in made:
         sampler.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 24 megabytes of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a small disk needs root")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

@@ -8,7 +8,7 @@ import torch
 from small_models import new_model
 from things import Things
 
-from qdvae_helpers.data import ImageSet, Source
+from qdvae_helpers.data import ImageSet, Source, load_images
 from qdvae_helpers.errors import DataError, QdvaeError, SamplerError, SettingError
 from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, enumerate_states, moment_gap
 from qdvae_helpers.gates import fit_seeds, qcnn_probabilities, readout_expectation
@@ -70,6 +70,7 @@ def test_an_unknown_option_of_a_run_is_answered_with_those_there_are(x):
     [
         lambda x, images: x.set_of(images),
         lambda x, images: ImageSet.from_array(images),
+        lambda x, images: x.model.reconstruct(images),
         lambda x, images: x.model.refine(images, 1),
         lambda x, images: x.model.fit_ratio(images, steps=1, progress=False),
         lambda x, images: x.model.start_from_mean(images),
@@ -89,12 +90,13 @@ def test_images_outside_the_range_are_refused(call, value, x):
         (lambda x: x.set_of(x.images[0]), r"\(N, 1, 28, 28\)"),
         (lambda x: x.set_of(x.images[:, 0]), r"\(N, 1, 28, 28\)"),
         (lambda x: x.set_of(x.images[:0]), "too few"),
-        (lambda x: x.set_of(x.images.numpy()), "tensor of images"),
+        (lambda x: x.set_of(x.images.numpy()), "must be a tensor"),
         (lambda x: x.set_of((x.images * 255).byte()), "floats"),
         (lambda x: x.set_of(x.images.double()), "float32"),
         (lambda x: x.set_of(labels=torch.zeros(19, dtype=torch.int64)), "labels of shape"),
         (lambda x: x.set_of(labels=torch.zeros(20)), "int64"),
-        (lambda x: x.set_of(labels=[0] * 20), "int64"),
+        (lambda x: x.set_of(labels=[0] * 20), "labels must be a tensor"),
+        (lambda x: x.set_of(labels=torch.zeros(20, device="meta")), "labels must be a plain"),
         (lambda x: x.set_of(source="MNIST"), "Source"),
         (lambda x: replace(x.digits, images=x.digits.images - 1), "must lie"),
     ],
@@ -102,6 +104,47 @@ def test_images_outside_the_range_are_refused(call, value, x):
 def test_a_set_of_images_is_judged_where_it_is_built(built, said, x):
     with pytest.raises(SettingError, match=said):
         built(x)
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("what", ["sparse", "nested", "meta", "float8"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, images: x.set_of(images),
+        lambda x, images: ImageSet.from_array(images),
+        lambda x, images: x.model.encode(images),
+        lambda x, images: binarise(images),
+        lambda x, images: reconstruction_loss(x.pixels, images),
+    ],
+)
+def test_tensors_of_other_storage_are_refused(call, what, x):
+    odd = {
+        "sparse": lambda t: t.to_sparse(),
+        "nested": lambda t: torch.nested.nested_tensor(list(t)),
+        "meta": lambda t: t.to("meta"),
+        "float8": lambda t: t.to(torch.float8_e5m2),
+    }
+    with pytest.raises(SettingError, match=r"plain tensor|too few digits"):
+        call(x, odd[what](x.images))
+
+
+def test_images_with_gradients_or_shared_memory_are_a_set_like_others(x):
+    for images in (x.images.clone().requires_grad_(), x.images[:1].expand(20, -1, -1, -1)):
+        own = x.set_of(images)
+        assert own.fingerprint() == x.set_of(images.detach().clone()).fingerprint()
+        assert not own.images.requires_grad
+
+
+@pytest.mark.parametrize("odd", [None, 3, [], {}, "no such one"])
+def test_data_sets_and_folders_of_other_kinds_are_refused(odd):
+    for call in (
+        lambda: load_images(odd),
+        lambda: load_images("mnist", odd),
+        lambda: ImageSet.from_folder(odd),
+    ):
+        with pytest.raises(QdvaeError, match="There is no"):
+            call()
 
 
 def test_images_that_were_changed_afterwards_are_noticed_before_training(x):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from qdvae_helpers.errors import OutputError
 from qdvae_helpers.evaluate import quality as score
 from qdvae_helpers.judge import load_judge
 from qdvae_helpers.models import QDVAE
@@ -66,6 +67,39 @@ def test_what_a_benchmark_writes_has_its_place(path):
         assert tables.section(README, name)[0].strip()
     for name in in_results:
         assert f"(results/{name}.md)" in README
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "noun"),
+    [
+        ("gaussian", ["--steps", "20"], "--steps 20: choose more than 20"),
+        ("gaussian", ["--write"], "README.md cannot be written"),
+        ("widgets", ["--write"], "widgets.md cannot be written"),
+        ("sizes", ["--write"], "sizes.md cannot be written"),
+        ("lessons", ["--write"], "README.md cannot be written"),
+        ("quality", ["--output", "there"], "there is there already"),
+        ("quality", ["--output", "there/x"], "a file stands where a folder should be"),
+    ],
+)
+def test_what_cannot_be_written_is_said_before_anything_is_measured(
+    name, arguments, noun, monkeypatch, tmp_path, capsys
+):
+    from common import tables
+
+    def full(path, **options):
+        raise OutputError(f"{path} cannot be written: the disk is full.")
+
+    monkeypatch.chdir(tmp_path)
+    Path("there").touch()
+    module = load(BENCHMARKS / f"{name}.py")
+    monkeypatch.setattr(sys, "argv", [name + ".py", *arguments])
+    if "--write" in arguments:
+        monkeypatch.setattr(tables, "require_output", full)
+    with pytest.raises(SystemExit) as end:
+        module.main()
+    assert end.value.code == 2
+    assert noun in capsys.readouterr().err
+    assert Path("there").stat().st_size == 0
 
 
 def test_the_page_can_be_taken_in():

@@ -60,6 +60,27 @@ def test_the_header_says_what_made_the_file(model, saved):
     }
 
 
+@pytest.mark.parametrize("what", ["numpy", "deep", "circular", "half", "source"])
+def test_what_could_not_be_read_again_is_not_written(what, model, tmp_path):
+    info: dict = {}
+    if what == "numpy":
+        info["a"] = torch.ones(1).numpy()[0]
+    elif what == "circular":
+        info["a"] = info
+    elif what == "deep":
+        for _ in range(100):
+            info = {"a": info}
+    elif what == "half":
+        model.half()
+    else:
+        graph = QPUGraph(model.graph.nodes, model.graph.edges, source="x" * 2_000)
+        model = QDVAE(graph, (16,))
+    path = tmp_path / "new.safetensors"
+    with pytest.raises(CheckpointError, match=r"new\.safetensors is not written"):
+        save_checkpoint(model, path, info)
+    assert not path.exists()
+
+
 def test_another_graph_is_refused_by_name(qpu, model, saved):
     with pytest.raises(CheckpointError, match=r"model.safetensors was made for another graph"):
         load_checkpoint(saved, graph=densest_subgraph(qpu, 13))

@@ -52,7 +52,7 @@ def test_the_hash_depends_on_content_and_not_on_order():
     assert len({graph.hash for graph in (a, *others)}) == 5
 
 
-@pytest.mark.parametrize("n", [1, 12, 64, 256])
+@pytest.mark.parametrize("n", [1, 12, 64])
 def test_a_subgraph_is_connected_repeatable_and_of_the_right_size(qpu, n):
     part = densest_subgraph(qpu, n)
     assert len(part.nodes) == n
@@ -74,6 +74,9 @@ def test_too_many_qubits_are_refused(qpu):
         densest_subgraph(qpu, 5000)
     with pytest.raises(GraphError, match="n=0"):
         densest_subgraph(qpu, 0)
+    for bad in (1.5, True, "3", float("nan")):
+        with pytest.raises(GraphError, match=r"n=.* must be a whole number"):
+            densest_subgraph(qpu, bad)
 
 
 def test_the_largest_part_is_found_when_growth_starts_in_small_ones():

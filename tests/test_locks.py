@@ -9,12 +9,12 @@ import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from qdvae_helpers import outputs
 from qdvae_helpers.errors import OutputError
 from qdvae_helpers.outputs import hold, holder
+from qdvae_helpers.processes import machine, started
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
 not_as_root = pytest.mark.skipif(
@@ -31,8 +31,8 @@ def lock_of(path: Path) -> Path:
 
 
 def record(**changes) -> str:
-    me = psutil.Process()
-    said = {"format": "qdvae-lock/1", "pid": me.pid, "started": me.create_time()}
+    me = os.getpid()
+    said = {"format": "qdvae-lock/1", "pid": me, "started": started(me), "machine": machine()}
     return json.dumps(said | {"host": socket.gethostname()} | changes)
 
 
@@ -72,24 +72,47 @@ STALE = {
     "a list": "[]",
     "a number": "7",
     "other keys": "{}",
-    "a reused number": record(started=psutil.Process().create_time() - 1_000),
+    "a reused number": record(started=started(os.getpid()) - 1_000),
     "a dead process": record(pid=dead_pid()),
     "own, not removed": record(),
+    "of a container that is gone, in the same place": record(pid=1, machine="1", started=7),
     "huge number": record(pid=2**70),
     "negative number": record(pid=-1),
     "number as text": record(pid="1"),
     "no start": record(started=None),
     "not finite": record(started=float("nan")),
     "host is a list": record(host=[]),
-    "another format": record(format="other/1", pid=1, started=psutil.Process(1).create_time()),
+    "another format": record(format="other/1", pid=1, started=started(1)),
 }
+
+
+def test_the_lock_of_another_container_with_our_number_is_its_own(tmp_path):
+    path = tmp_path / "x"
+    lock_of(path).write_text(record(host="another", machine="1"))
+    with pytest.raises(OutputError, match="on another"), hold(path):
+        pass
+
+
+def test_a_lock_that_is_gone_is_written_no_more(tmp_path):
+    with hold(tmp_path / "x") as held:
+        pass
+    with (tmp_path / "other").open("wb") as other:  # has the number of the lock's file
+        held.update(step=1)
+        assert os.fstat(other.fileno()).st_size == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system keeps the date")
+def test_a_clock_that_is_set_changes_no_start(monkeypatch):
+    before = started(os.getpid())
+    monkeypatch.setattr("psutil.Process.create_time", lambda process: 7.0)  # a date
+    assert started(os.getpid()) == before
 
 
 @pytest.mark.parametrize("kind", STALE)
 def test_a_stale_or_senseless_lock_is_taken_over(kind, tmp_path):
     path = tmp_path / "x"
     lock_of(path).write_text(STALE[kind], encoding="latin-1")
-    assert (holder(path) is None) == (kind != "own, not removed")
+    assert (holder(path) is None) == (not kind.startswith(("own", "of a container")))
     with hold(path, mine=True):
         assert holder(path)["mine"]
         assert lock_of(path).stat().st_size < 10_000
@@ -98,7 +121,7 @@ def test_a_stale_or_senseless_lock_is_taken_over(kind, tmp_path):
 
 def test_a_lock_of_another_machine_lives_as_long_as_its_heart_beats(tmp_path):
     path = tmp_path / "x"
-    lock_of(path).write_text(record(host="another", pid=7))
+    lock_of(path).write_text(record(host="another", machine="1", pid=7))
     assert holder(path)["host"] == "another"
     with pytest.raises(OutputError, match="process 7 on another"), hold(path):
         pass

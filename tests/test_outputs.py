@@ -2,17 +2,17 @@
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from qdvae_helpers import outputs
 from qdvae_helpers.errors import OutputError, QdvaeError
 from qdvae_helpers.outputs import clean_leftovers, hold, replacing, require_output
+from qdvae_helpers.processes import machine, started
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="has no such files")
 not_as_root = pytest.mark.skipif(
@@ -109,28 +109,16 @@ def test_an_ending_is_asked_for(tmp_path):
 # Writing -----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of one megabyte of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_is_said_before_and_loses_nothing_while_writing(small_disk):
     path = small_disk / "x.bin"
     with replacing(path) as written:
         written.write_bytes(b"old")
     with pytest.raises(OutputError, match="the disk is full"):
-        require_output(path, overwrite=True, need_bytes=2_000_000)
+        require_output(path, overwrite=True, need_bytes=40_000_000)
 
     def too_large() -> None:
         with replacing(path) as written:
-            written.write_bytes(bytes(2_000_000))
+            written.write_bytes(bytes(40_000_000))
 
     with pytest.raises(OutputError, match=r"x\.bin cannot be written: the disk is full"):
         too_large()
@@ -227,10 +215,11 @@ def test_leftovers_of_the_dead_are_removed_and_nothing_else(tmp_path):
 
 
 def test_folders_of_other_machines_and_of_reused_numbers_are_told_apart(tmp_path):
-    me = psutil.Process()
-    reused = f".saving-{outputs._host_hash()}-{me.pid}-{me.create_time() - 1_000:.0f}-abc"
-    elsewhere = f".saving-{'0' * 8}-{2**31 - 1}-1-abc"
-    for name in (reused, elsewhere):
+    me = os.getpid()
+    reused = f".saving-{machine()}-{me}-{abs(started(me) - 1_000):.0f}-abc"
+    elsewhere, old = (f".saving-{'0' * 8}-{me}-{begun}-abc" for begun in (1, 2))
+    for name in (reused, elsewhere, old):
         (tmp_path / name).mkdir()
+    os.utime(tmp_path / old, (time.time() - 3_700,) * 2)
     clean_leftovers(tmp_path)
     assert names(tmp_path) == [elsewhere]

@@ -82,7 +82,9 @@ def test_the_partition_function_agrees_with_its_product(model):
 
 
 @pytest.mark.parametrize(
-    ("recipe", "kind"), [("elbo", "gibbs"), ("iwae", "exact"), ("mmd", "annealer")]
+    ("model", "recipe", "kind"),
+    zip(KINDS, ("elbo", "iwae", "mmd"), ("gibbs", "exact", "annealer"), strict=True),
+    indirect=["model"],
 )
 def test_such_a_model_is_trained_stopped_and_resumed(recipe, kind, model, digits, tmp_path):
     def run():

@@ -7,7 +7,9 @@ torch does not.
 
 import argparse
 import contextlib
+import errno
 import importlib
+import io
 import os
 import shutil
 import signal
@@ -48,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         SystemExit: after ``--help``, or 2 for arguments that do not exist.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):  # a name may hold what the terminal cannot show
+        with contextlib.suppress(AttributeError):  # a closed one, or no stream of Python's
+            stream.reconfigure(errors="backslashreplace")
+    sys.stderr = sys.stderr or io.StringIO()  # closed: progress bars ask for one
     try:
         with _signals(_leave):  # libraries that are just imported turn an exception into others
             run, options = _parsed(arguments)
@@ -59,10 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return _INTERRUPTED
-    except BrokenPipeError:
-        # Python would complain at its end, when it flushes what nobody reads.
+    except OSError as error:  # of what is printed: files are told of in words
+        if error.filename or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise
+        # Python would complain at its end, when it flushes what nobody can read.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _NOBODY_READS
+        if error.errno == errno.EPIPE:
+            return _NOBODY_READS
+        with contextlib.suppress(OSError):
+            print(f"What is printed cannot be written: {error.strerror}.", file=sys.stderr)
+        return 1
 
 
 def _parsed(arguments: list[str]) -> tuple[Callable[..., int], argparse.Namespace | None]:

@@ -62,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
                 "allow_template_override": "NO",  # some of Voila's templates need other hosts
                 "multi_kernel_manager_class": "qdvae_helpers.commands.studio_app.PageKernels",
             },
+            "KernelManager": {"autorestart": False},  # the new one would know nothing of its page
             "PageKernels": {"pages_limit": usual if options.pages is None else options.pages},
             "StudioApp": {"host_names": options.allow_host},
         }
@@ -72,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
     arguments += ["--no-browser"] if options.no_browser else []
     try:
         StudioApp.launch_instance(argv=arguments, config=config)
+    except SettingError:
+        raise
     except (OSError, ValueError) as error:  # an address of another machine, a second file
         check = "check --host, --port and what stands after --"
         raise SettingError(f"The studio cannot be opened like this ({error}): {check}.") from error

@@ -19,7 +19,28 @@ from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
 from qdvae_helpers.commands.studio_guard import Answer, Guard, SafeHeaders, plain_page
+from qdvae_helpers.errors import SettingError
 
+_CONFIG = '<script id="jupyter-config-data"'  # begins what Voila's page says of its kernel
+# A page that slept for long, or whose server ended, would show buttons that do nothing.
+_WATCH = """<div id="qdvae-gone" role="alert" hidden style="position: fixed; inset: auto 0 0 0;
+  z-index: 9999; padding: 1rem; text-align: center; font: 1.05rem/1.5 system-ui, sans-serif;
+  background: #ffffff; color: #212121; border-top: 6px solid #D55E00"><span></span>
+<button onclick="location.reload()" style="font: inherit; margin-left: 1rem">Reload</button></div>
+<script>
+setInterval(async () => {
+  const bar = document.getElementById("qdvae-gone");
+  const data = document.getElementById("jupyter-config-data");
+  const {baseUrl, kernelId} = JSON.parse(data.textContent);
+  const answer = await fetch(`${baseUrl}api/kernels/${kernelId}`, {cache: "no-store"})
+    .catch(() => ({status: 0}));
+  bar.hidden = answer.status === 200;
+  bar.firstChild.textContent = [403, 404].includes(answer.status)
+    ? "The Python process of this page has ended. A run in training goes on."
+    : "The studio does not answer: it was ended, or the connection is broken.";
+}, 3000);
+</script>
+"""
 _FOREIGN = re.compile(r'<link [^>]*href="https?://[^>]*>')
 _FULL = 503  # HTTP status
 _ROOM_S = 5  # a page that is reloaded at the limit waits so long for the end of its old kernel
@@ -28,7 +49,8 @@ _ROOM_S = 5  # a page that is reloaded at the limit waits so long for the end of
 class Page(TornadoVoilaHandler):
     """The app's page; knows when nobody waits for its cells any more."""
 
-    left = False
+    left = False  # by us or by the browser
+    gone = False  # by the browser alone, before all was sent
 
     async def prepare(self) -> None:
         """Give the page the cookie without which its word of farewell is refused."""
@@ -36,8 +58,10 @@ class Page(TornadoVoilaHandler):
         _ = self.xsrf_token
 
     def write(self, chunk: Any) -> None:
-        """Voila's template asks another host for icons, which nobody here uses."""
-        super().write(_FOREIGN.sub("", chunk) if isinstance(chunk, str) else chunk)
+        """Without icons of another host, which nobody here uses; with an eye on the kernel."""
+        if isinstance(chunk, str):
+            chunk = _FOREIGN.sub("", chunk).replace(_CONFIG, _WATCH + _CONFIG)
+        super().write(chunk)
 
     def on_finish(self) -> None:
         """All cells have been executed and sent."""
@@ -46,7 +70,7 @@ class Page(TornadoVoilaHandler):
 
     def on_connection_close(self) -> None:
         """The browser is gone, or the program that asked."""
-        self.left = True
+        self.left = self.gone = True
         super().on_connection_close()
 
     def write_error(self, status_code: int, **more: Any) -> None:
@@ -75,23 +99,23 @@ class PageKernels(AsyncMappingKernelManager):
     pages_limit = Int(8, config=True, help="the most pages that may be open at once")
     cull_idle_timeout = Int(12, config=True, help="seconds without its page before a kernel ends")
     connect_timeout = Int(30, config=True, help="seconds that a page has for its first connection")
-    cull_interval = Int(3, config=True, help="seconds between two looks")
+    cull_interval = Int(1, config=True, help="seconds between two looks")
 
     def __init__(self, **more: Any) -> None:
         super().__init__(**more)
-        self._pages: dict[str, Page | None] = {}  # of every kernel, also of those that still start
+        self._pages: dict[str, Page] = {}  # of every kernel, also of those that still start
         self._seen: dict[str, float] = {}  # when a kernel's page was last there
         self._met: set[str] = set()  # kernels whose pages have connected
 
     async def start_kernel(self, **more: Any) -> str:
         """A kernel for a page; refuses with status 503 while there are too many."""
-        until = time.monotonic() + _ROOM_S
+        page, until = CallContext.get(CallContext.JUPYTER_HANDLER), time.monotonic() + _ROOM_S
         while len(self._pages) >= self.pages_limit:
-            if time.monotonic() > until:
+            if time.monotonic() > until or page.gone:
                 raise HTTPError(_FULL, "as many pages are open as may be")
             await asyncio.sleep(0.2)
         kernel_id = self.new_kernel_id(**more)
-        self._pages[kernel_id] = CallContext.get(CallContext.JUPYTER_HANDLER)
+        self._pages[kernel_id] = page
         try:
             return await super().start_kernel(kernel_id=kernel_id, **more)
         finally:
@@ -104,16 +128,17 @@ class PageKernels(AsyncMappingKernelManager):
         return super().remove_kernel(kernel_id)
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
-        """End a kernel whose page has been gone for a while, however it went."""
-        page, now = self._pages.get(kernel_id), time.monotonic()
+        """End a kernel whose page has been gone for a while, and forget one that has died."""
+        page, now = self._pages[kernel_id], time.monotonic()
         if connected := self._kernel_connections.get(kernel_id):
             self._met.add(kernel_id)
         patience = self.cull_idle_timeout if kernel_id in self._met else self.connect_timeout
-        if connected or (page is not None and not page.left):
+        if connected or not page.left:
             self._seen[kernel_id] = now
-        elif now - self._seen.setdefault(kernel_id, now) >= patience:
+        waited = now - self._seen.setdefault(kernel_id, now)
+        if page.gone or waited >= patience or not await self.is_alive(kernel_id):
             self.log.info("The page of kernel %s is gone.", kernel_id)
-            await self.shutdown_kernel(kernel_id)
+            await self.shutdown_kernel(kernel_id, now=page.gone)  # by force if cells are at work
 
     def _forget(self, kernel_id: str) -> None:
         self._pages.pop(kernel_id, None)
@@ -127,6 +152,16 @@ class StudioApp(Voila):
     host_names = List(Unicode(), help="further names under which people reach the app").tag(
         config=True
     )
+
+    def initialize(self, argv: list[str] | None = None) -> None:
+        """Voila's, without options that would go round the limit of pages."""
+        super().initialize(argv)
+        chosen = self.voila_configuration
+        if chosen.preheat_kernel or chosen.multi_kernel_manager_class is not PageKernels:
+            raise SettingError(
+                "The studio counts the kernels of its pages, so it starts none before and has no "
+                "other manager: leave out preheat_kernel and multi_kernel_manager_class."
+            )
 
     def init_settings(self) -> dict[str, Any]:
         """Voila's settings, and ours."""

@@ -1,9 +1,8 @@
 """Train a model.
 
-The run saves its state beside the output while it lasts (NAME.part.safetensors); after Ctrl-C, a
-request to end (SIGTERM), a crash or a full disk the same command goes on.  Exit status: 0 finished,
-1 error, 2 wrong use, 3 stopped and resumable, 130 stopped at once.
-Under torchrun it trains in several processes through Lightning Fabric (extra "cluster").
+Whatever ends a run, the same command goes on from NAME.part.safetensors.
+Exit status: 0 finished, 1 error, 2 wrong use, 3 resumable, 130 stopped at once.
+torchrun starts several processes (extra "cluster").
 """
 
 import argparse
@@ -183,11 +182,16 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         QdvaeError: an option, a file, a sampler or the training itself went wrong.
     """
-    is_first = os.environ.get("RANK", "0") == "0"  # of the processes that torchrun started
+    # Of the processes that torchrun started; other launchers set RANK, too.
+    is_first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["RANK"] == "0"
     output = options.output
+    part = output.with_name(output.name.removesuffix(_SUFFIX) + _PART) if output.name else output
     try:
-        with hold(output) if is_first else contextlib.nullcontext():
-            part = output.with_name(output.name.removesuffix(_SUFFIX) + _PART)
+        with contextlib.ExitStack() as held:
+            if is_first:
+                _require_apart(options, part)
+                for file in filter(None, (output, options.metrics)):
+                    held.enter_context(hold(file))
             if is_first and _was_finished(options, part):
                 return 0
             fabric = _launched_fabric(options.device)
@@ -203,8 +207,8 @@ def run(options: argparse.Namespace) -> int:
         raise type(error)(_as_typed(str(error))) from error
 
 
-def _was_finished(options: argparse.Namespace, part: Path) -> bool:
-    """Try the outputs; whether an earlier command was killed just before it removed its part."""
+def _require_apart(options: argparse.Namespace, part: Path) -> None:
+    """Refuse an option that names what another one writes."""
     output, metrics = options.output, options.metrics
     read = {"--start-from": options.start_from, "--graph": options.graph, "--metrics": metrics}
     written = {os.path.realpath(file) for file in (output, part)}
@@ -213,6 +217,11 @@ def _was_finished(options: argparse.Namespace, part: Path) -> bool:
             raise OutputError(f"{option} {file} is what --output writes: name another file.")
     if output.name.endswith(_PART):
         raise OutputError(f"--output {output}: names of unfinished runs end so; choose another.")
+
+
+def _was_finished(options: argparse.Namespace, part: Path) -> bool:
+    """Try the outputs; whether an earlier command was killed just before it removed its part."""
+    output, metrics = options.output, options.metrics
     with contextlib.suppress(CheckpointError):
         if not options.overwrite and output.is_file() and part.is_file():
             of_part, of_model = (read_header(file)["info"] for file in (part, output))
@@ -228,11 +237,11 @@ def _was_finished(options: argparse.Namespace, part: Path) -> bool:
 
 
 def _holds_reports(path: Path) -> bool:
-    """Whether every line of a file is a JSON object, so that more may follow."""
+    """Whether every line of a file is a report, so that more may follow."""
     try:
         *lines, last = path.read_text(encoding="utf-8").split("\n")
-        return not last and all(isinstance(json.loads(line), dict) for line in lines)
-    except (ValueError, RecursionError):  # no text, no JSON
+        return not last and all("step" in json.loads(line) for line in lines)
+    except (ValueError, TypeError, RecursionError):  # no text, no JSON, a number
         return False
 
 
@@ -282,7 +291,11 @@ def _train(
             saved = f"Stopped at the density ratio; the trained model is saved in {part.name}."
             print(f"{saved} The same command begins here again.", flush=True)
             return _INTERRUPTED
-    save_checkpoint(model, options.output, about)
+    try:
+        save_checkpoint(model, options.output, about)
+    except OutputError as error:
+        kept = f"The trained model is in {part.name}, and the same command goes on from there."
+        raise OutputError(f"{error} {kept}") from error
     part.unlink()
     print(f"Wrote {options.output}", flush=True)
     return 0

@@ -95,6 +95,11 @@ def _cause_and_remedy(error: Exception, proxied: bool, endpoint: bool) -> str:
         )
     if code == 407:
         return _PROXY
+    if isinstance(code, int) and 400 <= code < 500:
+        return (
+            f"Leap refuses the request ({code}): see your Leap dashboard for the time and the "
+            "rights that this account has"
+        )
     if isinstance(code, int) and code >= 500:
         return f"Leap has a fault of its own ({code}): try again later"
     if isinstance(error, cloud.ProblemStructureError):

@@ -11,6 +11,8 @@ from dwave.system.warnings import WarningAction
 from qdvae_helpers.arguments import require_count, require_number
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.qpu.leap import close
+from qdvae_helpers.qpu.ranges import j_range
+from qdvae_helpers.qpu.solvers import asked_of, most_reads
 from qdvae_helpers.qpu.submission import Submitter
 
 
@@ -56,7 +58,7 @@ class QPU(dimod.Sampler):
             self._child = SpinReversalTransformComposite(self._child, seed=seed)
         self.options: dict = {}  # of every submission
         if annealing_time is not None:
-            low, high = qpu.properties["annealing_time_range"]
+            low, high = asked_of(qpu.solver, "annealing_time_range")
             annealing_time = require_number("annealing_time", annealing_time, error=SamplerError)
             if not low <= annealing_time <= high:
                 raise SamplerError(
@@ -104,8 +106,8 @@ class QPU(dimod.Sampler):
         """The ranges of h and J; with gauges a value must be allowed with either sign."""
         properties = self.connection.properties
         ranges = {}
-        for name in ("h_range", "extended_j_range"):
-            low, high = properties[name]
+        asked = {"h_range": properties["h_range"], "extended_j_range": j_range(properties)}
+        for name, (low, high) in asked.items():
             either = min(-low, high)
             ranges[name] = [-either, either] if self.gauges else [low, high]
         return ranges
@@ -113,7 +115,7 @@ class QPU(dimod.Sampler):
     def batches(self, num_reads: int) -> list[int]:
         """Reads of the single submissions that make up one call."""
         num_reads = require_count("num_reads", num_reads, error=SamplerError)
-        most = self.solver.max_num_reads(**self.options)
+        most = most_reads(self.solver, **self.options)
         if most < 1:
             raise SamplerError("No read of this annealing_time fits the device: choose a shorter.")
         parts = max(min(self.gauges, num_reads), -(-num_reads // most), 1)

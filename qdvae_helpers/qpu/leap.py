@@ -19,7 +19,7 @@ from qdvae_helpers.arguments import require_number
 from qdvae_helpers.errors import QPUError
 from qdvae_helpers.qpu.causes import OFFLINE, WrongAnswerError, explain, redact
 from qdvae_helpers.qpu.settings import read_settings
-from qdvae_helpers.qpu.solvers import estimated_s, guard_answers, judge_properties
+from qdvae_helpers.qpu.solvers import guard_answers, judge_properties
 
 _CLOSING_S = 2.0
 _LONGEST_LIST = 1 << 27  # bytes; the description of one QPU takes about two million
@@ -99,7 +99,6 @@ class _Connection(DWaveSampler):
                 self._name_what_is_odd()
                 raise _UnreadableError from error
             judge_properties(solver.name, solver.properties)
-            estimated_s(solver, 1, 1)
             guard_answers(solver)
             return solver
         except BaseException:

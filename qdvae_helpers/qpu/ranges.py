@@ -10,19 +10,24 @@ from dwave.system.coupling_groups import coupling_groups
 from qdvae_helpers.errors import SamplerError
 
 
+def j_range(properties: dict) -> list[float]:
+    """The range of J without rescaling; older solvers have no extended one."""
+    return properties.get("extended_j_range") or properties["j_range"]
+
+
 def check_ranges(
     linear: Mapping[Hashable, float],
     quadratic: Mapping[tuple[Hashable, Hashable], float],
     properties: dict,
 ) -> None:
-    """Refuse h and J outside ``h_range`` and ``extended_j_range`` of a device's properties.
+    """Refuse h and J outside ``h_range`` and :func:`j_range` of a device's properties.
 
     Raises:
         SamplerError: names the worst value, its range, and what to do.
     """
     for name, values, (low, high) in (
         ("h", linear.values(), properties["h_range"]),
-        ("J", quadratic.values(), properties["extended_j_range"]),
+        ("J", quadratic.values(), j_range(properties)),
     ):
         values = np.fromiter(values, float)
         worst = values[np.argmax(np.maximum(values - high, low - values))] if len(values) else 0.0

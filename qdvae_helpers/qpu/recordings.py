@@ -161,7 +161,8 @@ def load_recording(path: str | Path) -> Recording:
         recording = Recording(spins, *biases, graph, made, header["simulated"])
         if (recording.model_hash, _hash(header, tensors)) != (header["model_hash"], header["hash"]):
             raise RecordingError(
-                f"{Path(path).name} was altered since it was recorded: fetch it again."
+                f"{schema.printable(Path(path).name)} was altered since it was recorded: "
+                "fetch it again."
             )
         return recording
 

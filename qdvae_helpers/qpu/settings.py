@@ -1,6 +1,7 @@
 """D-Wave's own settings, judged before anything is sent: what is wrong is named as what it is."""
 
 import contextlib
+import ipaddress
 import json
 import logging
 import os
@@ -8,7 +9,7 @@ import re
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dwave.cloud.config import load_config, validate_config_v1
 from dwave.cloud.config.constants import DEFAULT_SOLVER_API_ENDPOINT
@@ -19,6 +20,7 @@ from qdvae_helpers.qpu.causes import OFFLINE
 
 _TOKEN_LENGTHS = range(20, 201)  # those of Leap have 44 characters
 _PROXY_KINDS = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
+_HOST = re.compile(r"([\w.-]+|\[[0-9a-fA-F:.]+\])(:\d*)?", re.ASCII)  # with a port or without
 
 
 @contextlib.contextmanager
@@ -62,7 +64,7 @@ def read_settings(
     endpoint = read.get("endpoint", DEFAULT_SOLVER_API_ENDPOINT)
     if proxy := select_proxy(endpoint, get_environ_proxies(endpoint)):
         scheme = urlsplit(endpoint).scheme.upper()
-        _judged_proxy(proxy, f"proxy ({scheme}_PROXY)")
+        _judged_proxy(proxy, f"proxy ({scheme}_PROXY or ALL_PROXY)")
     read["proxied"] = bool(proxy or read.get("proxy"))
     _judge_others(settings)
     if settings.get("solver"):
@@ -103,9 +105,10 @@ def _judged_token(token: str | None) -> str:
         "is blank": not token,
         "stands in quotation marks": bool(re.search("[\"'`´\u2018-\u201f\u00ab\u00bb]", token)),
         "has a space or a line break in it": bool(re.search(r"\s", token)),
-        "is a placeholder": bool(re.search("token|your|paste|secret|^(.)\\1*$", letters))
-        or token[:1] in "<[{(",
+        "is a placeholder": token[:1] in "<[{($%"
+        or bool(re.search("token|your|paste|secret", letters)),
         "has characters that no token has": not re.fullmatch(r"[A-Za-z0-9._~+/=-]*", token),
+        "repeats itself as only placeholders do": len(set(letters)) < 8,  # hexadecimal ones: 16
         "is too short or too long for one": len(token) not in _TOKEN_LENGTHS,
     }
     for fault, found in faults.items():
@@ -117,12 +120,24 @@ def _judged_token(token: str | None) -> str:
     return token
 
 
-def _parts(address: str):
-    """Scheme, host and the rest of an address; a ValueError for none."""
+def _parts(address: str) -> SplitResult:
+    """Scheme, host and the rest of an address; a ValueError for none.
+
+    Only ASCII: a letter of another alphabet that looks alike would name another host.
+    """
     parts = urlsplit(address)
-    if not parts.hostname or parts.port == 0 or re.search(r"[\s<>\"'\\^`{|}]", address):
+    odd = re.search(r"[^!-~]|[<>\"'\\^`{|}]", address)
+    if odd or parts.port == 0 or not _HOST.fullmatch(parts.netloc.rpartition("@")[2]):
         raise ValueError
+    parts.hostname.encode("idna")  # a UnicodeError, so a ValueError, for parts that are too long
     return parts
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _judged_endpoint(endpoint: str) -> str:
@@ -131,8 +146,7 @@ def _judged_endpoint(endpoint: str) -> str:
         parts = _parts(endpoint)
         known = parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
         fault = "" if known and "@" not in parts.netloc else "is no address of that kind"
-        local = parts.hostname == "localhost" or parts.hostname.startswith(("127.", "::1"))
-        if not fault and parts.scheme == "http" and not local:
+        if not fault and parts.scheme == "http" and not _is_this_machine(parts.hostname):
             fault = "would send your token readable by everybody on the way"
     except ValueError:
         fault = "is no address"

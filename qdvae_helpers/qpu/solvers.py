@@ -56,25 +56,27 @@ def _are_couplers(value: Any) -> bool:
     )
 
 
+# What every use of a QPU needs; the J range may have either name.
 _NEEDED: dict[str, Callable[[Any], bool]] = {
-    "category": lambda value: value == "qpu",
     "topology": _is_topology,
     "qubits": _are_qubits,
     "couplers": _are_couplers,
     "h_range": _is_bias_range,
-    "extended_j_range": _is_bias_range,
     "num_reads_range": lambda value: _is_range(value, 0) and all(_is_whole(n, 0) for n in value),
+    "parameters": lambda value: isinstance(value, dict),
+    "supported_problem_types": lambda value: isinstance(value, list) and "ising" in value,
+}
+# What older solvers may lack, and what only some calls ask for.
+_OPTIONAL: dict[str, Callable[[Any], bool]] = {
+    "category": lambda value: value == "qpu",
+    "j_range": _is_bias_range,
+    "extended_j_range": _is_bias_range,
+    "per_group_coupling_range": _is_bias_range,
     "annealing_time_range": lambda value: _is_range(value, 0),
     "problem_run_duration_range": lambda value: _is_range(value, 0),
     "default_annealing_time": lambda value: is_number(value, 0) and value > 0,
     "default_readout_thermalization": lambda value: is_number(value, 0),
     "default_programming_thermalization": lambda value: is_number(value, 0),
-    "parameters": lambda value: isinstance(value, dict),
-    "supported_problem_types": lambda value: isinstance(value, list) and "ising" in value,
-    "problem_timing_data": lambda value: isinstance(value, dict),
-}
-_OPTIONAL: dict[str, Callable[[Any], bool]] = {
-    "per_group_coupling_range": _is_bias_range,
     "quota_conversion_rate": lambda value: is_number(value, 0) and value > 0,
 }
 
@@ -86,12 +88,14 @@ def judge_properties(name: str, properties: Any) -> None:
         QPUError: names the property and the solver.
     """
     properties = properties if isinstance(properties, dict) else {}
-    asked = _NEEDED | {key: test for key, test in _OPTIONAL.items() if key in properties}
-    for key, right in asked.items():
+    for key in _NEEDED:
         if key not in properties:
             raise _odd(name, key, "is missing")
-        if not right(properties[key]):
+    for key, right in (_NEEDED | _OPTIONAL).items():
+        if key in properties and not right(properties[key]):
             raise _odd(name, key, "is not what it should be")
+    if not {"j_range", "extended_j_range"} & set(properties):
+        raise _odd(name, "extended_j_range", "is missing")
     if not {qubit for pair in properties["couplers"] for qubit in pair} <= set(
         properties["qubits"]
     ):
@@ -105,18 +109,33 @@ def _odd(name: str, key: str, how: str) -> QPUError:
     )
 
 
+def asked_of(solver: StructuredSolver, name: str) -> Any:
+    """A property that not every solver has, or a QPUError that names it."""
+    if name not in solver.properties:
+        raise _odd(solver.name, name, "is missing")
+    return solver.properties[name]
+
+
+def most_reads(solver: StructuredSolver, **options) -> int:
+    """Most reads of one submission with these options, or a QPUError that says what is missing."""
+    try:
+        return solver.max_num_reads(**options)
+    except KeyError as error:
+        missing = error.args[0]
+    raise _odd(solver.name, missing, "is missing")
+
+
 def estimated_s(solver: StructuredSolver, num_qubits: int, num_reads: int, **options) -> float:
     """Seconds of QPU access time of one submission, from the solver's own timing data."""
+    asked_of(solver, "problem_timing_data")
+    estimate, fault = None, "does not say how long problems take"
     try:
         estimate = solver.estimate_qpu_access_time(num_qubits, num_reads, **options)
-    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError):
-        estimate = None
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        if isinstance(error.__context__, KeyError):  # the client looked for a part of it
+            fault = f"lacks '{error.__context__.args[0]}'"
     if not is_access_time(estimate):
-        raise QPUError(
-            f"The solver {solver.name} does not say how long problems take (its property "
-            "'problem_timing_data'), so their cost cannot be foreseen: choose another solver "
-            f"(DWAVE_API_SOLVER), {OFFLINE}."
-        )
+        raise _odd(solver.name, "problem_timing_data", f"{fault}, so cost cannot be foreseen")
     return float(estimate) / 1e6
 
 

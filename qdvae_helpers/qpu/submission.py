@@ -181,6 +181,8 @@ class Submitter(dimod.Sampler, dimod.Structured):
                     time.sleep(pause)
         except KeyboardInterrupt:
             self._cancel(computation, problem_id)
+            if entry is not None and (problem_id or _id_of(computation)) is None:
+                self._unsettled = (bqm.copy(), dict(parameters), label, entry)
             raise
         if lost:
             self._unsettled = (bqm.copy(), dict(parameters), label, entry)

@@ -22,6 +22,7 @@ from qdvae_helpers.provenance import Provenance
 from qdvae_helpers.qpu.budget import Plan
 
 _HUGE = 1e30  # single precision ends not much above
+_COLDEST = 1e6  # times the largest biases it is still a number of single precision
 _MOST_BITS = 2**30  # spins of all samples of a call together: 4 GB
 
 
@@ -40,8 +41,8 @@ def plain_graph(grbm: GraphRestrictedBoltzmannMachine) -> nx.Graph:
 
 
 def require_beta(beta: float) -> float:
-    """An inverse temperature: finite, 0 (all strings alike) or more; SamplerError for others."""
-    return require_number("beta", beta, least=0, error=SamplerError)
+    """An inverse temperature: 0 (all strings alike) to a million; SamplerError for others."""
+    return require_number("beta", beta, least=0, most=_COLDEST, error=SamplerError)
 
 
 class SpinSampler(TorchSampler):

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
+from qdvae_helpers.arguments import require_count
 from qdvae_helpers.errors import QPUError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.qpu.recordings import Recording, find_recordings, load_recording, model_hash
@@ -31,9 +32,10 @@ def record(sampler: SpinSampler, num_samples: int) -> Recording:
     """
     if isinstance(sampler, RecordedSampler):
         raise RecordingError("These samples are a recording already: copy its file instead.")
+    num_samples = require_count("num_samples", num_samples, error=RecordingError)
     grbm, draws = sampler.grbm, []
     with sampler.steady():
-        while sum(map(len, draws)) < max(1, num_samples):
+        while sum(map(len, draws)) < num_samples:
             try:
                 draws.append(sampler.fresh())
             except QPUError as error:

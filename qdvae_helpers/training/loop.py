@@ -134,7 +134,7 @@ def fit(
                 raise
             try:
                 bar.update()
-            except BrokenPipeError:  # nobody reads what is printed any more
+            except OSError:  # what is printed cannot be written any more
                 interrupted.set()
             spent = trainer.calls_left() > 0 and trainer.sampler.exhausted
             stop = interrupted.is_set() or bool(should_stop and should_stop()) or spent

@@ -3,8 +3,8 @@
 A page that is reloaded, or whose kernel ends, takes nothing with it.  The studios of one folder
 train one model at a time.  Its process holds a lock, whose record tells the progress; a file beside
 it holds the reports, some images of the prior and in the end the outcome; another one, once it is
-there, asks the run to stop.  The process also stops, and saves, when the server is gone that it was
-begun from, so that nothing trains unseen for ever.
+there, asks the run to stop.  Both are removed soon after the end.  The process also stops, and
+saves, when the server is gone that it was begun from, so that nothing trains unseen for ever.
 """
 
 import base64
@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -23,15 +24,17 @@ import psutil
 import torch
 
 from qdvae_helpers.errors import QdvaeError, SettingError
+from qdvae_helpers.formats import read_text
 from qdvae_helpers.model_store import ModelStore
-from qdvae_helpers.outputs import hold, holder, replacing
+from qdvae_helpers.outputs import hold, holder, replacing, writing
 from qdvae_helpers.paths import ROOT
+from qdvae_helpers.processes import runs, started
 from qdvae_helpers.training.background import Progress, TrainingRun, TrainRequest
 
 _LOCKED, _TOLD, _STOP = "studio-run", ".studio-run.json", ".studio-run.stop"
 _BEGUN = "begun"  # what the process says when it holds the lock; anything else is an error
 _LOOK_S = 0.4
-_SAME_START_S = 5  # the clock that a process's start is read from may be set
+_LINGER_S = 2  # all windows look within this time, unless the machine is very busy
 _IMAGE = (1, 28, 28)
 
 
@@ -63,7 +66,7 @@ class SharedRun:
         self._pid: int | None = None  # of the run that is watched
         self._told: dict = {}  # what the watched run has told, read at this time:
         self._told_at = 0
-        self._files = self._listing()
+        self._files: list[tuple] = []
         self._closed = threading.Event()
         self._starting = threading.Event()
 
@@ -97,9 +100,9 @@ class SharedRun:
         order = {
             "folder": str(self.store.folder),
             "request": request if isinstance(request, str) else asdict(request),
-            "owner": [owner.pid, owner.create_time()],
+            "owner": [owner.pid, started(owner.pid)],
         }
-        self._path(_STOP).unlink(missing_ok=True)  # for a run of earlier
+        _tidy(self.store.folder)
         self._starting.set()
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
         try:
@@ -122,9 +125,14 @@ class SharedRun:
         threading.Thread(target=self._attend, args=(process,), daemon=True).start()
 
     def cancel(self) -> None:
-        """Ask the run to save and stop after the step in progress; returns at once."""
+        """Ask the run to save and stop after the step in progress; returns at once.
+
+        Raises:
+            OutputError: nothing can be written into the folder any more.
+        """
         if self.running:
-            self._path(_STOP).touch()
+            with writing(self._path(_STOP)):
+                self._path(_STOP).touch()
 
     def close(self) -> None:
         """Watch no longer; the run goes on."""
@@ -145,6 +153,9 @@ class SharedRun:
         while not self._closed.is_set():
             with contextlib.suppress(OSError):  # a file that is just being replaced: look again
                 self._look()
+                if (files := self._listing()) != self._files:
+                    self._files = files
+                    self._on_change()
             self._closed.wait(_LOOK_S)
 
     def _look(self) -> None:
@@ -152,30 +163,30 @@ class SharedRun:
         if record and record["pid"] != self._pid:
             self._pid, self._told, self.name = record["pid"], {}, str(record.get("name"))
             self._on_begin(self.name)
-        if self._pid is not None:
-            # Others may have written these files: what they say is shown if it can be.
-            odd = (OSError, ValueError, TypeError, LookupError, RuntimeError)
-            with contextlib.suppress(*odd):
-                self._read()
-            if record:
-                with contextlib.suppress(*odd):
-                    self._on_progress(Progress(**record["progress"]))
-            else:
-                end = self._told.get("end")
-                whole = isinstance(end, list) and len(end) == 2
-                self._pid = None
-                self._on_end(*(end if whole else ("stopped", self._no_last_word())))
-        if (files := self._listing()) != self._files:
-            self._files = files
-            self._on_change()
+        if self._pid is None:
+            return
+        # Others may have written these files: what they say is shown if it can be.
+        with contextlib.suppress(Exception):
+            self._read()
+        if record:
+            with contextlib.suppress(Exception):
+                self._on_progress(Progress(**record["progress"]))
+            return
+        self._pid = None
+        match self._told.get("end"):
+            case [str(how), str(sentence)]:
+                self._on_end(how, sentence)
+            case _:
+                self._on_end("stopped", self._no_last_word())
+                _tidy(self.store.folder)
 
     def _read(self) -> None:
         """Hear what the watched run has told since the last look."""
         path = self._path(_TOLD)
         if not path.exists() or self._told_at == (at := path.stat().st_mtime_ns):
             return
-        told = json.loads(path.read_text("utf-8"))
         self._told_at = at
+        told = json.loads(read_text(path))
         if told["pid"] == self._pid:
             self._told = told
             if history := told.get("history"):
@@ -184,8 +195,11 @@ class SharedRun:
                 self._on_report(history, images / 255)
 
     def _no_last_word(self) -> str:
-        left = self.name in self.store.unfinished()
-        kept = "its last saved step can be resumed" if left else "nothing had been saved yet"
+        kept = "nothing had been saved yet"
+        if self.name in self.store.names():
+            kept = "it is saved"
+        elif self.name in self.store.unfinished():
+            kept = "its last saved step can be resumed"
         return f"The process that trained {self.name} ended without a word: {kept}."
 
     def _listing(self) -> list[tuple]:
@@ -202,13 +216,12 @@ def _owner() -> psutil.Process:
     return (me.parent() or me) if "JPY_PARENT_PID" in os.environ else me
 
 
-def _is_gone(pid: int, started: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        another = abs(process.create_time() - started) > _SAME_START_S
-        return another or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
+def _tidy(folder: Path) -> None:
+    """Remove what a run that has ended told, and was told."""
+    if not holder(folder / _LOCKED):
+        for name in (_TOLD, _STOP):
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
 
 
 def _train(order: dict) -> None:
@@ -237,7 +250,8 @@ def _train(order: dict) -> None:
             on_end=lambda how, sentence: tell(end=[how, sentence]),
         )
         run.start()
-        print(_BEGUN, flush=True)
+        with contextlib.suppress(OSError):  # the page may be gone, and its kernel
+            print(_BEGUN, flush=True)
         nowhere = os.open(os.devnull, os.O_WRONLY)  # nobody reads the pipe any more
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
@@ -245,9 +259,10 @@ def _train(order: dict) -> None:
             signal.signal(number, lambda *_: run.cancel())
         while run.running:
             run.join(_LOOK_S)
-            if (store.folder / _STOP).exists() or _is_gone(*order["owner"]):
+            if (store.folder / _STOP).exists() or not runs(*order["owner"]):
                 run.cancel()
-        (store.folder / _STOP).unlink(missing_ok=True)
+    time.sleep(_LINGER_S)
+    _tidy(store.folder)
 
 
 def main(order: str) -> int:

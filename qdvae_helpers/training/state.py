@@ -95,7 +95,7 @@ def restore_run(
         CheckpointError: the file is damaged, or does not agree with the graph, or with what is said
             ``about`` the run to be continued.
     """
-    name = Path(path).name
+    name = schema.printable(Path(path).name)
     with open_checkpoint(path) as saved:
         require_same_graph(saved.graph, model.graph, name)
         info = _run_in(saved, name)
@@ -129,7 +129,7 @@ def read_run(path: str | Path) -> dict:
         CheckpointError: the file is missing, damaged, or holds no run.
     """
     with open_checkpoint(path) as saved:
-        return _run_in(saved, Path(path).name)
+        return _run_in(saved, schema.printable(Path(path).name))
 
 
 def _run_in(saved: Checkpoint, name: str) -> dict:

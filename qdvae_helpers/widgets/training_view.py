@@ -23,9 +23,9 @@ class TrainingView:
     def __init__(self, store: ModelStore, on_change: Callable[[], None]) -> None:
         self.store, self._on_change = store, on_change
         self.run: TrainingRun | None = None
-        self.cancel = button("Cancel", self._cancel, disabled=True)
-        self.bar = widgets.FloatProgress(min=0, max=1, layout={"width": "440px"})
         self.message = Message()
+        self.cancel = button("Cancel", self.message.guarded(self._cancel), disabled=True)
+        self.bar = widgets.FloatProgress(min=0, max=1, layout={"width": "440px"})
         self.message.widget.add_class("qdvae-progress")
         self.curves, self.samples = Picture(), Picture()
         self.parts = (self.bar, self.message.widget, self.curves.widget, self.samples.widget)

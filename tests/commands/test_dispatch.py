@@ -1,6 +1,8 @@
 """One entry point: the commands, their help, their exit statuses, and what they need to start."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -114,6 +116,54 @@ def test_an_error_is_one_line_and_ctrl_c_no_traceback(error, status, said, monke
     monkeypatch.setattr("qdvae_helpers.commands.doctor.check_machine", fail)
     assert main(["doctor"]) == status
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
+def test_ctrl_c_during_the_imports_is_no_traceback(tmp_path):
+    (tmp_path / "torch.py").write_text(
+        "print('imported', flush=True)\nimport time\n"
+        "try:\n    time.sleep(60)\nexcept BaseException as error:\n    raise ImportError from error"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "qdvae_helpers", "train", "--output", "x.safetensors"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "imported\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "\nStopped.\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "said"),
+    [(errno.EPIPE, 141, ""), (errno.ENOSPC, 1, "What is printed cannot be written: No space")],
+)
+def test_output_that_nobody_can_read_ends_quietly(number, status, said):
+    """In a process of its own, since it closes its output."""
+    code = "from qdvae_helpers import commands\nfrom qdvae_helpers.commands import doctor\n"
+    code += f"def fail(options): raise OSError({number}, 'No space')\n"
+    code += "doctor.run = fail\nraise SystemExit(commands.main(['doctor']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == status
+    assert done.stderr.startswith(said)
+    assert "Traceback" not in done.stderr
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_error():
+    code = "from qdvae_helpers import commands\nfrom qdvae_helpers.commands import doctor\n"
+    code += "doctor.run = lambda options: print('\\u00e9\\udcff')\n"
+    code += "raise SystemExit(commands.main(['doctor']))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "\\xe9\\udcff\n"), done.stderr
 
 
 def test_the_script_that_pip_installs_is_this_one():

@@ -2,10 +2,13 @@
 
 import json
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from qdvae_helpers.commands import main
@@ -194,6 +197,25 @@ def test_results_that_cannot_be_written_are_refused_before_a_lesson_runs(
     with hold(Path("build", "lessons")):
         assert main(["run"]) == 1
     assert "is being written by process" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_request_to_end_ends_the_kernel_and_keeps_what_was_reached(house, number):
+    notebook(house, "import os, time\nprint(os.getpid(), flush=True)\ntime.sleep(600)")
+    code = "import pathlib, sys\nfrom qdvae_helpers.commands import main, run\n"
+    code += "run.ROOT = pathlib.Path()\nraise SystemExit(main(['run']))"
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code], **pipes)
+    assert process.stdout.readline() == "--- x (profile fast)\n"
+    kernel = psutil.Process(int(process.stdout.readline()))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.endswith("\nStopped in x; what it reached is in build.\n")  # after the kernel's
+    kernel.wait(timeout=60)
+    done = nbformat.read(Path("build", "x.ipynb"), as_version=4)
+    assert done.cells[0].outputs[0].text == f"{kernel.pid}\n"
 
 
 def test_what_others_wrote_into_a_notebook_meanwhile_stays(tmp_path):

@@ -79,7 +79,12 @@ def ask(guard, **request):
         ("refused", TYPED | {"host": "localhost:80:80"}),
         ("refused", TYPED | {"host": "192.168.0.7"}),
         ("refused", TYPED | {"host": "[::1"}),
-        ("refused", TYPED | {"host": "0.0.0.0"}),
+        *(
+            ("refused", TYPED | {"host": host})
+            for host in ("0.0.0.0", "localhost.", "127.1", "0x7f000001", "[::ffff:127.0.0.1]")
+        ),
+        ("refused", TYPED | {"host": "evil.example", "X-Forwarded-Host": HOST}),
+        ("refused", {"method": "OPTIONS", "path": CHANNELS, "Origin": "http://evil.example"}),
     ],
     ids=str,
 )

@@ -174,32 +174,13 @@ def test_the_ratio_learns_from_the_originals_alone(train, monkeypatch):
     assert torch.equal(*seen)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no Ctrl-C for a child process there")
-def test_an_interrupted_train_command_continues(tmp_path):
-    output = tmp_path / "model.safetensors"
-    command = [sys.executable, "-m", "qdvae_helpers", "train", "--output", str(output)]
-    command += ["--steps", "300", "--spins", "12", "--device", "cpu"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-    for line in process.stdout:
-        if line.startswith("step"):  # the first report is out: now interrupt as Ctrl-C does
-            process.send_signal(signal.SIGINT)
-            break
-    rest, _ = process.communicate(timeout=60)
-    assert process.returncode == 3
-    assert "saved to model.part.safetensors" in rest
-    assert not output.exists()
-    again = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "Continuing at step" in again.stdout
-    assert output.exists()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--spins", "9999"], "between 1 and 4594"),
         (["--spins", "0"], "--spins 0: choose 1 or more"),
-        (["--steps", "0"], "steps=0 must be 1 or more"),
-        (["--kl-weight", "-1"], "kl_weight=-1.0 must be 0 or more"),
+        (["--steps", "0"], "--steps 0 must be 1 or more"),
+        (["--kl-weight", "-1"], "--kl-weight -1.0 must be 0 or more"),
         (["--sampler", "qpuu"], "There is no sampler 'qpuu'"),
         (["--sampler", "annealer", "--sweeps", "3"], "Sweeps are for the sampler gibbs"),
         (["--sweeps", "0"], "--sweeps 0: choose 1 or more"),
@@ -268,17 +249,3 @@ def test_a_restart_that_could_hang_is_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
     assert main(["train", "--output", str(tmp_path / "m.safetensors")]) == 1
     assert "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("option", ["--output", "--metrics"])
-def test_a_file_that_cannot_be_written_is_refused_before_the_training(
-    option, train, tmp_path, capsys
-):
-    folder = tmp_path / "folder.safetensors"
-    folder.mkdir()
-    (tmp_path / "file").touch()
-    for path in (folder, tmp_path / "file" / "model.safetensors"):
-        train(option, str(path), status=1)
-        told = capsys.readouterr()
-        assert f"{path} cannot be written" in told.err
-        assert told.out == ""

@@ -14,6 +14,7 @@ import pytest
 
 from qdvae_helpers.checkpoints import load_checkpoint
 from qdvae_helpers.commands import main, train
+from qdvae_helpers.errors import OutputError
 from qdvae_helpers.outputs import hold
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,6 +63,9 @@ def names(folder: Path) -> set[str]:
         (["--output", "x.safetensors", "--graph", "./x.safetensors"], "--graph x.safetensors is"),
         (["--output", "x.safetensors", "--metrics", "file"], "is there already"),
         (["--output", "x.safetensors", "--metrics", "list.jsonl"], "is there already"),
+        (["--output", "x.safetensors", "--metrics", "graph.json"], "is there already"),
+        (["--output", "x.safetensors", "--metrics", "pipe.safetensors"], "special file"),
+        (["--output", "x.safetensors", "--metrics", "held.jsonl"], "held.jsonl is being written"),
         (["--output", "x.safetensors", "--metrics", "cut.jsonl"], "is there already"),
         (["--output", "x.safetensors", "--metrics", "folder.safetensors"], "it is a folder"),
     ],
@@ -72,15 +76,15 @@ def test_a_bad_output_is_named_before_the_training(arguments, noun, tmp_path, mo
     Path("folder.safetensors").mkdir()
     Path("file").write_text("mine\n")
     Path("list.jsonl").write_text('{"step": 1}\n[]\n')
+    Path("graph.json").write_text('{"nodes": []}\n')
     Path("cut.jsonl").write_text('{"step": 1}\n{"st')
     Path("foreign.safetensors").write_text("mine")
     Path("link.safetensors").symlink_to("foreign.safetensors")
     os.mkfifo("pipe.safetensors")
     before = names(tmp_path)
-    if "--graph" in arguments or "--start-from" in arguments:
-        assert main(["train", *arguments]) == 1
-    else:
-        assert run(*arguments) == 1
+    chosen = {"--graph", "--start-from"} & set(arguments)
+    with hold("held.jsonl"):
+        assert (main(["train", *arguments]) if chosen else run(*arguments)) == 1
     told = capsys.readouterr()
     assert noun in told.err
     assert told.err.count("\n") == 1
@@ -97,6 +101,26 @@ def test_a_model_is_replaced_only_where_that_is_asked_for(capsys):
     assert Path("x.safetensors").read_bytes() == first
     assert run("--output", "x.safetensors", "--seed", "1", "--overwrite") == 0
     assert load_checkpoint("x.safetensors").info["train"]["seed"] == 1
+    assert names(Path()) == {"x.safetensors"}
+
+
+def test_a_variable_of_another_launcher_changes_nothing(monkeypatch, capsys):
+    monkeypatch.setenv("RANK", "1")
+    Path("x.safetensors").write_text("mine")
+    assert run("--output", "x.safetensors") == 1
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_a_disk_that_is_full_at_the_very_end_costs_no_training(monkeypatch, capsys):
+    def full(*arguments):
+        raise OutputError("x.safetensors cannot be written: the disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "save_checkpoint", full)
+        assert run("--output", "x.safetensors") == 1
+    assert "trained model is in x.part.safetensors" in capsys.readouterr().err
+    assert run("--output", "x.safetensors") == 0
+    assert "step " not in capsys.readouterr().out
     assert names(Path()) == {"x.safetensors"}
 
 
@@ -161,18 +185,6 @@ def test_messages_name_options_as_they_are_typed(arguments, said, capsys):
     assert said in capsys.readouterr().err
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A small file system of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_loses_nothing(small_disk, tmp_path, monkeypatch, capsys):
     output, filler = small_disk / "x.safetensors", small_disk / "filler"
     filler.write_bytes(bytes(20_000_000))
@@ -206,19 +218,21 @@ def test_a_full_disk_loses_nothing(small_disk, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such signals")
-@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
-def test_a_request_to_end_saves_like_ctrl_c(number):
-    command = [*COMMAND, "x.safetensors", "--steps", "200000"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert "MNIST" in process.stdout.readline()
-    while not Path(".x.safetensors.lock").exists():
-        assert process.poll() is None
-    process.stdout.readline()  # a report: it trains
-    process.send_signal(getattr(signal, number))
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 3, err
-    assert "saved to x.part.safetensors" in out
-    assert names(Path()) == {"x.part.safetensors"}
+def test_a_request_to_end_saves_like_ctrl_c_and_the_same_command_goes_on():
+    command = [*COMMAND, "x.safetensors", "--steps", "1400"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    for number in ("SIGHUP", "SIGTERM"):
+        process = subprocess.Popen(command, **pipes)
+        seen = process.stdout.readline()
+        while not (line := process.stdout.readline()).startswith("step "):  # it trains
+            assert line, process.stderr.read()
+            seen += line
+        process.send_signal(getattr(signal, number))
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 3, err
+        assert "saved to x.part.safetensors" in out
+        assert names(Path()) == {"x.part.safetensors"}
+    assert "Continuing at step" in seen
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other pipes")

@@ -18,8 +18,9 @@ def bqm(home_grbm) -> dimod.BinaryQuadraticModel:
 
 
 @pytest.fixture
-def connection(leap):
+def connection(leap, monkeypatch):
     """Makes the one connection of a test, when it is first asked for."""
+    monkeypatch.setattr("qdvae_helpers.qpu.leap._CLOSING_S", 0.1)
     made = []
 
     def connected():

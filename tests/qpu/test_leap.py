@@ -40,6 +40,7 @@ def assert_clean(caught) -> None:
     [
         ("401", "wrong or expired: copy the present one"),
         ("403", "may not use this solver"),
+        ("402", "refuses the request .402.: see your Leap dashboard"),
         ("429", "refuses more requests"),
         ("500", "fault of its own"),
         ("503", "fault of its own"),

@@ -16,8 +16,9 @@ from qdvae_helpers.qpu.budget import qpu_tally
 from qdvae_helpers.qpu.causes import never_sent
 
 
-@pytest.mark.parametrize("fault", sorted(LOST_REPLIES))
-@pytest.mark.parametrize("lags", [0, 2])
+@pytest.mark.parametrize(
+    ("fault", "lags"), [("reset", 0), *((fault, 2) for fault in sorted(LOST_REPLIES))]
+)
 def test_it_is_found_by_its_label_and_fetched(leap, submitter, send, spins, home, fault, lags):
     leap.list_lags = lags
     leap.faults["submit"].append(fault)
@@ -79,6 +80,30 @@ def test_where_leap_cannot_be_asked_nothing_is_sent_again_and_the_message_says_h
     assert qpu_tally().spent_s == pytest.approx(leap.charged_s)
     send(one)
     assert len(leap.drawn) == 2  # an answer is handed out once
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_an_interrupt_while_its_fate_is_unknown_forgets_nothing(
+    leap, submitter, send, spins, home, monkeypatch, heard
+):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    one = submitter()
+    if heard:  # that it went wrong: Leap is being asked for it
+        leap.faults["submit"].append("reply lost")
+    else:
+        sample = one._qpu.solver.sample_bqm
+        monkeypatch.setattr(
+            one._qpu.solver, "sample_bqm", lambda *a, **b: interrupted(sample(*a, **b).wait_id(60))
+        )
+    with monkeypatch.context() as patch:
+        patch.setattr(one, "_find", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            send(one)
+    assert torch.equal(spins(send(one)), leap.true_spins(home))
+    assert len(leap.drawn) == leap.requests.count("submit") == 1
+    assert qpu_tally().spent_s == pytest.approx(leap.charged_s)
 
 
 def test_a_reply_that_is_late_is_not_followed_by_a_second_problem(

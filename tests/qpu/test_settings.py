@@ -42,6 +42,12 @@ MALFORMED = [
     ({A: "x" * 44}, "token"),
     ({A: "DWAVE_API_TOKEN=" + TOKEN}, "token"),
     ({A: TOKEN + "\x07"}, "token"),
+    ({A: "Bearer " + TOKEN}, "token"),
+    ({A: TOKEN + "\u200f"}, "token"),
+    ({A: "${LEAP_KEY_OF_THIS_MACHINE}"}, "token"),
+    ({A: "DEV-" + "x" * 40}, "placeholders"),
+    ({A: "changeme-changeme-changeme"}, "placeholders"),
+    ({A: None, "DWAVE_API_KEY": TOKEN}, "set DWAVE_API_TOKEN"),
     ({E: "cloud.dwavesys.com/sapi/v2/"}, "endpoint"),
     ({E: "ftp://cloud.dwavesys.com/"}, "endpoint"),
     ({E: "https:///sapi"}, "endpoint"),
@@ -53,6 +59,16 @@ MALFORMED = [
     ({E: "https://[::1/"}, "endpoint"),
     ({E: "http://leap.test/sapi/"}, "endpoint"),
     ({E: "   "}, "endpoint"),
+    ({E: "http://127.evil.test/"}, "readable by everybody"),
+    ({E: "http://127.0.0.1.evil.test/"}, "readable by everybody"),
+    ({E: "http://[::11]/"}, "readable by everybody"),
+    ({E: "http://[::1]evil.test/"}, "endpoint"),
+    ({E: "https://le\u200bap.test/"}, "endpoint"),
+    ({E: "https://le\u0430p.test/"}, "endpoint"),
+    ({E: "https://leap\u3002test/"}, "endpoint"),
+    ({E: "https://leap..test/"}, "endpoint"),
+    ({E: "https://*/"}, "endpoint"),
+    ({E: "https://leap.test:0/"}, "endpoint"),
     ({"DWAVE_METADATA_API_ENDPOINT": "nowhere"}, "endpoint"),
     ({P: "http://"}, "proxy"),
     ({P: "no proxy at all"}, "proxy"),
@@ -61,6 +77,8 @@ MALFORMED = [
     ({"HTTPS_PROXY": "http://"}, "proxy"),
     ({"HTTPS_PROXY": "gopher://x"}, "proxy"),
     ({"HTTPS_PROXY": "http://a b"}, "proxy"),
+    ({"ALL_PROXY": "http://a b"}, "ALL_PROXY"),
+    ({P: f"http://me:{TOKEN}@proxy..test"}, "proxy"),
     ({S: "   "}, "solver"),
     ({S: '{"num_active_qubits__gt": 39'}, "solver"),
     ({S: "[1, 2]"}, "solver"),
@@ -76,6 +94,8 @@ MALFORMED = [
     ({F: f"[a\ntoken = {TOKEN}\n"}, "configuration file"),
     ({F: f"[a]\ntoken = {TOKEN}\n[a]\n"}, "configuration file"),
     ({F: f"[a]\ntoken = %{TOKEN}\n"}, "configuration file"),
+    ({F: f"[a]\ntoken = {TOKEN}\n".encode("utf-16")}, "configuration file"),
+    ({F: f"[a]\ntoken = {TOKEN}\n".encode("utf-8-sig")}, "configuration file"),
     ({F: b"\x00\xff\xfe" + TOKEN.encode()}, "configuration file"),
     ({F: f'[a]\ntoken = "{TOKEN}"\n', A: None}, "token"),
     ({F: "[a]\n", A: None}, "token"),
@@ -276,13 +296,8 @@ def test_certificates_that_are_not_accepted(use, tmp_path, monkeypatch, host, da
     "settings",
     [
         {A: " "},
-        {E: "nonsense"},
-        {"HTTPS_PROXY": "no address"},
         {"HTTPS_PROXY": "http://127.0.0.1:1"},
-        {S: "{"},
         {F: "/missing"},
-        {"REQUESTS_CA_BUNDLE": "/missing"},
-        {"DWAVE_PROFILE": "absent"},
     ],
     ids=str,
 )
@@ -308,18 +323,18 @@ def test_overlapping_connections_log_no_token(leap, monkeypatch):
     try:
         for name in levels:
             logging.getLogger(name).setLevel(1)
-        start = threading.Barrier(6)
+        start = threading.Barrier(4)
         failures = []
 
         def one(number):
             start.wait(60)
-            for _ in range(5):
+            for _ in range(2):
                 try:
                     close(connect("zephyr" if number % 2 else "pegasus"))
                 except QPUError as error:
                     failures.append(str(error))
 
-        threads = [threading.Thread(target=one, args=(number,)) for number in range(6)]
+        threads = [threading.Thread(target=one, args=(number,)) for number in range(4)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -328,7 +343,7 @@ def test_overlapping_connections_log_no_token(leap, monkeypatch):
         root.removeHandler(handler)
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
-    assert len(failures) == 15  # those that want another graph
+    assert len(failures) == 4  # those that want another graph
     assert len(heard.getvalue()) > 10_000  # the client did speak
     assert TOKEN not in heard.getvalue()
     assert not logging.getLogger("dwave.cloud.config.loaders").filters[1:]  # one a token, no more

@@ -66,8 +66,7 @@ def test_on_these_graphs_annealed_chains_are_right_and_silent(ten, qpu):
     assert chains.doubt()
 
 
-@pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("scale", [0.0, 0.2, 0.4])
+@pytest.mark.parametrize(("scale", "seed"), [(0.0, 0), (0.2, 1), (0.2, 2), (0.4, 3), (0.4, 4)])
 def test_weakly_coupled_chains_are_never_doubted(scale, seed, qpu):
     graph = densest_subgraph(qpu, 64 if seed % 2 else 14)
     chains = GibbsSampler(random_grbm(graph, seed, scale), 64 + 150 * seed, seed=seed, graph=graph)

@@ -97,6 +97,10 @@ def test_what_a_recording_cannot_do_is_said(path, grbm12, graph12):
     sampler = make_sampler(grbm12, "recorded", num_samples=5, graph=graph12)
     with pytest.raises(RecordingError, match="a recording already"):
         record(sampler, 5)
+    chains = make_sampler(grbm12, num_samples=5, graph=graph12)
+    for bad in (-1, 0, 1.5, "9", float("nan")):
+        with pytest.raises(RecordingError, match="num_samples="):
+            record(chains, bad)
     with pytest.raises(RecordingError, match=r"needs graph=\.\.\."):
         make_sampler(grbm12, "recorded")
 

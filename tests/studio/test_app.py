@@ -17,10 +17,12 @@ pytest.importorskip("playwright", reason="the browser tests need pytest-playwrig
 from browser_pages import browser_type_launch_args, patience, served, type_number  # noqa: F401
 from playwright.sync_api import expect
 
+from qdvae_helpers.commands import main
+from qdvae_helpers.commands.studio_app import StudioApp
 from qdvae_helpers.outputs import holder
 
 PATIENCE_S = 120  # on a busy machine; nothing is timed
-QUICK = ["--", "--PageKernels.cull_idle_timeout=2", "--PageKernels.cull_interval=1"]
+QUICK = ["--", "--PageKernels.cull_idle_timeout=2"]
 
 
 def processes(word: str) -> list[psutil.Process]:
@@ -113,6 +115,7 @@ WEBSOCKET = {
         (403, {"method": "DELETE", "path": "/api/kernels/1-2-3-4-5", "Sec_Fetch_Site": "none"}),
         (403, {"method": "POST", "path": "/voila/api/shutdown/1-2-3-4-5"}),
         (405, {"method": "BREW"}),
+        (404, NONE | {"path": "http://localhost:{port}/"}),
         (403, {"path": "/voila/static/voila.js", "Sec_Fetch_Site": "cross-site"}),
         (403, WEBSOCKET),
         (403, WEBSOCKET | {"Origin": "https://evil.example"}),
@@ -124,6 +127,7 @@ WEBSOCKET = {
 def test_forged_requests_start_nothing(app, status, request_):
     port = urlsplit(app.address).port
     asked = {"Host": "localhost:{port}"} | request_
+    asked["path"] = asked.get("path", "/").replace("{port}", str(port))
     headers = {k: v.replace("{port}", str(port)) for k, v in asked.items() if v is not None}
     answer = ask(app.address, **headers)
     assert answer.status == status
@@ -158,11 +162,27 @@ def test_the_token_opens_a_session_and_stands_in_no_log(closed):
     assert "The page of kernel" in closed.log.read_text()
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--preheat_kernel=True",
+        "--VoilaConfiguration.preheat_kernel=True",
+        "--VoilaConfiguration.multi_kernel_manager_class="
+        "jupyter_server.services.kernels.kernelmanager.AsyncMappingKernelManager",
+    ],
+)
+def test_no_option_goes_round_the_limit_of_pages(option, capsys, monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main(["studio", "--no-browser", "--", option]) != 0
+    assert "The studio counts the kernels of its pages" in capsys.readouterr().err
+    StudioApp.clear_instance()
+
+
 @pytest.mark.usefixtures("patience")
 def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     app, page, context, launch_browser
 ):
-    """One page is closed hard, one is reloaded in mid-training, a browser is killed."""
+    """Pages are closed and reloaded in mid-training; a browser, a kernel, the server are ended."""
     context.set_default_timeout(1_000 * PATIENCE_S)
     train = page.locator(".qdvae-train")
     progress = train.locator(".qdvae-progress")
@@ -208,5 +228,31 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     assert holder(lock) is None
     third.close(run_before_unload=False)
     wait_for_kernels(1)
+
+    # A page that has lost its kernel says so, and comes back, however often it is asked.
+    gone = page.locator("#qdvae-gone")
+    expect(gone).to_be_hidden()
+    processes("ipykernel")[0].kill()
+    expect(gone).to_contain_text("The Python process of this page has ended.")
+    wait_for_kernels(0)
+    gone.get_by_role("button", name="Reload").click()
+    expect(gone).to_be_hidden()
+    for _ in range(3):
+        page.reload(wait_until="commit")
+    train.get_by_role("button", name="Resume").click()
+    expect(progress).to_contain_text(re.compile("long: epoch [1-9]"))
+    wait_for_kernels(1)
     page.close(run_before_unload=True)
     wait_for_kernels(0)
+
+    # The server ends: so do the kernels, and the run is saved.
+    page = context.new_page()
+    page.goto(app.address)
+    expect(page.locator(".qdvae-progress")).to_contain_text(re.compile("long: epoch [1-9]"))
+    processes("qdvae_helpers studio")[0].send_signal(signal.SIGINT)
+    expect(page.locator("#qdvae-gone")).to_contain_text("The studio does not answer")
+    wait_for_kernels(0)
+    until = time.monotonic() + PATIENCE_S
+    while os.listdir(lock.parent) != ["long.part.safetensors"]:
+        assert time.monotonic() < until, os.listdir(lock.parent)
+        time.sleep(0.2)

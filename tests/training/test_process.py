@@ -1,17 +1,18 @@
 """A training run in a process of its own: seen, cancelled and resumed from two windows."""
 
 import errno
+import os
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import replace
-from types import SimpleNamespace
 
 import psutil
 import pytest
 from small_models import same_parameters
 
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import OutputError, SettingError
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.outputs import hold, holder
 from qdvae_helpers.training import Progress, TrainingRun, TrainRequest, process
@@ -23,7 +24,7 @@ PATIENCE_S = 90  # on a busy machine; nothing is timed
 class Window:
     """What one window of the studio gets to know."""
 
-    def __init__(self, store):
+    def __init__(self, store, watch=True):
         self._news = threading.Condition()
         self.names, self.progress, self.reports, self.ends = [], [], [], []
         self.run = SharedRun(
@@ -34,10 +35,12 @@ class Window:
             on_end=self._hears(self.ends),
             on_change=lambda: None,
         )
-        self.run.watch()
+        if watch:
+            self.run.watch()
 
     def _hears(self, told):
         def hear(*news):
+            _ = [str(one) for one in news]  # as on a page: a senseless progress fails
             with self._news:
                 told.append(news)
                 self._news.notify_all()
@@ -128,7 +131,29 @@ def test_a_run_outlives_its_window_and_is_cancelled_orphaned_killed_and_resumed(
     assert in_this_process(store, replace(request, name="whole"))[0][0] == "finished"
     assert same_parameters(store.load("parts"), store.load("whole"))
     left = {file.name for file in store.folder.iterdir()}
-    assert left == {".studio-run.json", "parts.safetensors", "whole.safetensors"}
+    assert left == {"parts.safetensors", "whole.safetensors"}
+
+
+def test_a_run_cancelled_at_its_very_start_keeps_a_step_and_leaves_no_rubbish(store, windows):
+    first, second = windows
+    first.run.start(TrainRequest("mine", epochs=16, n_spins=16))
+    first.run.cancel()
+    first.run.close()  # before the run has begun
+    second.wait_for(lambda: second.ends)
+    assert second.ends[0][0] == "cancelled"
+    assert store.unfinished() == ["mine"]
+    second.run.cancel()  # too late, and nothing
+    until = time.monotonic() + PATIENCE_S
+    while sorted(os.listdir(store.folder)) != ["mine.part.safetensors"]:
+        assert time.monotonic() < until, os.listdir(store.folder)
+        time.sleep(0.1)
+
+
+def test_a_run_that_cannot_be_asked_to_stop_is_told_in_a_sentence(store, windows):
+    with hold(store.folder / "studio-run", name="mine"):
+        store.folder.joinpath(".studio-run.stop").symlink_to("nowhere/at/all")
+        with pytest.raises(OutputError, match=r"studio-run\.stop cannot be written"):
+            windows[0].run.cancel()
 
 
 def test_a_name_that_is_trained_elsewhere_is_not_trained_twice(store, windows):
@@ -151,19 +176,43 @@ def test_a_machine_without_processes_is_told_in_a_sentence(store, windows, monke
     assert not windows[0].run.running
 
 
+ODD_PROGRESS = [
+    {},
+    {"steps": "many"},
+    vars(Progress(1, 0, 0, None)),
+    vars(Progress("1", 2, 3, 4.0)),
+]
+
+
 @pytest.mark.parametrize(
     "told",
-    ["", "[]", '{"pid": 0}', '{"pid": %d, "history": 3, "end": 4}', '{"pid": %d, "end": []}'],
+    [
+        "",
+        "[" * 100_000,
+        '{"pid": 0}',
+        '{"pid": %d, "history": 3, "end": 4}',
+        '{"pid": %d, "history": [1], "images": "AAA", "end": []}',
+        '{"pid": %d, "end": [1, {}]}',
+        "x" * 7_000_000,
+        os.mkfifo,
+        os.mkdir,
+    ],
+    ids=lambda told: str(told)[:60],
 )
-def test_what_others_write_beside_the_lock_ends_no_window(store, windows, told):
-    with hold(store.folder / "studio-run", name="../odd", progress={"steps": "many"}) as lock:
-        pid = holder(store.folder / "studio-run")["pid"]
-        (store.folder / ".studio-run.json").write_text(told.replace("%d", str(pid)))
-        windows[0].wait_for(lambda: windows[0].names)
+def test_what_others_write_beside_the_lock_ends_no_window(store, told):
+    window = Window(store, watch=False)
+    with hold(store.folder / "studio-run", name="../odd") as lock:
+        pid, file = os.getpid(), store.folder / ".studio-run.json"
+        told(file) if callable(told) else file.write_text(told.replace("%d", str(pid)))
+        for odd in ODD_PROGRESS:
+            lock.update(progress=odd)
+            window.run._look()
+        assert not window.progress
         lock.update(progress=vars(Progress(1, 40, 20, None)))
-        windows[0].wait_for(lambda: windows[0].progress)
-    windows[0].wait_for(lambda: windows[0].ends)
-    assert windows[0].ends == [
+        window.run._look()
+        assert window.progress
+    window.run._look()
+    assert window.ends == [
         (
             "stopped",
             "The process that trained ../odd ended without a word: nothing had been saved yet.",
@@ -176,13 +225,3 @@ def test_a_run_in_a_kernel_belongs_to_the_kernels_server(monkeypatch):
     assert process._owner() == psutil.Process()
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     assert process._owner() == psutil.Process().parent()
-
-
-def test_a_process_is_gone_when_another_has_its_number():
-    me = psutil.Process()
-    assert not process._is_gone(me.pid, me.create_time())
-    assert process._is_gone(me.pid, me.create_time() - 60)
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    number = SimpleNamespace(pid=ended.pid, started=psutil.Process(ended.pid).create_time())
-    ended.wait()
-    assert process._is_gone(number.pid, number.started)
