@@ -21,7 +21,7 @@ import dwave.graphs as dg
 import networkx as nx
 
 from qdvae_helpers import schema
-from qdvae_helpers.arguments import require_count
+from qdvae_helpers.arguments import require_count, require_seed
 from qdvae_helpers.errors import GraphError
 from qdvae_helpers.formats import Kind, read_text, reading
 from qdvae_helpers.outputs import replacing
@@ -65,16 +65,19 @@ class QPUGraph:
     def __post_init__(self) -> None:
         # A canonical order, so that equal graphs have equal hashes however they were listed.
         try:
-            pairs = [(u, v) for u, v in self.edges]
+            nodes, pairs = tuple(self.nodes), [(u, v) for u, v in self.edges]
         except (TypeError, ValueError):
-            raise GraphError("A coupler is no pair of qubits: give pairs (u, v).") from None
-        for q in chain(self.nodes, *pairs):
+            raise GraphError(
+                "These are no qubits, or a coupler is no pair of qubits: give numbers, and pairs "
+                "(u, v) of them."
+            ) from None
+        for q in chain(nodes, *pairs):
             if type(q) is not int or not 0 <= q < _LARGEST:
                 raise GraphError(
                     f"Qubit {schema.shown(q)} is no whole number from 0 on: give numbers."
                 )
         edges = sorted({(min(u, v), max(u, v)) for u, v in pairs})
-        object.__setattr__(self, "nodes", tuple(sorted(self.nodes)))
+        object.__setattr__(self, "nodes", tuple(sorted(nodes)))
         object.__setattr__(self, "edges", tuple(edges))
         object.__setattr__(self, "shape", tuple(self.shape))
         known = set(self.nodes)
@@ -161,7 +164,7 @@ class QPUGraph:
 def ideal_graph(seed: int = 0) -> QPUGraph:
     """A Zephyr Z12 graph with as many, seeded, defects as a real Advantage2 had; offline."""
     graph = dg.zephyr_graph(12, 4)
-    defects = random.Random(seed)
+    defects = random.Random(require_seed(seed))  # which would take None for chance
     graph.remove_nodes_from(defects.sample(sorted(graph), _MISSING_QUBITS))
     edges = sorted(tuple(sorted(edge)) for edge in graph.edges)
     gone = set(defects.sample(range(len(edges)), _MISSING_COUPLERS))

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -15,6 +16,12 @@ from qdvae_helpers.data import ImageSet, load_images
 from qdvae_helpers.graphs import QPUGraph, densest_subgraph, ideal_graph
 from qdvae_helpers.qpu.budget import Tally
 from qdvae_helpers.samplers import make_sampler
+
+# A job in the background, or under nohup, ignores signals, and so would the programs that tests start.
+for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+        signal.signal(number, usual)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import dimod
 import networkx as nx
 import pytest
 
-from qdvae_helpers.errors import GraphError
+from qdvae_helpers.errors import GraphError, SettingError
 from qdvae_helpers.graphs import (
     QPUGraph,
     colouring,
@@ -146,8 +146,15 @@ def test_qubits_are_whole_numbers(qubit):
     for build in (lambda: QPUGraph((1, qubit), ()), lambda: QPUGraph((1, 2), ((1, qubit),))):
         with pytest.raises(GraphError, match="is no whole number from 0 on"):
             build()
-    with pytest.raises(GraphError, match="no pair of qubits"):
-        QPUGraph((1, 2), ((1, 2, 3),))
+    for qubits, couplers in (((1, 2), ((1, 2, 3),)), ((1, 2), None), (None, ())):
+        with pytest.raises(GraphError, match="no pair of qubits"):
+            QPUGraph(qubits, couplers)
+
+
+def test_qubits_may_come_one_by_one_and_chance_is_no_seed():
+    assert QPUGraph(iter((2, 1)), iter(((2, 1),))) == QPUGraph((1, 2), ((1, 2),))
+    with pytest.raises(SettingError, match="seed=None"):
+        ideal_graph(None)
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def run(options: argparse.Namespace) -> int:
         QdvaeError: an option, a file, a sampler or the training itself went wrong.
     """
     # Of the processes that torchrun started; other launchers set RANK, too.
-    is_first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["RANK"] == "0"
+    is_first = "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0"
     output = options.output
     part = output.with_name(output.name.removesuffix(_SUFFIX) + _PART) if output.name else output
     try:
