@@ -169,7 +169,8 @@ def _download_fashion(root: Path) -> str:
             for file in FASHION_MNIST_SHA256:
                 os.replace(Path(arrived, f"{file}.gz"), target / f"{file}.gz")
         except Exception as error:
-            what = f"{type(error).__name__}, {' '.join(str(error).split())[:200]}"
+            said = " ".join(str(error).replace(arrived + os.sep, "").split())
+            what = said if isinstance(error, DataError) else f"{type(error).__name__}, {said[:200]}"
             return f"the download failed: {what}"
     return ""
 

@@ -17,7 +17,7 @@ from qdvae_helpers.graphs import QPUGraph, densest_subgraph, ideal_graph
 from qdvae_helpers.qpu.budget import Tally
 from qdvae_helpers.samplers import make_sampler
 
-# A job in the background, or under nohup, ignores signals, and so would the programs that tests start.
+# A job in the background, or under nohup, ignores signals, and programs that it starts do, too.
 for number in {signal.SIGINT, getattr(signal, "SIGHUP", signal.SIGINT)}:
     if signal.getsignal(number) == signal.SIG_IGN:
         usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL

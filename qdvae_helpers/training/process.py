@@ -261,8 +261,13 @@ def _train(order: dict) -> None:
             run.join(_LOOK_S)
             if (store.folder / _STOP).exists() or not runs(*order["owner"]):
                 run.cancel()
+        # While the lock is held: afterwards it may be meant for the next run.
+        with contextlib.suppress(OSError):
+            (store.folder / _STOP).unlink()
     time.sleep(_LINGER_S)
-    _tidy(store.folder)
+    with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
+        if json.loads(read_text(store.folder / _TOLD))["pid"] == os.getpid():
+            (store.folder / _TOLD).unlink()
 
 
 def main(order: str) -> int:
