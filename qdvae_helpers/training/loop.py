@@ -79,7 +79,8 @@ def fit(
         checkpoint: file to save to at every report and at the end, and to resume from.
         on_report: called with each report, for example to draw it.
         should_stop: asked after every step; True ends training as Ctrl-C does.
-        progress: show a progress bar and a line a report.
+        progress: show a progress bar, a line a report, and a warning where chains hardly mix;
+            without it the reports' ``mixing`` says so.
         fabric: a launched Lightning Fabric, to train in several processes: each takes its share of
             every batch, with a sampler of its own; the first one reports and saves for all.
 
@@ -146,7 +147,7 @@ def fit(
             trainer.require_finite_loss()
             if reporting:
                 report = trainer.report()
-                if hardly_mixes(report) and not warned and trainer.rank == 0:
+                if progress and hardly_mixes(report) and not warned:
                     warnings.warn(MIXING_REMEDY, MixingWarning, stacklevel=2)
                     warned = True
             if checkpoint is not None:  # before anything that prints, or writes elsewhere

@@ -129,6 +129,10 @@ def test_training_with_such_chains_says_so_once_and_in_every_report(
     assert caught[0].filename == __file__
     assert all(0 <= report["mixing"] < HARDLY_MIXED for report in result.history)
     assert capsys.readouterr().out.count("| hardly mixing 0.") == 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MixingWarning)  # who asks for silence reads the reports
+        (*_, last) = fit(frozen(graph12), digits, config, progress=False).history
+    assert last["mixing"] < HARDLY_MIXED
 
 
 def test_training_with_others_is_silent(graph12, digits, config):
