@@ -95,12 +95,14 @@ def require_known(what: str, given: Iterable[str], known: Iterable[str]) -> None
         )
 
 
-def require_images(name: str, images: Any, *, least: int = 1) -> torch.Tensor:
+def require_images(
+    name: str, images: Any, *, least: int = 1, any_size: bool = False
+) -> torch.Tensor:
     """A tensor of at least so many images ``(N, 1, 28, 28)``: floats in [0, 1], no NaN.
 
-    One pass over memory: 60,000 images take 20 ms.
+    One pass over memory: 60,000 images take 20 ms.  With ``any_size`` they may have other sizes.
     """
-    require_image_shape(name, images)
+    require_image_shape(name, images, any_size=any_size)
     if len(images) < least:
         raise SettingError(f"{name}: {len(images)} images are too few, give {least} or more.")
     if len(images) == 0:
@@ -125,10 +127,11 @@ def require_plain(name: str, values: Any) -> torch.Tensor:
     return values
 
 
-def require_image_shape(name: str, images: Any) -> torch.Tensor:
+def require_image_shape(name: str, images: Any, *, any_size: bool = False) -> torch.Tensor:
     """The same without a look at numbers or values, for every step."""
     require_plain(name, images)
-    if images.shape[1:] != _IMAGE_SHAPE or not images.is_floating_point():
+    fits = images.ndim == 4 if any_size else images.shape[1:] == _IMAGE_SHAPE
+    if not fits or not images.is_floating_point():
         raise SettingError(
             f"{name}: {images.dtype} of shape {tuple(images.shape)}, where floats of shape "
             f"(N, {', '.join(map(str, _IMAGE_SHAPE))}) are needed."

@@ -202,3 +202,10 @@ def test_gaussian_kl_is_that_of_torch_distributions():
     exact = torch.distributions.kl_divergence(q, p).sum(1).mean()
     torch.testing.assert_close(gaussian_kl(mean, log_variance), exact)
     assert gaussian_kl(torch.zeros(2, 4), torch.zeros(2, 4)) == 0
+
+
+def test_images_of_any_size_can_be_scored_as_lesson_01_does():
+    target, guess = torch.tensor([[1.0, 0.0], [1.0, 0.5]]), torch.tensor([[0.9, 0.2], [0.6, 0.5]])
+    by_hand = -(target * guess.log() + (1 - target) * (1 - guess).log()).sum()
+    logits = torch.logit(guess).view(1, 1, 1, 2, 2)
+    assert torch.isclose(reconstruction_loss(logits, target.view(1, 1, 2, 2)), by_hand)
