@@ -139,16 +139,17 @@ def require_image_shape(name: str, images: Any, *, any_size: bool = False) -> to
     return images
 
 
-def require_rows(name: str, rows: Any, width: int, *, least: int = 1) -> torch.Tensor:
-    """A tensor ``(M, width)`` of floats, a row a string: spins, or their logits.
+def require_rows(name: str, rows: Any, width: int | None = None, *, least: int = 1) -> torch.Tensor:
+    """A tensor ``(M, width)`` of floats, a row a string: spins, or their logits; of any width.
 
     Its values are not looked at: this is asked at every step, and NaN stays NaN.
     """
     require_plain(name, rows)
-    if rows.dim() != 2 or rows.shape[1] != width or not rows.is_floating_point():
+    fits = rows.dim() == 2 and width in (None, rows.shape[1])
+    if not fits or not rows.is_floating_point():
         raise SettingError(
             f"{name}: {rows.dtype} of shape {tuple(rows.shape)}, where floats of shape "
-            f"(rows, {width}) are needed."
+            f"(rows, {width or 'columns'}) are needed."
         )
     if len(rows) < least:
         raise SettingError(f"{name}: {len(rows)} rows are too few, give {least} or more.")

@@ -58,7 +58,7 @@ def dead_spins(logits: torch.Tensor) -> int:
     A spin is called dead when its mean ``tanh(logit / 2)``, between -1 and 1, has a standard
     deviation below 0.1 over the images.
     """
-    require_rows("logits", logits, logits.shape[-1] if getattr(logits, "ndim", 0) else 0)
+    require_rows("logits", logits)
     if len(logits) == 1:  # nothing was said that could differ
         return logits.shape[1]
     return int((torch.tanh(logits / 2).std(0) < _DEAD).sum())

@@ -253,7 +253,7 @@ def fit_seeds(
     n_images, epochs = require_count("n_images", n_images), require_count("epochs", epochs)
     batch_size, seed = require_count("batch_size", batch_size), require_seed(seed)
     require_number("learning_rate", learning_rate, above=0)
-    require_rows("weights", weights, weights.shape[-1] if getattr(weights, "ndim", 0) else 0)
+    require_rows("weights", weights)
     generators = [torch.Generator().manual_seed(seed + k) for k in range(len(weights))]
     weights = weights.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([weights], lr=learning_rate, fused=True)

@@ -70,7 +70,7 @@ def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:
 
     For one spin with ``P(+1) = sigmoid(l)`` it is ``softplus(l) - l sigmoid(l)``.
     """
-    require_rows("logits", logits, logits.shape[-1] if getattr(logits, "ndim", 0) else 0)
+    require_rows("logits", logits)
     return (F.softplus(logits) - logits * torch.sigmoid(logits)).sum(-1).mean()
 
 
@@ -187,6 +187,6 @@ def mmd_loss(
     Raises:
         SettingError: fewer than two strings of a kind, or strings of different lengths.
     """
-    require_rows("spins", spins, spins.shape[-1] if getattr(spins, "ndim", 0) else 0, least=2)
+    require_rows("spins", spins, least=2)
     require_rows("prior_spins", prior_spins, spins.shape[-1], least=2)
     return maximum_mean_discrepancy_loss(spins, prior_spins, kernel)

@@ -19,6 +19,7 @@ from qdvae_helpers.arguments import (
     require_images,
     require_kind,
     require_number,
+    require_rows,
     require_seed,
 )
 from qdvae_helpers.data import Source
@@ -128,6 +129,7 @@ class QDVAE(nn.Module):
 
     def spins(self, logits: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """One random spin string ``(B, n)`` for each row of logits."""
+        require_rows("logits", logits, self.n_spins)
         return self.dvae.latent_to_discrete(logits, 1, generator).squeeze(1)
 
     def forward(

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from qdvae_helpers.arguments import require_count, require_flag, require_number
-from qdvae_helpers.errors import SettingError
 
 IMAGE_SHAPE = (1, 28, 28)
 _PIXELS = math.prod(IMAGE_SHAPE)
@@ -79,12 +78,6 @@ class SpinDiscretiser(nn.Module):
         self, logits: torch.Tensor, n_samples: int = 1, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """``(B, n)`` to ``(B, n_samples, n)``, as the plugin's autoencoder asks."""
-        if (
-            not isinstance(logits, torch.Tensor)
-            or not logits.is_floating_point()
-            or logits.dim() < 1
-        ):
-            raise SettingError("Logits must be a tensor of floats (B, n).")
         n_samples = require_count("n_samples", n_samples)
         size = (logits.shape[0], n_samples, *logits.shape[1:])
         about = {"dtype": logits.dtype, "device": logits.device}
