@@ -250,7 +250,9 @@ class FakeLeap:
     def _run(self, problem: dict) -> str:
         lin = np.frombuffer(base64.b64decode(problem["data"]["lin"]), "<f8")
         h = {q: b for q, b in zip(self.graph.nodes, lin, strict=True) if not np.isnan(b)}
-        couplers = [(u, v) for u, v in self.graph.edges if u in h and v in h]
+        # In the order of the solver's own list, as the client encodes them.
+        listed = self.properties.get("couplers", self.graph.edges)
+        couplers = [(u, v) for u, v in listed if u in h and v in h]
         quad = np.frombuffer(base64.b64decode(problem["data"]["quad"]), "<f8")
         J = dict(zip(couplers, quad, strict=True))
         reads = problem["params"]["num_reads"]
