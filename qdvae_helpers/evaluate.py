@@ -143,8 +143,8 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
-    require_images("generated", generated, least=0)
-    require_images("real", real, least=0)
+    require_images("generated", generated, least=0, any_size=True)
+    require_images("real", real, least=0, any_size=True)
     if len(generated) <= _NEIGHBOURS:
         raise SettingError(
             f"{len(generated)} generated images have no {_NEIGHBOURS} neighbours each: score at "

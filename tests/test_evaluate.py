@@ -93,3 +93,8 @@ def test_six_generated_images_can_be_scored(judge, digits_twice):
 def test_too_few_real_images_are_refused(judge, digits_twice):
     with pytest.raises(SettingError, match="at least as many"):
         quality(digits_twice[0], digits_twice[1][:10], judge)
+
+
+def test_images_of_32_pixels_are_scored_too(judge, digits_twice):
+    first, second = (resize(part[:50], 32) for part in digits_twice)
+    assert math.isfinite(quality(first, second, judge).frechet)
