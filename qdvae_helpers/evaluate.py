@@ -138,13 +138,18 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
         judge: see :mod:`qdvae_helpers.judge`.
 
     Raises:
-        SettingError: N is below 6, or M below N.
+        SettingError: N is below 6, or M below N; sizes that differ, or colours.
     """
     from torchmetrics.image.fid import FrechetInceptionDistance
     from torchmetrics.image.kid import KernelInceptionDistance
 
     require_images("generated", generated, least=0, any_size=True)
     require_images("real", real, least=0, any_size=True)
+    if generated.shape[1:] != real.shape[1:] or real.shape[1] != 1:
+        raise SettingError(
+            f"Images of {tuple(generated.shape[1:])} cannot be scored against those of "
+            f"{tuple(real.shape[1:])}: give grey images, (N, 1, H, W), of one size."
+        )
     if len(generated) <= _NEIGHBOURS:
         raise SettingError(
             f"{len(generated)} generated images have no {_NEIGHBOURS} neighbours each: score at "

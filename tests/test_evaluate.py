@@ -98,3 +98,13 @@ def test_too_few_real_images_are_refused(judge, digits_twice):
 def test_images_of_32_pixels_are_scored_too(judge, digits_twice):
     first, second = (resize(part[:50], 32) for part in digits_twice)
     assert math.isfinite(quality(first, second, judge).frechet)
+
+
+def test_images_of_other_sizes_or_in_colour_are_refused(judge, digits_twice):
+    first, second = (part[:50] for part in digits_twice)
+    for wrong in (resize(first, 32), first.expand(-1, 3, -1, -1)):
+        with pytest.raises(SettingError, match=r"grey images.*of one size"):
+            quality(wrong, second, judge)
+    colours = second.expand(-1, 3, -1, -1)
+    with pytest.raises(SettingError, match="grey images"):
+        quality(colours, colours, judge)
