@@ -17,12 +17,13 @@ import torch
 
 from qdvae_helpers import schema
 from qdvae_helpers.density_ratio import DensityRatio
-from qdvae_helpers.errors import CheckpointError, GraphError
+from qdvae_helpers.errors import CheckpointError, GraphError, SettingError
 from qdvae_helpers.files import write_tensors
 from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors, require_finite
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import IMAGE_SHAPE, QDVAE
 from qdvae_helpers.paths import DATA, folder
+from qdvae_helpers.priors import MOST_CLASSES, require_shares
 from qdvae_helpers.schema import Odd, parse_json
 
 _FAMILY = "qdvae-checkpoint/"
@@ -66,7 +67,8 @@ _is_header = schema.fields(
                 "hidden": schema.listing(schema.whole(1, 10**6), most=1_000),
                 "tau": schema.number(1e-6, 1e6),
                 "hard": schema.flag,
-            }
+            },
+            {"classes": schema.listing(schema.text(100), most=MOST_CLASSES)},
         ),
         "graph": schema.anything,  # see QPUGraph.from_dict
         "info": schema.fields({}, INFO, schema.plain),
@@ -133,7 +135,8 @@ class Checkpoint:
         # What would be built must be there, before it is: no less, no more.
         hidden, n = self.header["settings"]["hidden"], len(self.graph.nodes)
         widths = [math.prod(IMAGE_SHAPE), *hidden, n]
-        wanted = n + len(self.graph.edges)
+        k = len(self.header["settings"].get("classes", ()))
+        wanted = n + len(self.graph.edges) + k * (n + 1)
         wanted += sum(2 * a * b + a + b for a, b in itertools.pairwise(widths))
         there = sum(
             math.prod(entry.shape)
@@ -157,6 +160,11 @@ class Checkpoint:
             if not own.is_floating_point() and not saved.equal(own):
                 raise Odd(f"tensor model.{name} is none of this graph")
             own.copy_(saved)
+        if model.class_names:
+            try:
+                require_shares(model.grbm.shares)
+            except SettingError as error:
+                raise Odd(f"tensor model.grbm.shares: {error}") from error
         model.info = self.header["info"]
         return model.eval()
 

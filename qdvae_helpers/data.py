@@ -25,6 +25,15 @@ from qdvae_helpers.idx_files import data_dir, read_split
 
 __all__ = ["ImageSet", "Source", "data_dir", "held_out_sample", "load_images"]
 
+#: What the labels of a data set stand for.
+LABEL_NAMES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        "T-shirt/top", "trouser", "pullover", "dress", "coat",
+        "sandal", "shirt", "sneaker", "bag", "ankle boot",
+    ),
+}  # fmt: skip
+MOST_CLUSTERS = 256
 _TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 _SIDE = 28  # pixels
 _ROUNDED = "rounded to black and white"
@@ -207,6 +216,52 @@ class ImageSet:
             self.source.then(f"and {copies} gently bent copies of each"),
         )
 
+    def clustered(
+        self, k: int, seed: int = 0, *, within_labels: bool = False
+    ) -> tuple["ImageSet", torch.Tensor]:
+        """Classes without anybody's labels: ``k`` clusters of similar images (lesson 05).
+
+        k-means on the 30 principal components of the pixels (scikit-learn).
+
+        Args:
+            k: how many; with ``within_labels`` so many for each label.
+            seed: of the first centres.
+            within_labels: divide each label's images, instead of all at once.
+
+        Returns:
+            The same images with the cluster of each as its label, and the label that each cluster
+            belongs to, ``(clusters,)``; -1 for all without ``within_labels``.
+
+        Raises:
+            SettingError: more clusters than images, or images without labels to divide.
+        """
+        from sklearn.cluster import MiniBatchKMeans  # late: it is slow to import
+        from sklearn.decomposition import PCA
+
+        k, seed = require_count("k", k, most=MOST_CLUSTERS), require_seed(seed)
+        if within_labels and bool((self.labels < 0).any()):
+            raise SettingError("Some images have no label: leave within_labels away.")
+        labels = self.labels if within_labels else torch.full_like(self.labels, -1)
+        found, owners = torch.empty_like(labels), []
+        pixels = self.images.flatten(1).numpy()
+        components = PCA(min(30, *pixels.shape), random_state=seed % 2**32).fit_transform(pixels)
+        for label in labels.unique().tolist():
+            rows = (labels == label).nonzero().squeeze(1)
+            if len(rows) < k:
+                raise SettingError(f"{len(rows):,} images cannot make {k} clusters: choose fewer.")
+            means = MiniBatchKMeans(k, random_state=seed % 2**32, n_init=5, batch_size=4096)
+            numbers = torch.from_numpy(means.fit_predict(components[rows])).long()
+            # Clusters that got no image are left out.
+            numbers = numbers.unique(return_inverse=True)[1]
+            found[rows] = numbers + len(owners)
+            owners += [label] * (int(numbers.max()) + 1)
+        what = f"in {len(owners)} clusters"
+        what += " within labels" if within_labels else ""
+        return (
+            ImageSet(self.images, found, self.source.then(f"{what} (seed {seed})")),
+            torch.tensor(owners),
+        )
+
     def first(self, n: int) -> "ImageSet":
         """The first ``n`` images, or all where there are fewer; shares memory with this set.
 
@@ -240,9 +295,10 @@ class ImageSet:
         return ImageSet(self.images[rows], self.labels[rows], source)
 
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with any pixel, their number or their order."""
+        """Sixteen hex digits that change with any pixel or label, their number or their order."""
         digest = hashlib.sha256(repr(tuple(self.images.shape)).encode())
         digest.update(self.images.detach().cpu().contiguous().numpy())
+        digest.update(self.labels.cpu().contiguous().numpy())
         return digest.hexdigest()[:16]
 
 

@@ -10,6 +10,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from qdvae_helpers.arguments import require_grbm, require_images, require_number, require_rows
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import DigitJudge
+from qdvae_helpers.priors import energies_of, in_groups, row_weights
 from qdvae_helpers.seeding import seeded
 
 _MAX_ENUMERATED = 20
@@ -66,7 +67,10 @@ def dead_spins(logits: torch.Tensor) -> int:
 
 @torch.no_grad()
 def moment_gap(
-    grbm: GraphRestrictedBoltzmannMachine, logits: torch.Tensor, prior_spins: torch.Tensor
+    grbm: GraphRestrictedBoltzmannMachine,
+    logits: torch.Tensor,
+    prior_spins: torch.Tensor,
+    prior_classes: torch.Tensor | None = None,
 ) -> float:
     """How far the prior is from its optimum: root mean square difference of pair correlations.
 
@@ -78,6 +82,8 @@ def moment_gap(
         grbm: the prior.
         logits: ``(B, n)``; the spins of one image are independent given its logits.
         prior_spins: ``(M, n)``.
+        prior_classes: ``(M,)``, where the prior knows several; its classes are weighed by their
+            shares.
 
     Without couplers there is no gap: 0.
     """
@@ -86,13 +92,18 @@ def moment_gap(
     if grbm.n_edges == 0:
         return 0.0
     posterior = grbm.interactions(torch.tanh(logits / 2)).mean(0)
-    prior = grbm.interactions(prior_spins).mean(0)
+    pairs = grbm.interactions(prior_spins)
+    weights = row_weights(prior_classes, grbm)
+    prior = pairs.mean(0) if weights is None else weights @ pairs / len(pairs)
     return float((posterior - prior).square().mean().sqrt())
 
 
 @torch.no_grad()
 def energy_decorrelation(
-    grbm: GraphRestrictedBoltzmannMachine, before: torch.Tensor, after: torch.Tensor
+    grbm: GraphRestrictedBoltzmannMachine,
+    before: torch.Tensor,
+    after: torch.Tensor,
+    classes: torch.Tensor | None = None,
 ) -> float:
     """How far M chains have moved between two draws, ``(M, n)`` each: 1 freely, 0 not at all.
 
@@ -100,12 +111,18 @@ def energy_decorrelation(
     geometrically from draw to draw, a long series of draws is worth ``(1 - r) / (1 + r)`` times as
     many independent ones; this is that factor.  A low value is a warning; a high one is no proof of
     mixing, since a chain can change its energy without ever leaving its valley.
+
+    Where the prior knows several ``classes`` ``(M,)``, only differences within a class count, since
+    a chain keeps its class.
     """
     for name, rows in (("before", before), ("after", after)):
         require_rows(name, rows, require_grbm(grbm).n_nodes)
     if len(before) != len(after):
         raise SettingError(f"{len(before)} chains before and {len(after)} after: give the same.")
-    energies = torch.stack([grbm(part.to(grbm.linear.dtype)) for part in (before, after)])
+    draws = (part.to(grbm.linear.dtype) for part in (before, after))
+    energies = torch.stack([energies_of(grbm, part, classes) for part in draws])
+    for _, rows in in_groups(classes) if classes is not None else ():
+        energies[:, rows] -= energies[:, rows].mean(1, keepdim=True)
     if len(before) == 1 or (energies.std(1) == 0).any():
         return 0.0
     r = float(torch.corrcoef(energies)[0, 1].clamp(0, 1))

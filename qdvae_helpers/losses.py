@@ -1,6 +1,10 @@
 """The losses (taught in ``01_classical_autoencoders``, ``03``, ``05_training_the_qdvae``, ``07``).
 
 All are in nats an image, averaged over the batch, except the MMD, which has no unit.
+
+Where the prior knows several classes (:mod:`qdvae_helpers.priors`), each image and each of the
+prior's strings has one: ``classes`` ``(B,)`` and ``prior_classes`` ``(M,)``, int64.  The prior's
+strings may be of any classes; they are weighted to be as frequent as the prior's shares say.
 """
 
 import math
@@ -19,6 +23,7 @@ from qdvae_helpers.arguments import (
     require_rows,
 )
 from qdvae_helpers.errors import SettingError
+from qdvae_helpers.priors import class_sums, n_classes, require_classes, row_weights
 
 
 def reconstruction_loss(pixel_logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -74,7 +79,12 @@ def encoder_entropy(logits: torch.Tensor) -> torch.Tensor:
     return (F.softplus(logits) - logits * torch.sigmoid(logits)).sum(-1).mean()
 
 
-def mean_energy(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> torch.Tensor:
+def mean_energy(
+    grbm: GraphRestrictedBoltzmannMachine,
+    spins: torch.Tensor,
+    classes: torch.Tensor | None = None,
+    weights: torch.Tensor | None = None,
+) -> torch.Tensor:
     """Mean over rows of ``E(s) = sum_i h_i s_i + sum_ij J_ij s_i s_j``.
 
     The same number as ``grbm(spins).mean()``, without gathering two columns for each coupling,
@@ -83,14 +93,49 @@ def mean_energy(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> t
     Args:
         grbm: without hidden units.
         spins: ``(B, n)``, or mean spins of independent spins for their expected energy.
+        classes: of the rows, where the prior knows several.
+        weights: ``(B,)`` of mean 1, for a weighted mean; all 1 if left out.
     """
     require_rows("spins", spins, require_grbm(grbm).n_nodes)
-    pairs = (spins.T @ spins / len(spins))[grbm.edge_idx_i, grbm.edge_idx_j]
-    return grbm.linear @ spins.mean(0) + grbm.quadratic @ pairs
+    weighted = spins if weights is None else spins * weights.unsqueeze(1)
+    pairs = (weighted.T @ spins / len(spins))[grbm.edge_idx_i, grbm.edge_idx_j]
+    energy = grbm.linear @ weighted.mean(0) + grbm.quadratic @ pairs
+    if n_classes(grbm) == 1:
+        return energy
+    classes = _required(classes, grbm, len(spins))
+    # Sums first, (K, n): the gradient of the biases is then no sum over rows in any order.
+    sums = class_sums(weighted, classes, grbm)
+    return energy + (grbm.class_biases * sums).sum() / len(spins)
+
+
+def _required(
+    classes: torch.Tensor | None, grbm: GraphRestrictedBoltzmannMachine, rows: int
+) -> torch.Tensor:
+    """The classes of rows, which a prior with several cannot do without."""
+    if classes is None:
+        raise SettingError(
+            f"This prior has biases for {n_classes(grbm)} classes: give classes, one a row."
+        )
+    if classes.is_cuda:  # values are not looked at: that would wait for the GPU
+        return classes
+    return require_classes("classes", classes, grbm, rows)
+
+
+def _mean_prior_energy(
+    grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor, classes: torch.Tensor | None
+) -> torch.Tensor:
+    """Minus it has the gradient of ``log Z``, averaged over the classes by their shares."""
+    if n_classes(grbm) > 1:
+        classes = _required(classes, grbm, len(spins))
+    return mean_energy(grbm, spins, classes, row_weights(classes, grbm))
 
 
 def kl_loss(
-    logits: torch.Tensor, grbm: GraphRestrictedBoltzmannMachine, prior_spins: torch.Tensor
+    logits: torch.Tensor,
+    grbm: GraphRestrictedBoltzmannMachine,
+    prior_spins: torch.Tensor,
+    classes: torch.Tensor | None = None,
+    prior_classes: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The Kullback-Leibler divergence from the prior to the encoder, up to a constant.
 
@@ -106,10 +151,13 @@ def kl_loss(
         logits: ``(B, n)``.
         grbm: the prior, without hidden units.
         prior_spins: ``(M, n)`` samples of the prior.
+        classes, prior_classes: of images and samples, where the prior knows several; the
+            divergence is then that from the prior of each image's own class.
     """
     require_rows("logits", logits, require_grbm(grbm).n_nodes)
-    expected_energy = mean_energy(grbm, torch.tanh(logits / 2))
-    return expected_energy - encoder_entropy(logits) - mean_energy(grbm, prior_spins)
+    expected_energy = mean_energy(grbm, torch.tanh(logits / 2), classes)
+    prior_energy = _mean_prior_energy(grbm, prior_spins, prior_classes)
+    return expected_energy - encoder_entropy(logits) - prior_energy
 
 
 def importance_weighted_loss(
@@ -120,6 +168,8 @@ def importance_weighted_loss(
     grbm: GraphRestrictedBoltzmannMachine,
     prior_spins: torch.Tensor,
     kl_weight: float = 1.0,
+    classes: torch.Tensor | None = None,
+    prior_classes: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """The negative importance-weighted bound (Burda et al. 2016), up to a constant.
 
@@ -130,7 +180,7 @@ def importance_weighted_loss(
     ``log q`` is continued as the function that is linear in every spin, as the energy is.
 
     Args:
-        logits, grbm, prior_spins: as for :func:`kl_loss`.
+        logits, grbm, prior_spins, classes, prior_classes: as for :func:`kl_loss`.
         spins: ``(B, K, n)``, relaxed or true.
         pixel_logits, images: as for :func:`reconstruction_loss`.
         kl_weight: of all but the reconstruction; below 1 (as while it warms up) this is no bound.
@@ -147,22 +197,31 @@ def importance_weighted_loss(
     couplings = spins.new_zeros(grbm.n_nodes, grbm.n_nodes)
     couplings = couplings.index_put((grbm.edge_idx_i, grbm.edge_idx_j), grbm.quadratic)
     energies = ((spins @ couplings) * spins).sum(-1) + spins @ grbm.linear
+    if n_classes(grbm) > 1:
+        classes = _required(classes, grbm, len(logits))
+        own = torch.nn.functional.one_hot(classes, n_classes(grbm)).to(spins) @ grbm.class_biases
+        energies = energies + (spins * own.unsqueeze(1)).sum(-1)
     both = (F.logsigmoid(logits) + F.logsigmoid(-logits)).sum(-1, keepdim=True)
     log_q = ((spins * logits.unsqueeze(1)).sum(-1) + both) / 2
     log_weights = -errors.flatten(2).sum(-1) - kl_weight * (energies + log_q)
     bound = torch.logsumexp(log_weights, 1) - math.log(spins.shape[1])
-    return -bound.mean() - kl_weight * mean_energy(grbm, prior_spins)
+    return -bound.mean() - kl_weight * _mean_prior_energy(grbm, prior_spins, prior_classes)
 
 
 def nll_loss(
-    grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor, prior_spins: torch.Tensor
+    grbm: GraphRestrictedBoltzmannMachine,
+    spins: torch.Tensor,
+    prior_spins: torch.Tensor,
+    classes: torch.Tensor | None = None,
+    prior_classes: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Something with the gradient of the prior's negative log-likelihood of ``spins``, ``(B, n)``.
 
     The mean energy of these, not differentiated, minus that of the prior's samples ``(M, n)``, as
     in the plugin's ``quasi_objective``; its value is no likelihood.
     """
-    return mean_energy(grbm, spins.detach()) - mean_energy(grbm, prior_spins)
+    observed = mean_energy(grbm, spins.detach(), classes)
+    return observed - _mean_prior_energy(grbm, prior_spins, prior_classes)
 
 
 def spin_kernel(n_spins: int) -> GaussianKernel:
@@ -177,16 +236,66 @@ def spin_kernel(n_spins: int) -> GaussianKernel:
 
 
 def mmd_loss(
-    spins: torch.Tensor, prior_spins: torch.Tensor, kernel: GaussianKernel
+    spins: torch.Tensor,
+    prior_spins: torch.Tensor,
+    kernel: GaussianKernel,
+    classes: torch.Tensor | None = None,
+    prior_classes: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Squared maximum mean discrepancy of spins ``(B, n)`` and samples of the prior ``(M, n)``.
 
     The unbiased estimate, which may be slightly negative; ``kernel`` is as a rule
     :func:`spin_kernel`.
 
+    With classes it compares within each class, unbiased, and averages over classes by their share
+    of the spins; a class with fewer than two strings of a kind has no estimate and counts nothing.
+
     Raises:
-        SettingError: fewer than two strings of a kind, or strings of different lengths.
+        SettingError: fewer than two strings of a kind, strings of different lengths, or classes for
+            one kind only.
     """
     require_rows("spins", spins, least=2)
     require_rows("prior_spins", prior_spins, spins.shape[-1], least=2)
-    return maximum_mean_discrepancy_loss(spins, prior_spins, kernel)
+    if classes is None and prior_classes is None:
+        return maximum_mean_discrepancy_loss(spins, prior_spins, kernel)
+    if classes is None or prior_classes is None:
+        raise SettingError("Give the classes of both, spins and prior_spins, or of neither.")
+    if len(classes) != len(spins) or len(prior_classes) != len(prior_spins):
+        raise SettingError("Give one class a string, of spins and of prior_spins alike.")
+    k = 1 + int(max(classes.max(), prior_classes.max()))
+    ours, theirs = (torch.bincount(c, minlength=k) for c in (classes, prior_classes))
+    counted = (ours > 1) & (theirs > 1)
+    ours, theirs = ours.to(spins), theirs.to(spins)
+    # What a pair of each kind weighs, by class.
+    among_ours = counted / (ours - 1).clamp(min=1)
+    between = -2 * counted / theirs.clamp(min=1)
+    among_theirs = counted * ours / (theirs * (theirs - 1)).clamp(min=1)
+    total = _paired(spins, spins, classes, classes, among_ours, kernel)
+    total = total + _paired(spins, prior_spins, classes, prior_classes, between, kernel)
+    total = total + _paired(
+        prior_spins, prior_spins, prior_classes, prior_classes, among_theirs, kernel
+    )
+    return total / len(spins)
+
+
+def _paired(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    x_classes: torch.Tensor,
+    y_classes: torch.Tensor,
+    weights: torch.Tensor,
+    kernel: GaussianKernel,
+) -> torch.Tensor:
+    """Weighted sum of the kernel over pairs of one class; where ``x`` is ``y`` without itself.
+
+    The kernel is computed for these pairs only, which are a K-th of all.
+    """
+    same = x_classes.unsqueeze(1) == y_classes
+    if x is y:
+        same.fill_diagonal_(False)
+    i, j = same.nonzero(as_tuple=True)
+    squares = x.square().sum(1).unsqueeze(1) + y.square().sum(1)
+    distances = (squares - 2 * x @ y.T)[i, j].clamp(min=0)  # (pairs,), squared
+    scales = kernel.bandwidth * kernel.factors
+    values = torch.exp(-distances.unsqueeze(1) / scales).sum(1)
+    return weights[x_classes[i]] @ values

@@ -4,6 +4,7 @@ Shapes and signs: see :mod:`qdvae_helpers.networks`, whose parts are at hand her
 """
 
 import warnings
+from collections.abc import Sequence
 
 import torch
 from dwave.plugins.torch.models import (
@@ -27,6 +28,12 @@ from qdvae_helpers.density_ratio import DensityRatio, choose, fit_density_ratio
 from qdvae_helpers.errors import MixingWarning, SettingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.networks import IMAGE_SHAPE, Decoder, Encoder, SpinDiscretiser
+from qdvae_helpers.priors import (
+    ClassBoltzmannMachine,
+    Wish,
+    require_names,
+    wanted_classes,
+)
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
 from qdvae_helpers.seeding import seeded
 
@@ -60,6 +67,9 @@ class QDVAE(nn.Module):
 
     Args:
         graph: the qubits and couplers that the prior may use.
+        classes: a name for each class that the prior shall have biases for, see
+            :mod:`qdvae_helpers.priors`; several may have one name, as clusters within a label do.
+            None of them: a plain prior, the same for all images.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         tau, hard: see :class:`SpinDiscretiser`.
 
@@ -74,6 +84,7 @@ class QDVAE(nn.Module):
         graph: QPUGraph,
         hidden: tuple[int, ...] = (512, 512),
         *,
+        classes: Sequence[str] = (),
         tau: float = 0.5,
         hard: bool = False,
     ) -> None:
@@ -84,13 +95,19 @@ class QDVAE(nn.Module):
         self.graph = graph
         hidden = _widths(hidden)
         tau = require_number("tau", tau, above=0)
+        self.class_names = require_names(classes)  #: one a class; empty without classes
         self.settings = {"hidden": list(hidden), "tau": tau, "hard": hard}
+        self.settings |= {"classes": list(self.class_names)} if classes else {}
         self.info: dict = {}  # what a checkpoint knows of its making
         #: Of the encoder's strings to the prior's, where one was fitted; training drops it.
         self.ratio: DensityRatio | None = None
         encoder, decoder = Encoder(n_spins, hidden), Decoder(n_spins, hidden)
         self.dvae = DiscreteVariationalAutoencoder(encoder, decoder, SpinDiscretiser(tau, hard))
-        self.grbm = require_grbm(GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges))
+        if self.class_names:
+            prior = ClassBoltzmannMachine(graph.nodes, graph.edges, len(self.class_names))
+        else:
+            prior = GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)
+        self.grbm = require_grbm(prior)
         # The plugin starts with couplings for the temperature of a QPU; at inverse temperature 1
         # those are a spin glass.  Almost zero means that the prior has everything to learn.
         self.grbm.quadratic.data.normal_(std=0.01)
@@ -100,6 +117,11 @@ class QDVAE(nn.Module):
     def n_spins(self) -> int:
         """Number of latent spins, which is the number of qubits."""
         return self.grbm.n_nodes
+
+    @property
+    def wishes(self) -> tuple[str, ...]:
+        """What :meth:`generate` can be asked for: the names of classes, each once, in order."""
+        return tuple(dict.fromkeys(self.class_names))
 
     @property
     def trained_on(self) -> Source | None:
@@ -162,6 +184,7 @@ class QDVAE(nn.Module):
         sampler: SpinSampler | None = None,
         seed: int | None = None,
         *,
+        classes: Wish = None,
         candidates: int = 1,
         rounds: int = 0,
     ) -> torch.Tensor:
@@ -171,6 +194,8 @@ class QDVAE(nn.Module):
             n: how many.
             sampler: of this model's ``grbm``; annealed Gibbs chains if left out.
             seed: of those chains, of the choice and of the rounds; a random one if left out.
+            classes: a wish, one for all images or one each: a name of :attr:`wishes`, or its number
+                there.  As frequent as among the training images, in random order, if left out.
             candidates: strings drawn for each that is kept, see :meth:`candidate_strings`, chosen
                 by :attr:`ratio` (:func:`density_ratio.choose`); 1 gives the prior's own samples.
             rounds: of :meth:`refine` afterwards; 0 changes nothing.
@@ -193,9 +218,8 @@ class QDVAE(nn.Module):
                 "This model has no density ratio to choose by: ask for 1 candidate, or "
                 "call model.fit_ratio(images)."
             )
-        if seed is None and (sampler is None or rounds or candidates > 1):
-            seed = int(torch.randint(2**31, ()))
-        strings, doubt = self._strings(n, candidates, sampler, seed)
+        seed = int(torch.randint(2**31, ())) if seed is None else seed
+        strings, doubt = self._strings(n, candidates, sampler, seed, classes)
         if doubt:
             warnings.warn(doubt, MixingWarning, stacklevel=3)
         spins = strings[0]
@@ -212,13 +236,11 @@ class QDVAE(nn.Module):
         """Strings of the prior ``(candidates, n, number of spins)``, several for each place.
 
         At least ``n`` are fresh; Gibbs chains that have cooled go on for 100 sweeps for each
-        further one.  All are shuffled, so that strings of one chain seldom compete: a chain may
-        stay near one digit for long.  Arguments and errors: see :meth:`generate`.
+        further one, and all are shuffled: a chain may stay near one digit for long.  Arguments and
+        errors: see :meth:`generate`.
 
         Warns:
-            MixingWarning: the sampler has reason to doubt its own strings.  A warning, which a
-                notebook shows once beside the cell and a program can filter, not a line among
-                what was asked for.
+            MixingWarning: the sampler has reason to doubt its own strings.
         """
         strings, doubt = self._strings(n, candidates, sampler, seed)
         if doubt:
@@ -226,19 +248,31 @@ class QDVAE(nn.Module):
         return strings
 
     def _strings(
-        self, n: int, candidates: int, sampler: SpinSampler | None, seed: int | None
+        self,
+        n: int,
+        candidates: int,
+        sampler: SpinSampler | None,
+        seed: int | None,
+        wish: Wish = None,
     ) -> tuple[torch.Tensor, str]:
         """The strings, and their sampler's doubt about them."""
         n = require_count("n", n, most=_MOST_IMAGES)
         candidates = require_count("candidates", candidates)
         require_count("n times candidates", n * candidates, most=10 * _MOST_IMAGES)
-        seed = None if seed is None else require_seed(seed)
-        if seed is None and (sampler is None or candidates > 1):
-            seed = int(torch.randint(2**31, ()))
+        seed = int(torch.randint(2**31, ())) if seed is None else require_seed(seed)
+        generator = torch.Generator().manual_seed(seed + _SHUFFLE)
+        classes = wanted_classes(n, wish, self.class_names, self.grbm, generator)
         if sampler is None:
             chains = n if candidates == 1 else max(n, min(n * candidates, 256))
             sampler = GibbsSampler(self.grbm, chains, seed=seed, graph=self.graph)
         require_kind("sampler", sampler, SpinSampler).require_model(self.grbm)
+        if classes is not None:  # the candidates of a place are of one class, and all fresh
+            draws = []
+            for part in classes.repeat(candidates).split(sampler.num_samples):
+                places = torch.arange(sampler.num_samples) % len(part)  # the last part is short
+                sampler.classes = part[places.to(part.device)]
+                draws.append(sampler.fresh()[: len(part)])
+            return torch.cat(draws).unflatten(0, (candidates, n)), sampler.doubt()
         draws = [sampler.fresh()]
         while sum(map(len, draws)) < n:
             draws.append(sampler.fresh())
@@ -246,9 +280,7 @@ class QDVAE(nn.Module):
             draws.append(sampler.more())
         strings = torch.cat(draws)[: n * candidates]
         if candidates > 1:
-            generator = torch.Generator(strings.device).manual_seed(seed + _SHUFFLE)
-            order = torch.randperm(len(strings), generator=generator, device=strings.device)
-            strings = strings[order]
+            strings = strings[torch.randperm(len(strings), generator=generator)]
         return strings.unflatten(0, (candidates, n)), sampler.doubt()
 
     def fit_ratio(

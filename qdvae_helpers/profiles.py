@@ -23,13 +23,14 @@ class Profile:
     batch_size: int  #: images a step
     num_samples: int  #: persistent Markov chains of the prior
     sweeps: int  #: Gibbs sweeps of every chain between two gradient steps
+    n_classes: int  #: clusters whose biases the prior learns, where classes are asked for
     n_generate: int  #: images generated where a lesson measures something
 
 
 PROFILES = {
-    "fast": Profile("fast", 2_000, 500, 64, (128,), 60, 100, 64, 3, 64),
-    "lesson": Profile("lesson", None, 2_000, 256, (512, 512), 3_200, 256, 512, 10, 500),
-    "full": Profile("full", None, None, 256, (512, 512), 24_000, 256, 512, 10, 2_000),
+    "fast": Profile("fast", 2_000, 500, 64, (128,), 60, 100, 64, 3, 10, 64),
+    "lesson": Profile("lesson", None, 2_000, 256, (512, 512), 3_200, 256, 512, 10, 100, 500),
+    "full": Profile("full", None, None, 256, (512, 512), 16_000, 256, 512, 10, 100, 2_000),
 }
 
 

@@ -75,7 +75,8 @@ def run(options: argparse.Namespace) -> int:
 def _drawn(options: argparse.Namespace) -> Recording:
     is_file = Path(options.model).suffix == ".safetensors"
     model = (load_checkpoint if is_file else load_pretrained)(options.model)
-    require_room(model.graph, options.samples, options.output.name)
+    k = max(1, len(model.class_names))
+    require_room(model.graph, options.samples, options.output.name, n_classes=k)
     n, seed, graph = options.samples, options.seed, model.graph
     sampler = make_sampler(model.grbm, options.sampler, num_samples=n, seed=seed, graph=graph)
     try:

@@ -25,6 +25,7 @@ from qdvae_helpers.profiles import PROFILES, Profile, current_profile
 from qdvae_helpers.samplers import GibbsSampler
 from qdvae_helpers.seeding import seeded
 from qdvae_helpers.training import (
+    CLASSES,
     RECIPE_SETTINGS,
     RECIPES,
     PreparedRun,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric  # an extra, which most people lack
 
 _RATIO_STEPS = {"full": 3_000}  # by profile; others have none unless they are asked for
-_LEAST = {"jitter": 0, "ratio_steps": 0, "spins": 1, "sweeps": 1}
+_LEAST = {"jitter": 0, "n_classes": 1, "ratio_steps": 0, "spins": 1, "sweeps": 1}
 _INTERRUPTED = 3  # exit status
 _SUFFIX, _PART = ".safetensors", ".part.safetensors"
 _SHORTER = {"batch_size": "batch", "spin_draws": "draws", "n_spins": "spins"}  # settings, options
@@ -53,12 +54,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     add = parser.add_argument_group("what to learn").add_argument
     add("--recipe", choices=RECIPES, default="elbo", help="default: elbo")
-    add("--images", choices=("rounded", "grey"), default="rounded", help="default: rounded")
+    add("--data", choices=("mnist", "fashion-mnist"), default="mnist", help="default: mnist")
+    images = "rounded, grey, or drawn black and white anew at each step; default: rounded"
+    add("--images", choices=("rounded", "grey", "binarised"), default="rounded", help=images)
     add("--jitter", default=0, help="add so many bent copies of each image", **count)
     add("--kl-weight", help=f"of the divergence (elbo, iwae); {_usual('kl_weight')}", **number)
     draws = f"spin strings an image; {_usual('spin_draws')}"
     add("--draws", dest="spin_draws", help=draws, **count)
     add("--seed", default=0, help="default: 0", **count)
+
+    classes = "biases of the prior for none, clusters or labels; default: none"
+    add("--classes", choices=CLASSES, default="none", help=classes)
+    add("--n-classes", help=f"how many; {_of_profiles('n_classes')}", **count)
+    add("--mmd-weight", help=f"of the discrepancy (mmd); {_usual('mmd_weight')}", **number)
 
     models = parser.add_argument_group("the model (one of these)")
     add = models.add_mutually_exclusive_group().add_argument
@@ -145,11 +153,12 @@ def prepare(options: argparse.Namespace, fabric: "Fabric | None" = None) -> Prep
         if (number := getattr(options, name)) is not None and number < least:
             raise SettingError(f"--{name.replace('_', '-')} {number}: choose {least} or more.")
     profile = _profile(options)
-    train, held_out = usual_images(profile.train_images, profile.test_images)
+    train, held_out = usual_images(profile.train_images, profile.test_images, options.data)
     if options.jitter:
         train = train.jittered(options.jitter, options.seed)
     if options.images == "rounded":
         train, held_out = train.rounded(), held_out.rounded()
+    options.binarise = True if options.images == "binarised" else None
     start = None
     if options.start_from:
         start = load_checkpoint(options.start_from)
@@ -164,6 +173,8 @@ def prepare(options: argparse.Namespace, fabric: "Fabric | None" = None) -> Prep
         n_spins=options.spins,
         graph=load_graph(options.graph) if options.graph else None,
         start_from=start,
+        classes=options.classes,
+        n_classes=options.n_classes,
         sweeps=options.sweeps,
         device=fabric.device if fabric else pick_device(options.device),
         rank=fabric.global_rank if fabric else 0,

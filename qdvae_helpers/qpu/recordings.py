@@ -25,12 +25,14 @@ from qdvae_helpers.files import write_tensors
 from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.paths import DATA, folder
+from qdvae_helpers.priors import MOST_CLASSES
 from qdvae_helpers.provenance import Provenance
 from qdvae_helpers.schema import Odd
 
 _FAMILY = "qdvae-recording"
 _KIND = Kind("recording", f"{_FAMILY}/2", "make it again with 'qdvae record'", RecordingError)
 MAX_BYTES = 5_000_000  # of a file's tensors; 100,000 strings of 256 spins take 3.2 MB
+_OF_CLASSES = ("class_biases", "shares", "classes")  # where the prior knows several
 _RECORDED_VERSIONS = ("dwave-system", "dwave-cloud-client")
 _is_header = schema.fields(
     {
@@ -56,6 +58,9 @@ class Recording:
     graph: QPUGraph  #: its graph
     provenance: Provenance  #: of the sampler that drew them
     simulated: bool  #: false only for samples of a real QPU
+    class_biases: torch.Tensor | None = None  #: ``(K, n)``, where the prior knows several classes
+    shares: torch.Tensor | None = None  #: ``(K,)`` of these
+    classes: torch.Tensor | None = None  #: ``(reads,)`` int64, the class of each string
 
     @property
     def model_hash(self) -> str:
@@ -66,15 +71,23 @@ class Recording:
 def model_hash(model: GraphRestrictedBoltzmannMachine | Recording, graph: QPUGraph) -> str:
     """16 hexadecimal digits that change with any qubit, coupler, bias or coupling."""
     digest = hashlib.sha256(graph.hash.encode())
-    for values in (model.linear, model.quadratic):
-        digest.update(values.detach().cpu().numpy().astype("<f4").tobytes())
+    further = (getattr(model, name, None) for name in ("class_biases", "shares"))
+    for values in (model.linear, model.quadratic, *further):
+        if values is not None:
+            digest.update(values.detach().cpu().numpy().astype("<f4").tobytes())
     return digest.hexdigest()[:16]
 
 
-def require_room(graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BYTES) -> None:
+def require_room(
+    graph: QPUGraph, reads: int, name: str, max_bytes: int = MAX_BYTES, n_classes: int = 1
+) -> None:
     """Refuse (RecordingError) too large a file before its samples are drawn, and paid for."""
     biases = len(graph.nodes) + len(graph.edges)
-    size = reads * -(-len(graph.nodes) // 8) + 4 * biases
+    size = reads * -(-len(graph.nodes) // 8)
+    if n_classes > 1:
+        biases += n_classes * (len(graph.nodes) + 1)
+        size += reads
+    size += 4 * biases
     if size > max_bytes:
         raise RecordingError(
             f"{name} would hold {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:.1f} MB: "
@@ -101,7 +114,8 @@ def require_replaceable(path: str | Path) -> None:
 def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
     """Write a recording, see :func:`require_room`; atomic."""
     path = Path(path)
-    require_room(recording.graph, len(recording.spins), path.name, max_bytes)
+    k = 1 if recording.shares is None else len(recording.shares)
+    require_room(recording.graph, len(recording.spins), path.name, max_bytes, k)
     bits = np.packbits(recording.spins.numpy() > 0, axis=1)
     header = {
         "format": _KIND.form,
@@ -117,6 +131,12 @@ def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = M
         "linear": recording.linear.float().contiguous(),
         "quadratic": recording.quadratic.float().contiguous(),
     }
+    if recording.classes is not None:
+        tensors |= {
+            "class_biases": recording.class_biases.float().contiguous(),
+            "shares": recording.shares.float().contiguous(),
+            "classes": recording.classes.to(torch.uint8).contiguous(),
+        }
     return write_tensors(path, tensors, header | {"hash": _hash(header, tensors)})
 
 
@@ -124,8 +144,9 @@ def _hash(header: dict, tensors: Mapping[str, torch.Tensor]) -> str:
     """32 hexadecimal digits that change with anything that a recording holds."""
     rest = {name: value for name, value in header.items() if name != "hash"}
     digest = hashlib.sha256(json.dumps(rest, sort_keys=True).encode())
-    for name in ("bits", "linear", "quadratic"):
-        digest.update(tensors[name].numpy().tobytes())
+    for name in ("bits", "linear", "quadratic", *_OF_CLASSES):
+        if name in tensors:
+            digest.update(tensors[name].numpy().tobytes())
     return digest.hexdigest()[:32]
 
 
@@ -136,6 +157,12 @@ def _graph_of(file: TensorFile) -> QPUGraph:
     n = len(graph.nodes)
     wanted = {"bits": (torch.uint8, (file.header["reads"], -(-n // 8)))}
     wanted |= {"linear": (torch.float32, (n,)), "quadratic": (torch.float32, (len(graph.edges),))}
+    if "shares" in file.entries:
+        k = file.entries["shares"].shape[:1]
+        if len(k) != 1 or not 1 < k[0] <= MOST_CLASSES:
+            raise Odd(f"tensor shares has the shape {file.entries['shares'].shape}")
+        wanted |= {"class_biases": (torch.float32, (*k, n)), "shares": (torch.float32, k)}
+        wanted["classes"] = (torch.uint8, (file.header["reads"],))
     file.require(wanted)
     if (size := sum(entry.size for entry in file.entries.values())) > MAX_BYTES:
         raise Odd(f"it holds {size / 1e6:.1f} MB, more than {MAX_BYTES / 1e6:.1f} MB")
@@ -158,7 +185,12 @@ def load_recording(path: str | Path) -> Recording:
         bits = np.unpackbits(tensors["bits"].numpy(), axis=1, count=len(graph.nodes))
         spins = torch.from_numpy(bits.view(np.int8)).mul_(2).sub_(1)
         biases = tensors["linear"], tensors["quadratic"]
-        recording = Recording(spins, *biases, graph, made, header["simulated"])
+        of_classes = {name: tensors[name] for name in _OF_CLASSES if name in tensors}
+        if of_classes:
+            of_classes["classes"] = classes = of_classes["classes"].long()
+            if int(classes.max()) >= len(of_classes["shares"]):
+                raise Odd(f"a string is of class {int(classes.max())}, which it lacks")
+        recording = Recording(spins, *biases, graph, made, header["simulated"], **of_classes)
         if (recording.model_hash, _hash(header, tensors)) != (header["model_hash"], header["hash"]):
             raise RecordingError(
                 f"{schema.printable(Path(path).name)} was altered since it was recorded: "

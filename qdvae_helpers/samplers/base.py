@@ -18,6 +18,15 @@ from qdvae_helpers.arguments import (
 )
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.priors import (
+    ClassBoltzmannMachine,
+    even_classes,
+    in_groups,
+    n_classes,
+    of_class,
+    require_classes,
+    usual_classes,
+)
 from qdvae_helpers.provenance import Provenance
 from qdvae_helpers.qpu.budget import Plan
 
@@ -83,7 +92,40 @@ class SpinSampler(TorchSampler):
         self.graph = graph if graph is not None else graph_of(grbm)
         self._seed = require_seed(seed, error=SamplerError)
         self._calls = 0
+        self._classes = usual_classes(self.num_samples, grbm)
         super().__init__()
+
+    @property
+    def classes(self) -> torch.Tensor | None:
+        """The class ``(num_samples,)`` that each string is drawn of; ``None`` if there is but one.
+
+        At first as frequent as the prior's shares say.  Set it to draw others from the next call
+        on; a SamplerError refuses classes that the prior does not know.
+        """
+        return self._classes if n_classes(self.grbm) > 1 else None
+
+    @classes.setter
+    def classes(self, classes: torch.Tensor) -> None:
+        classes = require_classes("classes", classes, self.grbm, self.num_samples, SamplerError)
+        self._classes.copy_(classes)  # in place: a captured CUDA graph reads this memory
+
+    def spread_evenly(self) -> None:
+        """Draw equally many strings of each class, which training needs; a SamplerError if fewer
+        strings are drawn than there are classes.
+        """
+        if (k := n_classes(self.grbm)) > self.num_samples:
+            raise SamplerError(
+                f"{self.num_samples:,} samples cannot hold one of each of {k} classes: give the "
+                "sampler more, or the model fewer classes."
+            )
+        self.classes = even_classes(self.num_samples, self.grbm)
+
+    def _problems(
+        self, classes: torch.Tensor
+    ) -> Iterator[tuple[GraphRestrictedBoltzmannMachine, int, torch.Tensor]]:
+        """Each class as a model of its own, its number, and the rows that ask for it."""
+        for y, rows in in_groups(classes):
+            yield (of_class(self.grbm, y) if n_classes(self.grbm) > 1 else self.grbm), y, rows
 
     def fresh(self) -> torch.Tensor:
         """Spins ``(num_samples, n)`` that owe nothing to earlier calls."""
@@ -110,8 +152,8 @@ class SpinSampler(TorchSampler):
         """Inside, all samples are drawn alike, as :attr:`provenance` will say afterwards."""
         yield
 
-    def salvage(self) -> list[torch.Tensor]:
-        """Spins of a call that broke off, each ``(some reads, n)``; they are handed out once."""
+    def salvage(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Spins ``(reads, n)`` of a call that broke off, and their classes; handed out once."""
         return []
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
@@ -140,12 +182,13 @@ class SpinSampler(TorchSampler):
         Reading an answer from a GPU waits for all its work, so this is not asked at every step.
         """
         grbm = self.grbm
+        parameters = [p.detach() for p in grbm.parameters()]
         if grbm.linear.dtype not in (torch.float32, torch.float64):
             raise SamplerError(
                 f"This model's numbers are {grbm.linear.dtype}: make them grbm.float() or "
                 "grbm.double()."
             )
-        if float(grbm.linear.detach().abs().sum() + grbm.quadratic.detach().abs().sum()) < _HUGE:
+        if float(sum(p.abs().sum() for p in parameters)) < _HUGE:
             return
         named = (("field h", "qubit", grbm.nodes), ("coupling J", "coupler", grbm.edges))
         for (what, place, names), values in zip(named, (grbm.linear, grbm.quadratic), strict=True):
@@ -154,6 +197,13 @@ class SpinSampler(TorchSampler):
                     raise SamplerError(
                         f"The {what} of {place} {name} is {value}: a model needs finite numbers of "
                         "an ordinary size. Load it again, or train with lower learning rates."
+                    )
+        if isinstance(grbm, ClassBoltzmannMachine):
+            for y, biases in enumerate(grbm.class_biases):
+                if not bool((biases.abs() < _HUGE).all()):
+                    raise SamplerError(
+                        f"A bias of class {y} is no finite number of an ordinary size: load the "
+                        "model again, or train with lower learning rates."
                     )
 
     @property
@@ -166,7 +216,8 @@ class SpinSampler(TorchSampler):
         raise NotImplementedError
 
     def _describe_parameters(self) -> dict:
-        return {"seed": self._seed, "num_samples": self.num_samples}
+        about = {"seed": self._seed, "num_samples": self.num_samples}
+        return about | ({"classes": k} if (k := n_classes(self.grbm)) > 1 else {})
 
     def _check_clamps(self, x: torch.Tensor) -> torch.Tensor:
         if not isinstance(x, torch.Tensor) or not x.is_floating_point():
@@ -179,6 +230,12 @@ class SpinSampler(TorchSampler):
             raise SamplerError("Clamped spins must be -1, +1, or NaN where a spin is free.")
         return x
 
+    def _clamped_classes(self, rows: int, classes: torch.Tensor | None) -> torch.Tensor:
+        """The classes of clamped strings; as frequent as the shares say if none are given."""
+        if classes is None:
+            return usual_classes(rows, self.grbm)
+        return require_classes("classes", classes, self.grbm, rows, SamplerError)
+
     def _fresh_seed(self) -> int:
         """A new seed for each call, reproducible from the sampler's own seed."""
         self._calls += 1
@@ -186,8 +243,11 @@ class SpinSampler(TorchSampler):
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """All that is needed to continue the same sequence of samples later."""
-        return {"calls": torch.tensor(self._calls)}
+        state = {"calls": torch.tensor(self._calls)}
+        return state if self.classes is None else state | {"classes": self._classes.cpu()}
 
     def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
         """Continue where :meth:`state_dict` was taken."""
         self._calls = int(state["calls"])
+        if self.classes is not None:
+            self.classes = state["classes"]

@@ -15,6 +15,7 @@ from dwave.system.temperatures import effective_field, maximum_pseudolikelihood_
 from qdvae_helpers.arguments import require_count, require_grbm, require_number, require_rows
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.priors import in_groups, of_class
 from qdvae_helpers.qpu.ranges import check_ranges
 from qdvae_helpers.samplers.base import SpinSampler
 
@@ -30,17 +31,23 @@ class BetaEstimate(NamedTuple):
     error: float
 
 
-def estimate_beta(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> BetaEstimate:
+def estimate_beta(
+    grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor, classes: torch.Tensor | None = None
+) -> BetaEstimate:
     """The inverse temperature at which spins ``(reads, n)`` follow a model, with its error.
+
+    Where the prior knows several classes, each string has one (``classes``, a row each).
 
     The fit is maximum pseudo-likelihood (dwave-system): every spin, given its neighbours, is a coin
     whose odds depend on beta.  The error comes from the curvature of that likelihood; it counts the
     coins as independent, so take it as a lower bound.
     """
     require_rows("spins", spins, grbm.n_nodes)
-    bqm = dimod.BinaryQuadraticModel.from_ising(*grbm.to_ising(1.0))
-    samples = (spins.detach().cpu().numpy(), list(grbm.nodes))
-    gains = effective_field(bqm, samples, current_state_energy=True)[0]
+    if classes is None:
+        classes = torch.zeros(len(spins), dtype=torch.int64)
+    gains = np.concatenate(
+        [_gains(of_class(grbm, y), spins[rows]) for y, rows in in_groups(classes)]
+    )
     temperature, _ = maximum_pseudolikelihood_temperature(en1=gains)
     if not temperature > 0:
         return BetaEstimate(math.inf, math.inf)
@@ -48,6 +55,13 @@ def estimate_beta(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) ->
     flipped = 1 / (1 + np.exp(-beta * gains))
     information = float((gains**2 * flipped * (1 - flipped)).sum())
     return BetaEstimate(beta, math.inf if information == 0 else information**-0.5)
+
+
+def _gains(grbm: GraphRestrictedBoltzmannMachine, spins: torch.Tensor) -> np.ndarray:
+    """What the energy would gain by each flip of a spin, ``(reads, n)``."""
+    bqm = dimod.BinaryQuadraticModel.from_ising(*grbm.to_ising(1.0))
+    samples = (spins.detach().cpu().numpy(), list(grbm.nodes))
+    return effective_field(bqm, samples, current_state_energy=True)[0]
 
 
 class DeviceSampler(SpinSampler):
@@ -92,17 +106,35 @@ class DeviceSampler(SpinSampler):
         if prefactor is None:
             self.calibrate()
 
-    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
-        """Spins ``(num_samples, n)``; with clamped spins ``x``, one problem and one read a row."""
+    def sample(
+        self, x: torch.Tensor | None = None, *, classes: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Spins ``(num_samples, n)``, one problem a class.
+
+        With clamped spins ``x`` there is one problem and one read a row; ``classes`` are theirs, as
+        frequent as the shares say if left out.
+        """
         self.require_finite_model()
-        check_ranges(*self.grbm.to_ising(self.prefactor), self.device.properties)
         if x is not None:
             x = self._check_clamps(x).to(self.grbm.linear.device)
-            return self._on_device(self.grbm, 1).sample(x)[:, 0].to(self.grbm.linear)
-        spins = self._on_device(self.grbm, self.num_samples).sample().to(self.grbm.linear)
-        self._calls += 1
-        if self.track_every and self._calls % self.track_every == 0:
-            self.track(spins)
+            classes = self._clamped_classes(len(x), classes)
+        elif classes is not None:
+            raise SamplerError("Classes of free spins are set beforehand: set sampler.classes.")
+        else:
+            classes = self._classes
+        problems = list(self._problems(classes))
+        for model, _, _ in problems:  # all of them before the first is paid for
+            check_ranges(*model.to_ising(self.prefactor), self.device.properties)
+        spins = self.grbm.linear.new_empty(len(classes), self.grbm.n_nodes)
+        for model, _, rows in problems:
+            if x is None:
+                spins[rows] = self._on_device(model, len(rows)).sample().to(spins)
+            else:
+                spins[rows] = self._on_device(model, 1).sample(x[rows])[:, 0].to(spins)
+        if x is None:
+            self._calls += 1
+            if self.track_every and self._calls % self.track_every == 0:
+                self.track(spins)
         return spins
 
     def track(self, spins: torch.Tensor) -> None:
@@ -112,7 +144,7 @@ class DeviceSampler(SpinSampler):
         drawn with the present prefactor say enough (those of weak couplings say nothing), the
         prefactor moves a part of the way to make the estimate 1, so that noise averages out.
         """
-        beta, error = estimate_beta(self.grbm, spins)
+        beta, error = estimate_beta(self.grbm, spins, self._classes)
         if not (math.isfinite(error) and error <= _USABLE_ERROR * beta):
             return
         used = self.prefactor

@@ -11,6 +11,7 @@ from dwave.samplers import TreeDecompositionSampler
 
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.priors import of_class as prior_of_class
 from qdvae_helpers.samplers.base import SpinSampler, plain_graph, require_beta
 
 _MAX_TREEWIDTH = 25  # the limit of dwave-samplers' tree decomposition
@@ -64,19 +65,29 @@ class ExactSampler(SpinSampler):
         """Independent spins ``(num_samples, n)``; clamping is left to the ``gibbs`` sampler."""
         if x is not None:
             raise SamplerError("The exact sampler cannot clamp spins: use the sampler 'gibbs'.")
-        samples = self._solve(self.num_samples, self._fresh_seed())
-        columns = [samples.variables.index(node) for node in self.grbm.nodes]
-        spins = samples.record.sample[:, columns].astype(np.float32)
-        return torch.from_numpy(spins).to(self.grbm.linear)
+        seed = self._fresh_seed()
+        spins = self.grbm.linear.new_empty(self.num_samples, self.grbm.n_nodes)
+        for model, y, rows in self._problems(self._classes):
+            samples = self._solve(model, len(rows), seed + y)
+            columns = [samples.variables.index(node) for node in self.grbm.nodes]
+            drawn = samples.record.sample[:, columns].astype(np.float32)
+            spins[rows] = torch.from_numpy(drawn).to(spins)
+        return spins
 
-    def log_partition_function(self) -> float:
-        """``log Z = log sum_s exp(-beta E(s))``, exactly; leaves the sequence of samples alone."""
-        return float(self._solve(1, seed=0).info["log_partition_function"])
+    def log_partition_function(self, of_class: int = 0) -> float:
+        """``log Z = log sum_s exp(-beta E(s))``, exactly; leaves the sequence of samples alone.
 
-    def _solve(self, num_reads: int, seed: int) -> dimod.SampleSet:
+        Where the prior knows several classes each has its own.
+        """
+        model = prior_of_class(self.grbm, of_class, SamplerError)
+        return float(self._solve(model, 1, seed=0).info["log_partition_function"])
+
+    def _solve(
+        self, model: GraphRestrictedBoltzmannMachine, num_reads: int, seed: int
+    ) -> dimod.SampleSet:
         require_beta(self.beta)
         self.require_finite_model()
-        bqm = dimod.BinaryQuadraticModel.from_ising(*self.grbm.to_ising(1.0))
+        bqm = dimod.BinaryQuadraticModel.from_ising(*model.to_ising(1.0))
         return TreeDecompositionSampler().sample(
             bqm,
             num_reads=num_reads,

@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -10,19 +11,24 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from qdvae_helpers.arguments import require_count
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph, colouring
+from qdvae_helpers.priors import (
+    class_fields,
+    in_groups,
+    systematic,
+)
 from qdvae_helpers.samplers.base import SpinSampler, plain_graph, require_beta
+from qdvae_helpers.samplers.mixing import (
+    FEWEST_WATCHED,
+    HARDLY_MIXED,
+    LAG,
+    MIXING_REMEDY,
+    WATCHED,
+    WINDOW,
+    few_families,
+    remembered,
+)
 
 _SWEEPS_A_LEVEL = 5  # of Gibbs sampling at each temperature of an annealing run
-_FEWEST_WATCHED, _WATCHED = 64, 512  # chains that are looked at to see whether they mix
-_LAG, _WINDOW = 100, 10  # sweeps over which spins are to forget, and over which they are averaged
-#: Chains that mix less than this are worth a warning, with these words.
-HARDLY_MIXED = 0.3
-MIXING_REMEDY = (
-    "The prior's Markov chains hardly mix: after 100 sweeps they are much where they were, so "
-    "their spins may not follow the model. Give them more sweeps, anneal them anew with restart(), "
-    "or train with a lower prior_learning_rate."
-)
-_FEW_FAMILIES = 0.1  # of the chains
 
 
 class GibbsSampler(SpinSampler):
@@ -91,18 +97,26 @@ class GibbsSampler(SpinSampler):
     def to(self, device: torch.device | str) -> "GibbsSampler":
         """A copy whose chains live on another device and go on with new random numbers there."""
         moved = super().to(device)
+        moved._classes = moved._classes.clone()
         moved._bits = moved._bits.clone()  # on the same device ``to`` would share the chains
         moved._generator = torch.Generator(device).manual_seed(self._fresh_seed())
         moved._captured = None
         moved.refresh_parameters()
         return moved
 
-    def sample(self, x: torch.Tensor | None = None, *, sweeps: int | None = None) -> torch.Tensor:
+    def sample(
+        self,
+        x: torch.Tensor | None = None,
+        *,
+        classes: torch.Tensor | None = None,
+        sweeps: int | None = None,
+    ) -> torch.Tensor:
         """Advance the chains and return their spins, ``(num_samples, n)``.
 
         Args:
             x: clamped spins ``(any number of chains, n)``: -1 and +1 stay, NaN is drawn.  These
                 chains start from random spins and leave the persistent ones alone.
+            classes: of the clamped chains; as frequent as the shares say if left out.
             sweeps: how many sweeps this time, in place of the sampler's own number; 0 only looks.
         """
         sweeps = self.sweeps if sweeps is None else sweeps
@@ -111,14 +125,17 @@ class GibbsSampler(SpinSampler):
         if not self._bits.is_cuda:  # which would wait; training looks at its weights now and then
             self.require_finite_model()
         if x is None:
+            if classes is not None:
+                raise SamplerError("Persistent chains keep their classes: set sampler.classes.")
             bits = self._bits
             self._families = None
             self._sweep(sweeps)
         else:
             x = self._check_clamps(x).to(self._bits.device)
+            classes = self._clamped_classes(len(x), classes)
             bits = self._random_bits(len(x))
             clamps = ((x + 1) / 2).T[self._order].contiguous()
-            self._run(bits, [self.beta] * sweeps, clamps)
+            self._run(bits, [self.beta] * sweeps, clamps, self._products(classes))
         return self._to_spins(bits)
 
     def fresh(self) -> torch.Tensor:
@@ -145,9 +162,8 @@ class GibbsSampler(SpinSampler):
     def anneal(self, levels: int, *, resample: bool = True) -> torch.Tensor:
         """Restart all chains at infinite temperature and cool them to ``beta`` in equal steps.
 
-        A step from one inverse temperature to the next multiplies the weight of a chain by
-        ``exp(-(next - last) E)``; then come five sweeps at the new one.  The mean weight estimates
-        the partition function: annealed importance sampling (Neal 2001).
+        Each step multiplies the weight of a chain by ``exp(-(next - last) E)``, then sweeps five
+        times.  The mean weight estimates ``Z``: annealed importance sampling (Neal 2001).
 
         Args:
             levels: steps of the inverse temperature.
@@ -165,76 +181,96 @@ class GibbsSampler(SpinSampler):
         self._bits.copy_(self._random_bits(self.num_samples))
         families = torch.arange(self.num_samples)  # which first chain each one comes from
         # Once for all levels: the model does not change meanwhile.
-        h, couplings = self._biases()
-        matrix, products = self._matrix(couplings, 0, len(h)), self._products()
+        energies, products = self._energies(), self._products()
         start = self.grbm.n_nodes * math.log(2)  # log Z at infinite temperature
         log_weights = torch.full((self.num_samples,), start, dtype=torch.float64)
         step = self.beta / levels
+        groups = [rows.cpu() for _, rows in in_groups(self._classes)]  # classes never mix
         for level in range(1, levels + 1):
-            spins = self._bits * 2 - 1
-            energies = (spins * (h.unsqueeze(1) + torch.mm(matrix, spins) / 2)).sum(0)
-            log_weights -= step * energies.cpu().double()
-            if resample:
-                shares = torch.softmax(log_weights, 0)
-                effective = 1 / shares.square().sum()
-                if level == levels or effective < 0.5 * self.num_samples:
-                    families = families[self._resample(shares)]
-                    mean = torch.logsumexp(log_weights, 0) - math.log(self.num_samples)
-                    log_weights.fill_(float(mean))
+            log_weights -= step * energies(self._bits)
+            for rows in groups if resample else ():
+                weights = log_weights[rows]
+                shares = torch.softmax(weights, 0)
+                if level == levels or 1 / shares.square().sum() < 0.5 * len(rows):
+                    families[rows] = families[self._resample(rows, shares)]
+                    log_weights[rows] = torch.logsumexp(weights, 0) - math.log(len(rows))
             self._run(self._bits, [step * level] * _SWEEPS_A_LEVEL, products=products)
         shares = torch.bincount(families).double() / self.num_samples
         self._families = float(1 / shares.square().sum()) if resample else None
         return log_weights
 
-    def _resample(self, shares: torch.Tensor) -> torch.Tensor:
-        """Draw the chains anew in proportion to ``shares`` (systematic resampling); which ones."""
-        n, device = len(shares), self._bits.device
-        offset = torch.rand(1, generator=self._generator, device=device).cpu()
-        points = (torch.arange(n) + offset.double()) / n
-        chosen = torch.searchsorted(shares.cumsum(0), points).clamp(max=n - 1)
-        self._bits.copy_(self._bits[:, chosen.to(device)])
+    @torch.no_grad()
+    def heat(self, levels: int) -> torch.Tensor:
+        """The way back: from the chains as they are, which follow the model, to random spins.
+
+        The mean of their weights estimates ``1 / Z``, so its negative logarithm tends to be too
+        large where annealing is too small (Grosse, Ghahramani and Adams 2015): a sandwich.
+
+        Returns:
+            As :meth:`anneal`, such that ``log Z = -log mean exp(-w)``.
+        """
+        levels = require_count("levels", levels, error=SamplerError)
+        require_beta(self.beta)
+        self.require_finite_model()
+        energies, products = self._energies(), self._products()
+        start = self.grbm.n_nodes * math.log(2)
+        log_weights = torch.full((self.num_samples,), start, dtype=torch.float64)
+        step = self.beta / levels
+        for level in reversed(range(1, levels + 1)):
+            self._run(self._bits, [step * level] * _SWEEPS_A_LEVEL, products=products)
+            log_weights -= step * energies(self._bits)
+        return log_weights
+
+    def _energies(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What gives the energy of each chain, float64, from the bits."""
+        fields, couplings = self._fields(self._classes), self._couplings()
+        matrix = self._matrix(couplings, 0, len(self._order))
+
+        def energies(bits: torch.Tensor) -> torch.Tensor:
+            spins = bits * 2 - 1
+            return (spins * (fields + torch.mm(matrix, spins) / 2)).sum(0).cpu().double()
+
+        return energies
+
+    def _resample(self, rows: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        """Draw the chains ``rows`` anew in proportion to ``shares`` (systematic); which ones."""
+        device = self._bits.device
+        offset = float(torch.rand(1, generator=self._generator, device=device))
+        chosen = rows[systematic(len(rows), shares, offset)]
+        self._bits[:, rows.to(device)] = self._bits[:, chosen.to(device)]
         return chosen
 
     @torch.no_grad()
     def mixing(self) -> float:
         """How well the chains forget within 100 sweeps: 1 all, 0 nothing (the slowest spin's part).
 
-        A spin's correlation with itself 100 sweeps later, over 512 chains, is what it remembers;
-        the largest one counts, and 1 minus it is the answer.  Two valleys differ in some spin, so
-        chains that stay in theirs show even where energies agree.  Spins that are nearly always the
-        same are left out.  Below 0.3, chains that began at random are still where they fell: on
-        random graphs of 12 to 16 spins the total variation from the exact distribution was then
-        well above that of independent samples after 1,000 sweeps (``tests/samplers/
-        test_mixing.py``).  Split R-hat (Vehtari et al. 2021, arXiv:1903.08008) compares the same
-        variances, but needs a window of many forgetting times to come near 1.
+        See :func:`~qdvae_helpers.samplers.mixing.remembered`.
 
         The chains and their random numbers are left alone; a copy goes on with numbers of its own.
         """
         self.require_finite_model()
-        bits, products = self._bits[:, :_WATCHED].clone(), self._products()
+        bits = self._bits[:, :WATCHED].clone()
+        classes = self._classes[:WATCHED]
+        products = self._products(classes)
         generator = torch.Generator(bits.device).manual_seed(self._seed)
 
         def run(sweeps: int) -> None:
             self._run(bits, [self.beta] * sweeps, products=products, generator=generator)
 
         means = []
-        for pause in (0, _LAG - _WINDOW):
+        for pause in (0, LAG - WINDOW):
             run(pause)
             total = torch.zeros_like(bits)
-            for _ in range(_WINDOW):
+            for _ in range(WINDOW):
                 run(1)
                 total += bits
-            means.append(2 * total / _WINDOW - 1)
-        average = (means[0].mean(1) + means[1].mean(1)) / 2
-        before, after = (part - part.mean(1, keepdim=True) for part in means)
-        variance = 1 - average.square()  # of a spin
-        undecided = variance > 0.05
-        memory = ((before * after).mean(1) / variance)[undecided]
+            means.append(2 * total / WINDOW - 1)
+        memory = remembered(*means, [rows for _, rows in in_groups(classes)])
         return 1 - float(memory.max().clamp(0, 1)) if len(memory) else 1.0
 
     def diagnostics(self) -> dict[str, float]:
         """How well the chains mix, see :meth:`mixing`; of fewer than 64 chains nobody can tell."""
-        return {"mixing": self.mixing()} if self.num_samples >= _FEWEST_WATCHED else {}
+        return {"mixing": self.mixing()} if self.num_samples >= FEWEST_WATCHED else {}
 
     def doubt(self) -> str:
         """See :meth:`SpinSampler.doubt`; after annealing, whether few first chains are left.
@@ -244,18 +280,12 @@ class GibbsSampler(SpinSampler):
         """
         if self._families is None:
             return MIXING_REMEDY if self.diagnostics().get("mixing", 1) < HARDLY_MIXED else ""
-        if self._families >= _FEW_FAMILIES * self.num_samples:
-            return ""
-        return (
-            f"The {self.num_samples:,} annealed chains descend from about {self._families:.0f} "
-            "of those that began: they may have missed what is probable. Anneal more slowly with "
-            "restart(sweeps=...), with more chains, or train with a lower prior_learning_rate."
-        )
+        return few_families(self._families, self.num_samples)
 
     @torch.no_grad()
     def _sweep(self, sweeps: int) -> None:
         """Sweeps of the persistent chains; on a CUDA device from the second call on as a graph."""
-        parameters = (self.grbm.linear, self.grbm.quadratic)
+        parameters = tuple(self.grbm.parameters())
         betas = [self.beta] * sweeps
         if not (self._bits.is_cuda and all(p.device == self._bits.device for p in parameters)):
             self._run(self._bits, betas)
@@ -298,23 +328,34 @@ class GibbsSampler(SpinSampler):
                     held = clamps[start:end]
                     torch.where(held.isnan(), target, held, out=target)
 
-    def _products(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def _products(
+        self, classes: torch.Tensor | None = None
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """For each colour a bias and a weight: with the bits they make the sigmoid's argument."""
         # With s = 2b - 1 the field h + J s becomes (h - J 1) + 2 J b, so the argument of the
         # sigmoid, -2 beta times that, is linear in the bits.
-        h, couplings = self._biases()
-        row_sums = torch.zeros_like(h).index_add_(0, self._rows, couplings)
-        bias = -2 * (h - row_sums).unsqueeze(1)
+        fields, couplings = (
+            self._fields(self._classes if classes is None else classes),
+            self._couplings(),
+        )
+        row_sums = torch.zeros_like(fields[:, 0]).index_add_(0, self._rows, couplings)
+        bias = -2 * (fields - row_sums.unsqueeze(1))
         return [
             (bias[start:end], self._matrix(-4 * couplings, start, end))
             for start, end in self._blocks
         ]
 
-    def _biases(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """``h`` in the order of the chains' rows, and the entries of the symmetric ``J``."""
-        grbm, device = self.grbm, self._bits.device
-        h, couplings = (p.detach().to(device, torch.float32) for p in (grbm.linear, grbm.quadratic))
-        return h[self._order], couplings[self._edge_of_entry]
+    def _fields(self, classes: torch.Tensor) -> torch.Tensor:
+        """``h`` in the order of the rows: ``(n, chains)`` by class, or ``(n, 1)`` for all."""
+        fields = class_fields(self.grbm).detach().to(self._bits.device, torch.float32)
+        if len(fields) > 1:
+            fields = fields.index_select(0, classes.to(fields.device))
+        return fields[:, self._order].T
+
+    def _couplings(self) -> torch.Tensor:
+        """The entries of the symmetric ``J``, in the order of their rows."""
+        quadratic = self.grbm.quadratic.detach().to(self._bits.device, torch.float32)
+        return quadratic[self._edge_of_entry]
 
     def _matrix(self, entries: torch.Tensor, start: int, end: int) -> torch.Tensor:
         """Rows ``start`` to ``end`` of the symmetric matrix with these entries."""

@@ -9,6 +9,7 @@ from dwave.plugins.torch.utils import sampleset_to_tensor
 from qdvae_helpers.arguments import require_count
 from qdvae_helpers.errors import GraphError, QPUError, SamplerError
 from qdvae_helpers.graphs import QPUGraph, solver_graph
+from qdvae_helpers.priors import in_groups, usual_classes
 from qdvae_helpers.qpu.budget import Plan, qpu_tally
 from qdvae_helpers.qpu.causes import OFFLINE
 from qdvae_helpers.qpu.device import QPU
@@ -35,22 +36,28 @@ class LiveSampler(DeviceSampler):
         setup = 0.0
         if options.get("prefactor") is None:  # two rounds as a rule
             setup = 2 * device.estimate_s(self.calibration_reads)
-        plan = Plan(device.solver.name, 1, num_samples, device.estimate_s(num_samples), setup)
+        call_s = sum(map(device.estimate_s, _reads(usual_classes(num_samples, grbm))))
+        plan = Plan(device.solver.name, 1, num_samples, call_s, setup)
         qpu_tally().require(plan.total_s, "Measuring the temperature and one call")
         print(f"{plan}.", flush=True)
         super().__init__(grbm, device, num_samples, **{"track_every": 1} | options)
 
     def plan(self, calls: int) -> Plan:
         """What ``calls`` further calls of :meth:`sample` cost, by the solver's timing data."""
-        call_s = self.device.estimate_s(self.num_samples)
-        return Plan(self.device.solver.name, calls, self.num_samples, call_s)
+        return Plan(self.device.solver.name, calls, self.num_samples, self._call_s())
+
+    def _call_s(self) -> float:
+        """Seconds of QPU access time of a call: each class that is asked for is one problem."""
+        return sum(map(self.device.estimate_s, _reads(self._classes)))
 
     @property
     def exhausted(self) -> bool:
         """Whether the budget no longer allows another call."""
-        return not qpu_tally().allows(self.device.estimate_s(self.num_samples))
+        return not qpu_tally().allows(self._call_s())
 
-    def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
+    def sample(
+        self, x: torch.Tensor | None = None, *, classes: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """See :meth:`DeviceSampler.sample`; each row of ``x`` is a submission of its own.
 
         After a SamplerError that says so, the same call made again sends only what is missing.
@@ -58,7 +65,7 @@ class LiveSampler(DeviceSampler):
         asked = self.num_samples if x is None else len(x)
         try:
             with self.device.one_call():
-                return super().sample(x)
+                return super().sample(x, classes=classes)
         except SamplerError as error:
             if arrived := self.device.arrived:
                 error.args = (
@@ -67,10 +74,19 @@ class LiveSampler(DeviceSampler):
                 )
             raise
 
-    def salvage(self) -> list[torch.Tensor]:
+    def salvage(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """See :meth:`SpinSampler.salvage`: answers that were paid for before a call broke off."""
         nodes, device = list(self.grbm.nodes), self.grbm.linear.device
-        return [sampleset_to_tensor(nodes, one, device) for one in self.device.take_partial()]
+        asked = [
+            y
+            for y, rows in in_groups(self._classes)
+            for _ in self.device.batches(len(rows))  # a class may need several submissions
+        ]
+        answers = [sampleset_to_tensor(nodes, one, device) for one in self.device.take_partial()]
+        return [
+            (spins, torch.full((len(spins),), y, device=device))
+            for spins, y in zip(answers, asked, strict=False)
+        ]
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
         """See :meth:`SpinSampler.problem_on_chip`: on the qubits where the model was placed."""
@@ -100,6 +116,11 @@ class LiveSampler(DeviceSampler):
             **device.options,
             "timing_us": dict(device.submitter.timing),
         }
+
+
+def _reads(classes: torch.Tensor) -> list[int]:
+    """How many strings of each class are asked for."""
+    return [len(rows) for _, rows in in_groups(classes)]
 
 
 def live_graph(deadline_s: float = 60.0) -> QPUGraph:

@@ -8,6 +8,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from qdvae_helpers.arguments import require_count
 from qdvae_helpers.errors import QPUError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.priors import ClassBoltzmannMachine, in_groups, n_classes
 from qdvae_helpers.qpu.recordings import Recording, find_recordings, load_recording, model_hash
 from qdvae_helpers.samplers.base import SpinSampler
 
@@ -34,12 +35,16 @@ def record(sampler: SpinSampler, num_samples: int) -> Recording:
         raise RecordingError("These samples are a recording already: copy its file instead.")
     num_samples = require_count("num_samples", num_samples, error=RecordingError)
     grbm, draws = sampler.grbm, []
+    drawn_of = []  # the classes of each draw
     with sampler.steady():
         while sum(map(len, draws)) < num_samples:
             try:
                 draws.append(sampler.fresh())
+                drawn_of.append(sampler._classes)
             except QPUError as error:
-                draws += sampler.salvage()
+                for spins, classes in sampler.salvage():
+                    draws.append(spins)
+                    drawn_of.append(classes)
                 if not draws:
                     raise
                 arrived = sum(map(len, draws))
@@ -47,7 +52,15 @@ def record(sampler: SpinSampler, num_samples: int) -> Recording:
                 break
     h, couplings = (values.detach().cpu().clone() for values in (grbm.linear, grbm.quadratic))
     spins = torch.cat(draws).detach().cpu().to(torch.int8)
-    return Recording(spins, h, couplings, sampler.graph, sampler.provenance, sampler.simulated)
+    of_classes = {}
+    if isinstance(grbm, ClassBoltzmannMachine):
+        of_classes = {
+            "class_biases": grbm.class_biases.detach().cpu().clone(),
+            "shares": grbm.shares.detach().cpu().clone(),
+            "classes": torch.cat(drawn_of).cpu(),
+        }
+    made = (sampler.graph, sampler.provenance, sampler.simulated)
+    return Recording(spins, h, couplings, *made, **of_classes)
 
 
 class RecordedSampler(SpinSampler):
@@ -86,22 +99,42 @@ class RecordedSampler(SpinSampler):
         generator = torch.Generator().manual_seed(seed)
         self._order = torch.randperm(len(recording.spins), generator=generator)
         self._require_recorded_model()
+        of_order = recording.classes
+        of_order = torch.zeros(len(self._order)) if of_order is None else of_order[self._order]
+        #: Rows of the recording by class, and how many of them are used up.
+        self._rows = {y: self._order[rows] for y, rows in in_groups(of_order.long())}
+        self._used = dict.fromkeys(range(n_classes(grbm)), 0)
 
     def sample(self, x: torch.Tensor | None = None) -> torch.Tensor:
         """The next strings ``(num_samples, n)``, or a RecordingError that says why not."""
         if x is not None:
             raise RecordingError("A recording cannot clamp spins: use the sampler 'gibbs'.")
         self._require_recorded_model()
-        start = self._calls * self.num_samples
-        if start + self.num_samples > len(self._order):
-            raise RecordingError(
-                f"The recording holds {len(self._order):,} strings, and {start:,} of them are used "
-                f"up, so {self.num_samples:,} more cannot be had: ask for fewer, or record more "
-                "with 'qdvae record'."
-            )
+        asked = dict(in_groups(self._classes.cpu()))
+        for y, rows in asked.items():
+            there, used = len(self._rows.get(y, ())), self._used[y]
+            if used + len(rows) > there:
+                of = "" if self.classes is None else f" of class {y}"
+                raise RecordingError(
+                    f"The recording holds {there:,} strings{of}, and {used:,} of them are "
+                    f"used up, so {len(rows):,} more cannot be had: ask for fewer, or record more "
+                    "with 'qdvae record'."
+                )
         self._calls += 1
-        rows = self.recording.spins[self._order[start : start + self.num_samples]]
-        return rows.to(self.grbm.linear)  # its kind of numbers, too
+        chosen = torch.empty(self.num_samples, dtype=torch.int64)
+        for y, rows in asked.items():
+            chosen[rows] = self._rows[y][self._used[y] :][: len(rows)]
+            self._used[y] += len(rows)
+        return self.recording.spins[chosen].to(self.grbm.linear)  # its kind of numbers, too
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """How many strings of each class are used up."""
+        return super().state_dict() | {"used": torch.tensor(list(self._used.values()))}
+
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        super().load_state_dict(state)
+        self._used = dict(enumerate(state["used"].tolist()))
 
     def problem_on_chip(self) -> tuple[QPUGraph, torch.Tensor]:
         """See :meth:`SpinSampler.problem_on_chip`, as when the samples were recorded."""

@@ -9,8 +9,10 @@ from qdvae_helpers.training.background import LARGEST, SMALLEST, Progress, Train
 from qdvae_helpers.training.config import RECIPE_SETTINGS, RECIPES, TrainConfig
 from qdvae_helpers.training.loop import TrainResult, fit
 from qdvae_helpers.training.prepare import (
+    CLASSES,
     PreparedRun,
     default_spins,
+    in_classes,
     pick_device,
     prepare_run,
     usual_images,
@@ -19,6 +21,7 @@ from qdvae_helpers.training.reports import format_report
 from qdvae_helpers.training.schedules import seed_of_process
 
 __all__ = [
+    "CLASSES",
     "LARGEST",
     "RECIPES",
     "RECIPE_SETTINGS",
@@ -32,6 +35,7 @@ __all__ = [
     "default_spins",
     "fit",
     "format_report",
+    "in_classes",
     "pick_device",
     "prepare_run",
     "seed_of_process",

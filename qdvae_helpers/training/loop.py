@@ -3,11 +3,9 @@
 import contextlib
 import functools
 import math
-import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +24,11 @@ from qdvae_helpers.errors import (
     TrainingError,
 )
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import n_classes, require_labels
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
-from qdvae_helpers.samplers.gibbs import MIXING_REMEDY
+from qdvae_helpers.samplers.mixing import MIXING_REMEDY
 from qdvae_helpers.training.config import TrainConfig
+from qdvae_helpers.training.interrupts import deferred_interrupt
 from qdvae_helpers.training.objective import Objective, decoder_loss
 from qdvae_helpers.training.reports import format_report, hardly_mixes, make_report, probe
 from qdvae_helpers.training.schedules import (
@@ -123,7 +123,7 @@ def fit(
         print(f"{plan}.", flush=True)
     start, warned = trainer.state.step, False
     bar = tqdm(total=config.steps, initial=start, disable=not progress, leave=False, unit="step")
-    with bar, _deferred_interrupt() as interrupted, contextlib.closing(trainer):
+    with bar, deferred_interrupt() as interrupted, contextlib.closing(trainer):
         while trainer.state.step < config.steps:
             try:
                 trainer.advance()
@@ -172,46 +172,6 @@ def fit(
     return TrainResult(trainer.state.history, trainer.state.step >= config.steps)
 
 
-@contextlib.contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C, or request to end, into an event: a step is never cut in half.
-
-    A request to end (SIGTERM, or SIGHUP when a terminal closes) that nobody else handles ends the
-    process after the block.  A second signal acts at once.  Outside the main thread signals cannot
-    be caught.
-    """
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    # None: the handler was not set by Python, so it cannot be put back.
-    previous = {signal.SIGINT: signal.getsignal(signal.SIGINT) or signal.default_int_handler}
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has not all
-        if number and signal.getsignal(number) not in (None, signal.SIG_IGN):  # nohup ignores one
-            previous[number] = signal.getsignal(number)
-    asked: list[int] = []
-
-    def put_back() -> None:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-    def note(signum: int, frame: object) -> None:
-        asked.append(signum)
-        event.set()
-        put_back()
-
-    for number in previous:
-        signal.signal(number, note)
-    try:
-        yield event
-    finally:
-        put_back()
-        if asked and previous[asked[0]] == signal.SIG_DFL:
-            signal.raise_signal(asked[0])
-
-
 class _Trainer:
     """One training run at work: what a step does."""
 
@@ -240,6 +200,10 @@ class _Trainer:
             model.grbm, 512 // self.processes, sweeps=5, seed=seed, graph=model.graph
         )
         self.sampler.require_model(model.grbm)
+        self.classes = None
+        if n_classes(model.grbm) > 1:
+            self.sampler.spread_evenly()
+            self.classes = require_labels(train.labels, model.grbm).to(device)
         networks = {"params": model.dvae.parameters(), "weight_decay": config.weight_decay}
         prior = {"params": model.grbm.parameters(), "weight_decay": 0.0}
         # Fused: one pass over memory instead of ten.
@@ -280,7 +244,15 @@ class _Trainer:
             # First of all: where the sampler fails, the step can be taken again later.
             state.previous_spins, state.prior_spins = state.prior_spins, self.sampler.sample()
         weight = kl_weight(state.step, weight=config.kl_weight, rise=config.kl_warm_up)
-        loss = self.objective(self._next_batch(), state.prior_spins, weight, state.generator)
+        classes = None if self.classes is None else self.classes[self._rows()]
+        loss = self.objective(
+            self._next_batch(),
+            state.prior_spins,
+            weight,
+            state.generator,
+            classes,
+            self.sampler.classes,
+        )
         if self.fabric:
             self.fabric.backward(loss)
         else:
@@ -300,6 +272,13 @@ class _Trainer:
 
     def _next_batch(self) -> torch.Tensor:
         """This process's images of this step, on the model's device."""
+        batch = self.images[self._rows()]
+        if self.config.binarise:
+            batch = torch.bernoulli(batch, generator=self.state.generator)
+        return batch
+
+    def _rows(self) -> torch.Tensor:
+        """Which images these are."""
         rows = batch_rows(
             self.state.step,
             n_images=len(self.images),
@@ -308,10 +287,7 @@ class _Trainer:
             rank=self.rank,
             processes=self.processes,
         )
-        batch = self.images[rows.to(self.images.device)]
-        if self.config.binarise:
-            batch = torch.bernoulli(batch, generator=self.state.generator)
-        return batch
+        return rows.to(self.images.device)
 
     def calls_left(self) -> int:
         """How often the remaining steps draw new spins from the prior."""
@@ -351,6 +327,7 @@ class _Trainer:
             held_out=self.validation,
             prior_spins=state.prior_spins,
             previous_spins=state.previous_spins,
+            prior_classes=self.sampler.classes,
             generator=state.generator,
         )
         report |= self.sampler.diagnostics()

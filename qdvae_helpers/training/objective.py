@@ -38,27 +38,35 @@ class Objective(nn.Module):
         prior_spins: torch.Tensor,
         kl_weight: float,
         generator: torch.Generator | None,
+        classes: torch.Tensor | None = None,
+        prior_classes: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """One number, in nats an image up to a constant.
 
         The batch is ``(B, 1, 28, 28)``, the prior's samples ``(M, n)``; ``mmd`` has no use for the
-        weight of the divergence.
+        weight of the divergence.  ``classes`` ``(B,)`` and ``prior_classes`` ``(M,)`` belong to
+        them where the prior knows several.
         """
+        both = {"classes": classes, "prior_classes": prior_classes}
         config, grbm = self.config, self.model.grbm
         logits, spins, pixel_logits = self.model(batch, config.spin_draws, generator)
         if config.recipe == "iwae":
             return importance_weighted_loss(
-                logits, spins, pixel_logits, batch, grbm, prior_spins, kl_weight
+                logits, spins, pixel_logits, batch, grbm, prior_spins, kl_weight, **both
             )
         loss = reconstruction_loss(pixel_logits, batch)
         if config.recipe == "elbo":
-            return loss + kl_weight * kl_loss(logits, grbm, prior_spins)
+            return loss + kl_weight * kl_loss(logits, grbm, prior_spins, **both)
         # The prior's samples are true spins, so the encoder's must be, too: relaxed ones would
         # differ from them even where both distributions agree.
         relaxed = spins.flatten(0, 1)
         true_spins = relaxed + (relaxed.sign() - relaxed).detach()
-        loss = loss + config.mmd_weight * mmd_loss(true_spins, prior_spins, self.kernel)
-        return loss + nll_loss(grbm, true_spins, prior_spins)
+        if classes is not None and config.spin_draws > 1:
+            both["classes"] = classes.repeat_interleave(config.spin_draws)
+        discrepancy = mmd_loss(true_spins, prior_spins, self.kernel, **both)
+        return (
+            loss + config.mmd_weight * discrepancy + nll_loss(grbm, true_spins, prior_spins, **both)
+        )
 
 
 def decoder_loss(

@@ -1,15 +1,18 @@
 """One way to set a training run up, for lesson, studio and command alike."""
 
 import inspect
+import math
 from dataclasses import dataclass
 
 import torch
 
 from qdvae_helpers.arguments import require_count, require_kind, require_known, require_seed
-from qdvae_helpers.data import ImageSet, held_out_sample, load_images
+from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample, load_images
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.graphs import QPUGraph, densest_subgraph
+from qdvae_helpers.likelihood import class_partition_functions
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import class_shares
 from qdvae_helpers.profiles import Profile, current_profile
 from qdvae_helpers.samplers import SpinSampler, make_sampler, sampler_kind, working_graph
 from qdvae_helpers.seeding import seeded
@@ -21,6 +24,16 @@ from qdvae_helpers.training.schedules import seed_of_process
 #: it says, so with more spins it says more than a prior on the QPU's graph can imitate
 #: (docs/lab-notes.md).
 MOST_SPINS = {"mmd": 48}
+
+#: What a prior's classes may be.
+CLASSES = ("none", "clusters", "labels")
+#: What each recipe needs where the prior knows classes: a prior with more to learn must be quicker
+#: (docs/lab-notes.md).
+CLASS_SETTINGS = {
+    "elbo": {"prior_learning_rate": 0.02},
+    "iwae": {"prior_learning_rate": 0.02},
+    "mmd": {"prior_learning_rate": 0.02, "batch_size": 512, "mmd_weight": 30.0},
+}
 
 
 @dataclass
@@ -58,15 +71,74 @@ def pick_device(name: torch.device | str = "auto") -> torch.device:
     return device
 
 
-def default_spins(recipe: str, profile: Profile) -> int:
+def in_classes(train: ImageSet, classes: str, k: int) -> tuple[ImageSet, tuple[str, ...]]:
+    """Images whose labels are the classes of a prior, and a name for each; see `prepare_run`."""
+    if classes == "none":
+        return train, ()
+    if classes == "clusters":
+        train, owners = train.clustered(k)
+        return train, tuple(map(str, range(len(owners))))
+    known = _label_names(train)
+    n_labels = len(train.labels.unique())
+    if k < n_labels:
+        raise SettingError(f"n_classes={k} for {n_labels} labels: give one each, or more.")
+    train, owners = train.clustered(k // n_labels, within_labels=True)
+    return train, tuple(known[y] for y in owners.tolist())
+
+
+@torch.no_grad()
+def in_classes_of(model: QDVAE, train: ImageSet) -> ImageSet:
+    """Images whose labels are the classes of a trained model, the most probable ones each.
+
+    For an image with logits ``l`` that is the class of the highest ``log share_y - E_y(tanh(l/2)) -
+    log Z_y``; where the model's classes lie within labels, among those of the image's own.
+
+    Raises:
+        SettingError: the model knows labels that these images have not.
+    """
+    if not model.class_names:
+        return train
+    log_z = [one.value for one in class_partition_functions(model.grbm, levels=200)]
+    offsets = class_shares(model.grbm).log() - torch.tensor(log_z, device=model.device)
+    scores = torch.cat(
+        [
+            offsets
+            - torch.tanh(model.encode(part.to(model.device)) / 2) @ model.grbm.class_biases.T
+            for part in train.images.split(1_000)
+        ]
+    ).cpu()
+    if len(model.wishes) < len(model.class_names) or model.wishes == _label_names(train):
+        names = _label_names(train)
+        if any(label < 0 or names[label] not in model.wishes for label in train.labels.unique()):
+            raise SettingError(
+                f"This model knows the labels {', '.join(model.wishes)}: train it further with "
+                "images of these labels, or train a new one."
+            )
+        owners = torch.tensor([names.index(name) for name in model.class_names])
+        scores[train.labels.unsqueeze(1) != owners] = -math.inf
+    source = train.source.then("in the classes of the model")
+    return ImageSet(train.images, scores.argmax(1), source)
+
+
+def _label_names(train: ImageSet) -> tuple[str, ...]:
+    """What the labels of these images are called; numbers where nobody knows."""
+    most = int(train.labels.max()) + 1
+    return LABEL_NAMES.get(train.source.data_set, tuple(map(str, range(most))))
+
+
+def default_spins(recipe: str, profile: Profile, classes: str = "none") -> int:
     """How many latent spins a new model gets where nobody says."""
+    if classes != "none":
+        return profile.n_spins
     return min(profile.n_spins, MOST_SPINS.get(recipe, profile.n_spins))
 
 
-def usual_images(n_train: int | None, n_held_out: int | None) -> tuple[ImageSet, ImageSet]:
+def usual_images(
+    n_train: int | None, n_held_out: int | None, name: str = "mnist"
+) -> tuple[ImageSet, ImageSet]:
     """The first training images, and held-out ones drawn at random, all grey; ``None``: all."""
-    held_out = held_out_sample(10_000 if n_held_out is None else n_held_out)
-    return load_images("mnist", "train", limit=n_train), held_out
+    held_out = held_out_sample(10_000 if n_held_out is None else n_held_out, name)
+    return load_images(name, "train", limit=n_train), held_out
 
 
 def prepare_run(
@@ -79,6 +151,8 @@ def prepare_run(
     n_spins: int | None = None,
     graph: QPUGraph | None = None,
     start_from: QDVAE | None = None,
+    classes: str = "none",
+    n_classes: int | None = None,
     sweeps: int | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -99,6 +173,9 @@ def prepare_run(
             real QPU draws, else the ideal one.
         start_from: a trained model to go on with; its spins have a meaning already, so the weight
             of the divergence is full at once.
+        classes: whether the prior of a new model has biases for each class (:mod:`.priors`):
+            ``none``, ``clusters`` found without labels, or ``labels``, each divided into clusters.
+        n_classes: how many in all, the profile's if left out; with ``labels`` at least one a label.
         sweeps: Gibbs sweeps between two steps; the profile's if left out.
         seed: of the network's start, the order of images, the spins, and the sampler.
         device: where the model learns, see :func:`pick_device`.
@@ -124,19 +201,31 @@ def prepare_run(
         raise SettingError(f"Sweeps are for the sampler gibbs, not {kind}: leave them away.")
     if start_from is not None and graph is not None:
         raise SettingError("A trained model keeps its own graph: leave graph or start_from away.")
-    settings |= {"recipe": recipe, "seed": seed}
+    if classes not in CLASSES:
+        raise SettingError(f"classes={classes!r} must be one of {', '.join(CLASSES)}.")
+    if start_from is not None and classes != "none":
+        raise SettingError("A trained model keeps its own classes: leave classes away.")
+    if n_classes is not None and classes == "none":
+        raise SettingError("n_classes does nothing with classes='none': leave it away.")
+    usual = CLASS_SETTINGS.get(recipe, {}) if classes != "none" else {}
+    settings = usual | settings | {"recipe": recipe, "seed": seed}
     if start_from is not None:
         settings = {"kl_warm_up": 1} | settings
     config = TrainConfig.for_profile(profile, kind, **settings)
     if start_from is not None:
         model = start_from.to(device)
+        train = in_classes_of(model, train)
     else:
         if graph is None:
             whole = working_graph("live" if kind == "qpu" else "ideal")
-            n = default_spins(recipe, profile) if n_spins is None else n_spins
+            n = default_spins(recipe, profile, classes) if n_spins is None else n_spins
             graph = densest_subgraph(whole, n)
+        train, names = in_classes(train, classes, n_classes or profile.n_classes)
         with seeded(seed):  # layers are initialised with torch's global numbers
-            model = QDVAE(graph, profile.hidden)
+            model = QDVAE(graph, profile.hidden, classes=names)
+        if names:
+            counts = torch.bincount(train.labels, minlength=len(names))
+            model.grbm.shares.copy_(counts / counts.sum())
         model.start_from_mean(train.images)
         model.to(device)
     sweeps = profile.sweeps if sweeps is None else sweeps

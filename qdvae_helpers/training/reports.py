@@ -7,7 +7,7 @@ from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, moment_gap
 from qdvae_helpers.likelihood import binarise
 from qdvae_helpers.losses import encoder_entropy, reconstruction_loss
 from qdvae_helpers.models import QDVAE
-from qdvae_helpers.samplers.gibbs import HARDLY_MIXED
+from qdvae_helpers.samplers.mixing import HARDLY_MIXED
 
 _PROBE = 1_000  # images that a report looks at
 
@@ -31,6 +31,7 @@ def make_report(
     held_out: torch.Tensor | None,
     prior_spins: torch.Tensor,
     previous_spins: torch.Tensor | None,
+    prior_classes: torch.Tensor | None = None,
     generator: torch.Generator | None,
 ) -> dict[str, float]:
     """Measure a model where it stands, and leave it in evaluation mode.
@@ -38,6 +39,7 @@ def make_report(
     Args:
         trained_on, held_out: images ``(B, 1, 28, 28)``, see :func:`probe`.
         prior_spins, previous_spins: ``(M, n)``, the prior's last samples, and those before.
+        prior_classes: ``(M,)``, of both, where the prior knows several.
     """
     model.eval()
 
@@ -54,9 +56,11 @@ def make_report(
     report["dead_spins"] = dead_spins(logits)
     couplings = model.grbm.quadratic
     report["coupling_rms"] = float(couplings.square().mean().sqrt()) if len(couplings) else 0.0
-    report["moment_gap"] = moment_gap(model.grbm, logits, prior_spins)
+    report["moment_gap"] = moment_gap(model.grbm, logits, prior_spins, prior_classes)
     before = prior_spins if previous_spins is None else previous_spins
-    report["energy_decorrelation"] = energy_decorrelation(model.grbm, before, prior_spins)
+    report["energy_decorrelation"] = energy_decorrelation(
+        model.grbm, before, prior_spins, prior_classes
+    )
     return report
 
 

@@ -14,7 +14,7 @@ from qdvae_helpers.errors import MixingWarning
 from qdvae_helpers.evaluate import enumerate_states
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.samplers import GibbsSampler
-from qdvae_helpers.samplers.gibbs import HARDLY_MIXED
+from qdvae_helpers.samplers.mixing import HARDLY_MIXED
 from qdvae_helpers.training import TrainConfig, fit, format_report
 
 SIZES, CHAINS, SWEEPS = (12, 13, 14, 15, 16), 1_000, 1_000

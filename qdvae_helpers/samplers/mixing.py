@@ -1,0 +1,57 @@
+"""Whether Markov chains forget where they were (taught in lesson 04)."""
+
+import torch
+
+FEWEST_WATCHED, WATCHED = 64, 512  # chains that are looked at to see whether they mix
+LAG, WINDOW = 100, 10  # sweeps over which spins are to forget, and over which they are averaged
+#: Chains that mix less than this are worth a warning, with these words.
+HARDLY_MIXED = 0.3
+MIXING_REMEDY = (
+    "The prior's Markov chains hardly mix: after 100 sweeps they are much where they were, so "
+    "their spins may not follow the model. Give them more sweeps, anneal them anew with restart(), "
+    "or train with a lower prior_learning_rate."
+)
+_FEW_FAMILIES = 0.1  # of the chains
+_DECIDED = 0.05  # variance of a spin that is nearly always the same
+
+
+def remembered(
+    before: torch.Tensor, after: torch.Tensor, groups: list[torch.Tensor]
+) -> torch.Tensor:
+    """How much spins remember: correlation of each with itself later, over chains ``(n, chains)``.
+
+    Only differences between chains of one class count (``groups`` has their columns): a chain keeps
+    its class, and what a class says of a spin it need not forget.  Spins that are nearly always the
+    same are left out.
+
+    Two valleys differ in some spin, so chains that stay in theirs show even where energies agree.
+    1 minus the largest memory is ``GibbsSampler.mixing``.  Where that is below 0.3, chains that
+    began at random are still where they fell: on random graphs of 12 to 16 spins the total
+    variation from the exact distribution was then well above that of independent samples after
+    1,000 sweeps (``tests/samplers/test_mixing.py``).  Split R-hat (Vehtari et al. 2021,
+    arXiv:1903.08008) compares the same variances, but needs a window of many forgetting times to
+    come near 1.
+    """
+    products, variances = torch.zeros_like(before[:, 0]), torch.zeros_like(before[:, 0])
+    for rows in groups:
+        if (m := len(rows)) < 2:
+            continue  # nothing to be compared with
+        b, a = before[:, rows], after[:, rows]
+        centred = (b - b.mean(1, keepdim=True)) * (a - a.mean(1, keepdim=True))
+        products += centred.sum(1) * (m / (m - 1))
+        average = (b.mean(1) + a.mean(1)) / 2
+        variances += m * (1 - average.square())
+    watched = max(1, sum(len(rows) for rows in groups if len(rows) > 1))
+    undecided = variances / watched > _DECIDED
+    return (products / variances)[undecided]
+
+
+def few_families(families: float, chains: int) -> str:
+    """A doubt where annealed chains descend from few of those that began; else nothing."""
+    if families >= _FEW_FAMILIES * chains:
+        return ""
+    return (
+        f"The {chains:,} annealed chains descend from about {families:.0f} "
+        "of those that began: they may have missed what is probable. Anneal more slowly with "
+        "restart(sweeps=...), with more chains, or train with a lower prior_learning_rate."
+    )
