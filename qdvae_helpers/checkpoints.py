@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 
 from qdvae_helpers import schema
-from qdvae_helpers.density_ratio import DensityRatio
 from qdvae_helpers.errors import CheckpointError, GraphError, SettingError
 from qdvae_helpers.files import write_tensors
 from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors, require_finite
@@ -53,7 +52,6 @@ INFO = {
     "device": schema.text(100),
     "processes": schema.whole(1, 10_000),
     "profile": schema.text(100),
-    "ratio": schema.fields({"steps": schema.whole(), "divergence": schema.number()}),
     "start": schema.optional(schema.fields({}, others=schema.plain)),
     "studio": schema.fields(
         {}, {"limits": schema.listing(schema.optional(schema.whole(1)), 2, 2)}, schema.plain
@@ -150,8 +148,6 @@ class Checkpoint:
         """The model, in evaluation mode; every tensor is compared before the first is read."""
         settings = dict(self.header["settings"])
         model = QDVAE(self.graph, tuple(settings.pop("hidden")), **settings)
-        if any(name.startswith("model.ratio.") for name in self.file.entries):
-            model.ratio = DensityRatio(model.n_spins).requires_grad_(False)
         state = model.state_dict()
         wanted = {f"model.{name}": (own.dtype, own.shape) for name, own in state.items()}
         self.file.require(wanted, others="extra.")

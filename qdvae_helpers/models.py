@@ -24,7 +24,6 @@ from qdvae_helpers.arguments import (
     require_seed,
 )
 from qdvae_helpers.data import Source
-from qdvae_helpers.density_ratio import DensityRatio, choose, fit_density_ratio
 from qdvae_helpers.errors import MixingWarning, SettingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.networks import IMAGE_SHAPE, Decoder, Encoder, SpinDiscretiser
@@ -35,11 +34,10 @@ from qdvae_helpers.priors import (
     wanted_classes,
 )
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
-from qdvae_helpers.seeding import seeded
 
 __all__ = ["IMAGE_SHAPE", "QDVAE", "Decoder", "Encoder", "GaussianVAE", "SpinDiscretiser"]
 
-_SHUFFLE, _CHOICE = 1_000_003, 2_000_003  # added to a seed, for random numbers of their own
+_WISHES = 1_000_003  # added to a seed, for random numbers of their own
 _MOST_IMAGES = 1_000_000  # at a time, 3 GB
 
 
@@ -99,8 +97,6 @@ class QDVAE(nn.Module):
         self.settings = {"hidden": list(hidden), "tau": tau, "hard": hard}
         self.settings |= {"classes": list(self.class_names)} if classes else {}
         self.info: dict = {}  # what a checkpoint knows of its making
-        #: Of the encoder's strings to the prior's, where one was fitted; training drops it.
-        self.ratio: DensityRatio | None = None
         encoder, decoder = Encoder(n_spins, hidden), Decoder(n_spins, hidden)
         self.dvae = DiscreteVariationalAutoencoder(encoder, decoder, SpinDiscretiser(tau, hard))
         if self.class_names:
@@ -185,148 +181,66 @@ class QDVAE(nn.Module):
         seed: int | None = None,
         *,
         classes: Wish = None,
-        candidates: int = 1,
-        rounds: int = 0,
     ) -> torch.Tensor:
         """New images: sample spins from the prior, decode them.
 
         Args:
             n: how many.
             sampler: of this model's ``grbm``; annealed Gibbs chains if left out.
-            seed: of those chains, of the choice and of the rounds; a random one if left out.
+            seed: of those chains, and of the classes; a random one if left out.
             classes: a wish, one for all images or one each: a name of :attr:`wishes`, or its number
                 there.  As frequent as among the training images, in random order, if left out.
-            candidates: strings drawn for each that is kept, see :meth:`candidate_strings`, chosen
-                by :attr:`ratio` (:func:`density_ratio.choose`); 1 gives the prior's own samples.
-            rounds: of :meth:`refine` afterwards; 0 changes nothing.
 
         Returns:
             Images ``(n, 1, 28, 28)`` in [0, 1].
 
         Raises:
             SamplerError: the sampler draws from another model, or cannot serve this one.
-            SettingError: no images, no candidate, or several and nothing to choose them by.
-
-        Warns:
-            MixingWarning: see :meth:`candidate_strings`.
-        """
-        n, rounds = require_count("n", n, most=_MOST_IMAGES), require_count("rounds", rounds, 0)
-        candidates = require_count("candidates", candidates)
-        seed = None if seed is None else require_seed(seed)
-        if candidates > 1 and self.ratio is None:
-            raise SettingError(
-                "This model has no density ratio to choose by: ask for 1 candidate, or "
-                "call model.fit_ratio(images)."
-            )
-        seed = int(torch.randint(2**31, ())) if seed is None else seed
-        strings, doubt = self._strings(n, candidates, sampler, seed, classes)
-        if doubt:
-            warnings.warn(doubt, MixingWarning, stacklevel=3)
-        spins = strings[0]
-        if candidates > 1:
-            generator = torch.Generator(strings.device).manual_seed(seed + _CHOICE)
-            spins = choose(strings, self.ratio, generator)
-        images = torch.cat([self.decode(part) for part in spins.split(1_000)])
-        return self.refine(images, rounds, seed=seed) if rounds else images
-
-    @torch.no_grad()
-    def candidate_strings(
-        self, n: int, candidates: int, sampler: SpinSampler | None = None, seed: int | None = None
-    ) -> torch.Tensor:
-        """Strings of the prior ``(candidates, n, number of spins)``, several for each place.
-
-        At least ``n`` are fresh; Gibbs chains that have cooled go on for 100 sweeps for each
-        further one, and all are shuffled: a chain may stay near one digit for long.  Arguments and
-        errors: see :meth:`generate`.
+            SettingError: no images, or a wish that this model does not know.
 
         Warns:
             MixingWarning: the sampler has reason to doubt its own strings.
         """
-        strings, doubt = self._strings(n, candidates, sampler, seed)
+        spins, doubt = self._prior_strings(n, sampler, seed, classes)
         if doubt:
             warnings.warn(doubt, MixingWarning, stacklevel=3)
-        return strings
+        return torch.cat([self.decode(part) for part in spins.split(1_000)])
 
-    def _strings(
+    @torch.no_grad()
+    def prior_strings(
         self,
         n: int,
-        candidates: int,
-        sampler: SpinSampler | None,
-        seed: int | None,
-        wish: Wish = None,
+        sampler: SpinSampler | None = None,
+        seed: int | None = None,
+        *,
+        classes: Wish = None,
+    ) -> torch.Tensor:
+        """The spins ``(n, number of spins)`` that :meth:`generate` decodes, with its arguments."""
+        spins, doubt = self._prior_strings(n, sampler, seed, classes)
+        if doubt:
+            warnings.warn(doubt, MixingWarning, stacklevel=3)
+        return spins
+
+    def _prior_strings(
+        self, n: int, sampler: SpinSampler | None, seed: int | None, wish: Wish
     ) -> tuple[torch.Tensor, str]:
         """The strings, and their sampler's doubt about them."""
         n = require_count("n", n, most=_MOST_IMAGES)
-        candidates = require_count("candidates", candidates)
-        require_count("n times candidates", n * candidates, most=10 * _MOST_IMAGES)
         seed = int(torch.randint(2**31, ())) if seed is None else require_seed(seed)
-        generator = torch.Generator().manual_seed(seed + _SHUFFLE)
+        generator = torch.Generator().manual_seed(seed + _WISHES)
         classes = wanted_classes(n, wish, self.class_names, self.grbm, generator)
         if sampler is None:
-            chains = n if candidates == 1 else max(n, min(n * candidates, 256))
-            sampler = GibbsSampler(self.grbm, chains, seed=seed, graph=self.graph)
+            sampler = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph)
         require_kind("sampler", sampler, SpinSampler).require_model(self.grbm)
-        if classes is not None:  # the candidates of a place are of one class, and all fresh
-            draws = []
-            for part in classes.repeat(candidates).split(sampler.num_samples):
-                places = torch.arange(sampler.num_samples) % len(part)  # the last part is short
-                sampler.classes = part[places.to(part.device)]
-                draws.append(sampler.fresh()[: len(part)])
-            return torch.cat(draws).unflatten(0, (candidates, n)), sampler.doubt()
-        draws = [sampler.fresh()]
-        while sum(map(len, draws)) < n:
-            draws.append(sampler.fresh())
-        while sum(map(len, draws)) < n * candidates:
-            draws.append(sampler.more())
-        strings = torch.cat(draws)[: n * candidates]
-        if candidates > 1:
-            strings = strings[torch.randperm(len(strings), generator=generator)]
-        return strings.unflatten(0, (candidates, n)), sampler.doubt()
-
-    def fit_ratio(
-        self,
-        images: torch.Tensor,
-        *,
-        steps: int = 3_000,
-        batch_size: int = 1_000,
-        seed: int = 0,
-        progress: bool = True,
-    ) -> DensityRatio:
-        """Set :attr:`ratio`: teach a classifier to tell the encoder's strings from the prior's.
-
-        At every step both kinds of strings are new: spins of randomly chosen images, and the next
-        ones of persistent Gibbs chains, which were annealed first.
-
-        Args:
-            images: ``(N, 1, 28, 28)``, those that the model was trained on.
-            steps, batch_size, progress: see :func:`~qdvae_helpers.density_ratio.fit_density_ratio`.
-            seed: of the classifier, of images and spins, and of the chains.
-
-        Raises:
-            SettingError: no images, no steps or no strings.
-        """
-        require_images("images", images)
-        steps, batch_size = require_count("steps", steps), require_count("batch_size", batch_size)
-        seed = require_seed(seed)
-        device = self.device
-        # One seed for three streams: their numbers never meet in one comparison.
-        generator = torch.Generator(device).manual_seed(seed)
-        chains = GibbsSampler(self.grbm, batch_size, seed=seed, graph=self.graph)
-        with torch.no_grad():
-            chains.fresh()
-            logits = torch.cat([self.encode(part.to(device)) for part in images.split(1_000)])
-
-        def draw_encoded(n: int) -> torch.Tensor:
-            rows = torch.randint(len(logits), (n,), generator=generator, device=device)
-            up = torch.bernoulli(torch.sigmoid(logits[rows]), generator=generator)
-            return 2 * up - 1
-
-        size = {"steps": steps, "batch_size": batch_size}
-        with torch.enable_grad(), seeded(seed, device):
-            self.ratio = fit_density_ratio(
-                draw_encoded, lambda n: chains.sample(), self.n_spins, progress=progress, **size
-            )
-        return self.ratio
+        if classes is None:
+            classes = torch.zeros(n, dtype=torch.int64)
+        draws = []
+        for part in classes.split(sampler.num_samples):
+            # A call gives num_samples strings; the last part may need fewer.
+            places = torch.arange(sampler.num_samples) % len(part)
+            sampler.classes = part[places.to(part.device)]
+            draws.append(sampler.fresh()[: len(part)])
+        return torch.cat(draws), sampler.doubt()
 
     @torch.no_grad()
     def refine(self, images: torch.Tensor, rounds: int, seed: int = 0) -> torch.Tensor:

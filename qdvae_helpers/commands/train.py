@@ -14,16 +14,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from qdvae_helpers.checkpoints import load_checkpoint, read_header, save_checkpoint
-from qdvae_helpers.density_ratio import divergence_bound
 from qdvae_helpers.errors import CheckpointError, OutputError, SettingError, TrainingError
 from qdvae_helpers.graphs import load_graph
 from qdvae_helpers.outputs import hold, require_output, writing
 from qdvae_helpers.profiles import PROFILES, Profile, current_profile
-from qdvae_helpers.samplers import GibbsSampler
-from qdvae_helpers.seeding import seeded
 from qdvae_helpers.training import (
     CLASSES,
     RECIPE_SETTINGS,
@@ -40,8 +35,7 @@ from qdvae_helpers.training.config import RECIPE_IGNORES
 if TYPE_CHECKING:
     from lightning_fabric import Fabric  # an extra, which most people lack
 
-_RATIO_STEPS = {"full": 3_000}  # by profile; others have none unless they are asked for
-_LEAST = {"jitter": 0, "n_classes": 1, "ratio_steps": 0, "spins": 1, "sweeps": 1}
+_LEAST = {"jitter": 0, "n_classes": 1, "spins": 1, "sweeps": 1}
 _INTERRUPTED = 3  # exit status
 _SUFFIX, _PART = ".safetensors", ".part.safetensors"
 _SHORTER = {"batch_size": "batch", "spin_draws": "draws", "n_spins": "spins"}  # settings, options
@@ -80,8 +74,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", help=f"gradient steps; {_of_profiles('steps')}", **count)
     last = "the last of them, in which only the decoder learns; default: 0"
     add("--decoder-steps", help=last, **count)
-    ratio = "steps after them, for the density ratio that chooses among candidates"
-    add("--ratio-steps", help=f"{ratio}; default: {_RATIO_STEPS['full']} full, else 0", **count)
     batch = f"images a step; {_of_profiles('batch_size')}"
     add("--batch", dest="batch_size", help=batch, **count)
     rate = f"peak, of encoder and decoder; {_usual('learning_rate')}"
@@ -188,7 +180,7 @@ def _profile(options: argparse.Namespace) -> Profile:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Train, fit the ratio, save the model; returns the exit status.
+    """Train, save the model; returns the exit status.
 
     Raises:
         QdvaeError: an option, a file, a sampler or the training itself went wrong.
@@ -294,14 +286,6 @@ def _train(
     if not is_first:
         return 0
     about: dict = {"profile": _profile(options).name}
-    usual = _RATIO_STEPS.get(about["profile"], 0)
-    if steps := usual if options.ratio_steps is None else options.ratio_steps:
-        try:
-            about["ratio"] = _fit_ratio(prepared, steps, options)
-        except KeyboardInterrupt:
-            saved = f"Stopped at the density ratio; the trained model is saved in {part.name}."
-            print(f"{saved} The same command begins here again.", flush=True)
-            return _INTERRUPTED
     try:
         save_checkpoint(model, options.output, about)
     except OutputError as error:
@@ -310,19 +294,3 @@ def _train(
     part.unlink()
     print(f"Wrote {options.output}", flush=True)
     return 0
-
-
-def _fit_ratio(prepared: PreparedRun, steps: int, options: argparse.Namespace) -> dict:
-    """Give the model its density ratio; returns what its file says of that."""
-    print("Fitting the density ratio; some minutes in the profile full.", flush=True)
-    model = prepared.model
-    n_originals = len(prepared.train) // (1 + options.jitter)  # bent copies come after them
-    originals = prepared.train.images[:n_originals]
-    ratio = model.fit_ratio(originals, steps=steps, seed=options.seed)
-    prior = GibbsSampler(model.grbm, 2_000, seed=options.seed + 1, graph=model.graph).fresh()
-    with torch.no_grad(), seeded(options.seed, model.device):
-        parts = prepared.held_out.images.to(model.device).split(1_000)
-        encoded = torch.cat([model.spins(model.encode(part)) for part in parts])
-    nats = divergence_bound(ratio, encoded, prior)
-    print(f"The encoder's strings differ from the prior's by at least about {nats:.2f} nats.")
-    return {"steps": steps, "divergence": nats}

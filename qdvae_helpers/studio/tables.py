@@ -39,9 +39,6 @@ def facts(header: dict) -> dict[str, str]:
         rows["epochs"] = f"{seen / source.count:.1f}"
     if studio.get("start_from"):
         rows["fine-tuned from"] = studio["start_from"]
-    if ratio := info.get("ratio"):
-        nats = f"at least about {ratio['divergence']:.1f} nats from the encoder's strings"
-        rows["prior"] = f"{nats}; candidates can be chosen among"
     if history := info.get("history"):
         last = history[-1]
         rows["reconstruction, held out"] = f"{last.get('validation', float('nan')):.1f} nats"

@@ -186,8 +186,6 @@ class _Trainer:
     ) -> None:
         device = model.device
         self.model, self.config, self.fabric = model, config, fabric
-        model.ratio = None  # of a prior and an encoder that are about to change
-        model.info.pop("ratio", None)
         self.rank = fabric.global_rank if fabric else 0
         self.processes = fabric.world_size if fabric else 1
         self.train, self.images = train, train.images.to(device)

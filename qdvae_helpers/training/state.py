@@ -102,8 +102,6 @@ def restore_run(
         _require_same_run(model.info | about, model.settings, saved, rank, name)
         extra = _read_state(saved, optimizer, state, sampler)
         weights = saved.model().state_dict()
-        if weights.keys() != model.state_dict().keys():
-            raise Odd("a run has no density ratio")
     own = _under(f"process{rank}.", extra)
     model.load_state_dict(weights)
     state.generator.set_state(own["generator"])
