@@ -88,13 +88,8 @@ CALLS = {
     "seed of a device": lambda x, v: SimulatedQPU(x.graph, seed=v),
     # models
     "n": lambda x, v: x.model.generate(v, x.stub, 0),
-    "candidates": lambda x, v: x.model.generate(2, x.stub, 0, candidates=v),
-    "rounds": lambda x, v: x.model.generate(2, x.stub, 0, rounds=v),
     "seed of pictures": lambda x, v: x.model.generate(2, x.stub, v),
     "rounds of refining": lambda x, v: x.model.refine(x.images, v),
-    "steps of a ratio": lambda x, v: x.model.fit_ratio(
-        x.images, steps=v, batch_size=2, progress=False
-    ),
     "tau": lambda x, v: QDVAE(x.graph, (8,), tau=v),
     "hidden": lambda x, v: QDVAE(x.graph, v),
     "width": lambda x, v: QDVAE(x.graph, (v,)),
@@ -123,7 +118,7 @@ NO_NUMBER = (NAN, INF, -INF, -1.0, "0.1", [], True, 1j, 10**400, torch.ones(2))
 NO_SEED = (-1, HUGE, 1.5, NAN, "3", True, [1], np.int64(-1))
 
 WORDS = {  # what the message names -> the calls, and what they refuse
-    "steps": (["steps", "steps of a ratio"], (*NO_COUNT, None)),
+    "steps": (["steps"], (*NO_COUNT, None)),
     "batch_size": (["batch_size"], (*NO_COUNT, None, 10**7)),
     "spin_draws": (["spin_draws"], (*NO_COUNT, 10**8)),
     "sample_every": (["sample_every"], NO_COUNT),
@@ -163,8 +158,7 @@ WORDS = {  # what the message names -> the calls, and what they refuse
     "noise": (["noise"], NO_NUMBER),
     "num_sweeps": (["num_sweeps"], NO_COUNT),
     "n=": (["n", "n of a VAE"], (*NO_COUNT, None, 10**9)),
-    "candidates": (["candidates"], (*NO_COUNT, None)),
-    "rounds": (["rounds", "rounds of refining"], FROM_ZERO),
+    "rounds": (["rounds of refining"], FROM_ZERO),
     "tau": (["tau"], (*NO_NUMBER, 0)),
     "hidden": (["hidden", "width"], (0, -1, 1.5, "8", None, 10**9)),
     "n_latent": (["n_latent"], NO_COUNT),
@@ -194,7 +188,7 @@ def test_a_bad_number_is_named(word, name, x):
 
 
 MANY = int(os.environ.get("QDVAE_EXAMPLES", "0"))  # CONTRIBUTING.md
-SLOW = {"images held out", "steps of a ratio"}
+SLOW = {"images held out"}
 ANYTHING = st.one_of(
     st.none(),
     st.booleans(),
@@ -233,7 +227,7 @@ def test_the_largest_seed_serves_everywhere(x):
     seed = HUGE - 1
     history = x.prepared(seed=seed, steps=2, batch_size=50).fit(progress=False).history
     assert history[-1]["step"] == 2
-    assert len(x.digits.sample(3, seed)) == len(x.model.generate(3, seed=seed, rounds=1)) == 3
+    assert len(x.digits.sample(3, seed)) == len(x.model.generate(3, seed=seed)) == 3
     for kind in ("gibbs", "exact", "annealer"):
         sampler = make_sampler(x.grbm, kind, num_samples=3, seed=seed, graph=x.graph)
         assert sampler.sample().shape == (3, 12)

@@ -23,7 +23,7 @@ from qdvae_helpers.graphs import QPUGraph, densest_subgraph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.paths import DATA, ROOT
 
-SHIPPED = ("qdvae-256", "qdvae-256-sharp")
+SHIPPED = ("qdvae-256", "qdvae-256-labels")
 
 
 @pytest.fixture
@@ -41,7 +41,6 @@ def test_a_model_comes_back_as_it_was(model, saved):
     assert loaded.graph == model.graph
     assert loaded.settings == model.settings == {"hidden": [16], "tau": 0.3, "hard": True}
     assert loaded.info == {"note": "test"}
-    assert loaded.ratio is None
     assert not loaded.training
     images = torch.rand(3, 1, 28, 28)
     assert torch.equal(loaded.encode(images), model.encode(images))
@@ -157,18 +156,17 @@ def test_a_shipped_model_is_small_complete_and_works(name):
         assert "__metadata__" in json.loads(file.read(length))
     model = load_pretrained(name)
     assert model.n_spins == 256
-    assert model.ratio is not None
     assert model.graph.topology == "zephyr"
     source = Source.from_dict(model.info["data"])
     assert (source.data_set, source.split, source.count) == ("mnist", "train", 60_000)
-    assert {"train", "sampler", "history", "ratio"} <= set(model.info)
+    assert {"train", "sampler", "history"} <= set(model.info)
     images = model.generate(100, seed=0)
     ink = images.mean((1, 2, 3))
     assert 0.05 < ink.mean() < 0.25  # MNIST has 0.13
     assert images.flatten(1).std(0).max() > 0.3  # and the images differ
 
 
-@pytest.mark.parametrize(("name", "limit"), [("qdvae-256", 0.022), ("qdvae-256-sharp", 0.0175)])
+@pytest.mark.parametrize(("name", "limit"), [("qdvae-256", 0.022), ("qdvae-256-labels", 0.022)])
 def test_a_shipped_model_reconstructs_held_out_digits(name, limit):
     test = held_out_sample(2_000).rounded().images
     with torch.no_grad():

@@ -185,7 +185,7 @@ TENSORS = {
     "seconds below zero": {"extra.seconds": torch.tensor(-1.0, dtype=torch.float64)},
     "seconds that are none": {"extra.seconds": torch.tensor(torch.nan, dtype=torch.float64)},
     "another process": {"extra.process1.prior_spins": torch.ones(4, 12)},
-    "a ratio": {"model.ratio.net.0.bias": torch.zeros(512)},
+    "biases of classes": {"model.grbm.class_biases": torch.zeros(3, 12)},
     "weights that are none": {"model.grbm._linear": torch.full((12,), torch.nan)},
     "infinite weights": {"model.grbm._linear": torch.full((12,), torch.inf)},
     "complex weights": {"model.grbm._linear": torch.zeros(12, dtype=torch.complex64)},

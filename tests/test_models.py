@@ -105,11 +105,6 @@ def test_a_round_draws_pixels_encodes_and_decodes(model):
     torch.testing.assert_close(model.refine(images.round(), 1), expected)
 
 
-def test_generate_with_rounds_is_generate_and_refine(model):
-    plain = model.generate(4, seed=5)
-    assert torch.equal(model.generate(4, seed=5, rounds=2), model.refine(plain, 2, seed=5))
-
-
 def test_rounds_bring_samples_of_the_shipped_model_nearer_to_real_digits():
     test = held_out_sample(2_000).rounded().images
     model, judge = load_pretrained("qdvae-256"), load_judge()

@@ -1,7 +1,6 @@
 """Training without a notebook: what the options do, what is written, how a run goes on."""
 
 import json
-import math
 import os
 import re
 import signal
@@ -139,41 +138,6 @@ def test_train_takes_the_graph_that_docs_scaling_writes(train, tmp_path):
     assert model.n_spins == 14
 
 
-def test_train_fits_the_ratio_where_asked(train, tmp_path, monkeypatch, capsys):
-    def interrupted(*args, **options):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(QDVAE, "fit_ratio", interrupted)
-        train("--ratio-steps", "3", status=3)
-    first = capsys.readouterr().out
-    assert "begins here again" in first
-    assert not (tmp_path / "model.safetensors").exists()
-    model = train("--ratio-steps", "3")
-    # The trained model was there already: no step was taken again.
-    assert "reconstruction" in first
-    assert "reconstruction" not in capsys.readouterr().out
-    assert model.info["step"] == 2
-    assert model.info["ratio"]["steps"] == 3
-    assert math.isfinite(model.info["ratio"]["divergence"])
-    assert model.generate(2, seed=0, candidates=2).shape == (2, 1, 28, 28)
-    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
-
-
-def test_the_ratio_learns_from_the_originals_alone(train, monkeypatch):
-    seen = []
-    fit_ratio = QDVAE.fit_ratio
-
-    def watched(model, images, **options):
-        seen.append(images)
-        return fit_ratio(model, images, **options)
-
-    monkeypatch.setattr(QDVAE, "fit_ratio", watched)
-    for jitter in ("0", "1"):
-        train("--ratio-steps", "1", "--jitter", jitter, output=f"with{jitter}")
-    assert torch.equal(*seen)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -185,7 +149,6 @@ def test_the_ratio_learns_from_the_originals_alone(train, monkeypatch):
         (["--sampler", "annealer", "--sweeps", "3"], "Sweeps are for the sampler gibbs"),
         (["--sweeps", "0"], "--sweeps 0: choose 1 or more"),
         (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
-        (["--ratio-steps", "-1"], "--ratio-steps -1: choose 0 or more"),
         (["--device", "tpu"], "There is no device 'tpu'"),
         (["--graph", "nowhere.json"], "There is no graph nowhere.json"),
         (["--start-from", "nowhere.safetensors"], "There is no checkpoint nowhere.safetensors"),
@@ -201,7 +164,8 @@ def test_wrong_arguments_end_with_one_clear_line(arguments, message, tmp_path, c
 
 
 @pytest.mark.parametrize(
-    "gone", [["--network", "dense"], ["--final-tau", "0.2"], ["--require-mnist"]]
+    "gone",
+    [["--network", "dense"], ["--final-tau", "0.2"], ["--require-mnist"], ["--ratio-steps", "3"]],
 )
 def test_options_that_are_gone_are_refused(gone, capsys):
     with pytest.raises(SystemExit) as end:
