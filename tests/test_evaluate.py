@@ -5,11 +5,14 @@ import math
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_models import class_grbm
 
 from qdvae_helpers.data import held_out_sample
 from qdvae_helpers.errors import CheckpointError, SettingError
-from qdvae_helpers.evaluate import quality
+from qdvae_helpers.evaluate import energy_decorrelation, moment_gap, quality
 from qdvae_helpers.judge import load_judge, resize
+from qdvae_helpers.priors import of_class
+from qdvae_helpers.samplers import make_sampler
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +111,32 @@ def test_images_of_other_sizes_or_in_colour_are_refused(judge, digits_twice):
     colours = second.expand(-1, 3, -1, -1)
     with pytest.raises(SettingError, match="grey images"):
         quality(colours, colours, judge)
+
+
+# With classes ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prior3(graph12):
+    return class_grbm(graph12)
+
+
+def test_the_gap_weighs_classes_by_their_shares(prior3, graph12):
+    prior3.class_biases.data.mul_(3)
+    sampler = make_sampler(prior3, "exact", num_samples=30_000, graph=graph12)
+    logits = 50 * sampler.sample()  # an encoder whose spins follow the prior
+    sampler.classes = torch.arange(30_000) % 3
+    spins = sampler.sample()
+    assert moment_gap(prior3, logits, spins, sampler.classes) < 0.015  # of finite samples
+    assert moment_gap(prior3, logits, spins) > 0.05  # as if the shares were even, too
+    one = torch.zeros(30_000, dtype=torch.int64)
+    alone = of_class(prior3)
+    assert moment_gap(alone, logits, spins, one) == moment_gap(alone, logits, spins)
+
+
+def test_chains_need_not_change_their_class_to_count_as_moved(prior3, graph12):
+    prior3.class_biases.data.mul_(5)  # energies of the classes lie far apart
+    sampler = make_sampler(prior3, "exact", num_samples=3_000, graph=graph12)
+    before, after, classes = sampler.sample(), sampler.sample(), sampler.classes
+    assert energy_decorrelation(prior3, before, after, classes) > 0.9
+    assert energy_decorrelation(prior3, before, before, classes) < 1e-6
