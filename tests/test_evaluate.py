@@ -8,11 +8,12 @@ from safetensors.torch import save_file
 from small_models import class_grbm
 
 from qdvae_helpers.data import held_out_sample
-from qdvae_helpers.errors import CheckpointError, SettingError
-from qdvae_helpers.evaluate import energy_decorrelation, moment_gap, quality
+from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError
+from qdvae_helpers.evaluate import energy_decorrelation, enumerate_states, moment_gap, quality
 from qdvae_helpers.judge import load_judge, resize
+from qdvae_helpers.likelihood import log_partition_function
 from qdvae_helpers.priors import of_class
-from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.samplers import estimate_beta, make_sampler
 
 
 @pytest.fixture(scope="module")
@@ -140,3 +141,14 @@ def test_chains_need_not_change_their_class_to_count_as_moved(prior3, graph12):
     before, after, classes = sampler.sample(), sampler.sample(), sampler.classes
     assert energy_decorrelation(prior3, before, after, classes) > 0.9
     assert energy_decorrelation(prior3, before, before, classes) < 1e-6
+
+
+def test_what_each_class_has_for_itself_is_not_asked_of_all_at_once(prior3):
+    spins = torch.ones(9, 12)
+    with pytest.raises(SettingError, match=r"has 3 classes: enumerate one .*of_class\(grbm, y\)"):
+        enumerate_states(prior3)
+    with pytest.raises(SettingError, match=r"its own Z: class_partition_functions\(grbm\)"):
+        log_partition_function(prior3)
+    for classes in (None, torch.zeros(8, dtype=torch.int64), torch.full((9,), 3)):
+        with pytest.raises(SamplerError, match="classes"):
+            estimate_beta(prior3, spins, classes)
