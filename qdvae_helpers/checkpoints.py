@@ -22,7 +22,7 @@ from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import IMAGE_SHAPE, QDVAE
 from qdvae_helpers.paths import DATA, folder
-from qdvae_helpers.priors import MOST_CLASSES, require_shares
+from qdvae_helpers.priors import MOST_CLASSES, require_names, require_shares
 from qdvae_helpers.schema import Odd, parse_json
 
 _FAMILY = "qdvae-checkpoint/"
@@ -66,7 +66,7 @@ _is_header = schema.fields(
                 "tau": schema.number(1e-6, 1e6),
                 "hard": schema.flag,
             },
-            {"classes": schema.listing(schema.text(100), most=MOST_CLASSES)},
+            {"classes": schema.listing(schema.text(100), 2, MOST_CLASSES)},
         ),
         "graph": schema.anything,  # see QPUGraph.from_dict
         "info": schema.fields({}, INFO, schema.plain),
@@ -133,7 +133,10 @@ class Checkpoint:
         # What would be built must be there, before it is: no less, no more.
         hidden, n = self.header["settings"]["hidden"], len(self.graph.nodes)
         widths = [math.prod(IMAGE_SHAPE), *hidden, n]
-        k = len(self.header["settings"].get("classes", ()))
+        try:
+            k = len(require_names(self.header["settings"].get("classes", ())))
+        except SettingError as error:
+            raise Odd(f"header.settings: {error}") from error
         wanted = n + len(self.graph.edges) + k * (n + 1)
         wanted += sum(2 * a * b + a + b for a, b in itertools.pairwise(widths))
         there = sum(

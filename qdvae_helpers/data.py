@@ -5,6 +5,7 @@ decoding images one by one costs more than the training step that uses them.
 """
 
 import hashlib
+import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -37,6 +38,7 @@ MOST_CLUSTERS = 256
 _TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 _SIDE = 28  # pixels
 _ROUNDED = "rounded to black and white"
+_CLUSTERED = re.compile(r"in \d+ clusters \(seed \d+\)")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,11 @@ class Source:
     def black_and_white(self) -> bool:
         """Whether every pixel was rounded to 0 or 1."""
         return _ROUNDED in self.transforms
+
+    @property
+    def clustered(self) -> bool:
+        """Whether the labels are numbers of clusters, found without anybody's labels."""
+        return any(_CLUSTERED.fullmatch(transform) for transform in self.transforms)
 
     def then(self, transform: str) -> "Source":
         """The same source after one more transform, named in words."""

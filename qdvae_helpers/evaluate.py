@@ -10,7 +10,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from qdvae_helpers.arguments import require_grbm, require_images, require_number, require_rows
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import DigitJudge
-from qdvae_helpers.priors import energies_of, in_groups, row_weights
+from qdvae_helpers.priors import energies_of, in_groups, n_classes, row_weights
 from qdvae_helpers.seeding import seeded
 
 _MAX_ENUMERATED = 20
@@ -33,9 +33,11 @@ def enumerate_states(grbm: GraphRestrictedBoltzmannMachine, beta: float = 1.0) -
 
     Raises:
         SettingError: more than 20 spins, that is more than a million states; no temperature or no
-            model.
+            model; several classes, each of which has probabilities of its own.
     """
     n = require_grbm(grbm).n_nodes
+    if (k := n_classes(grbm)) > 1:
+        raise SettingError(f"This prior has {k} classes: enumerate one of them, of_class(grbm, y).")
     beta = require_number("beta", beta)
     if n > _MAX_ENUMERATED:
         raise SettingError(

@@ -54,9 +54,14 @@ def log_partition_function(
         seed: of the runs.
 
     Raises:
-        SettingError: fewer than two runs, which have no spread, or no temperatures.
+        SettingError: fewer than two runs, which have no spread, or no temperatures; a prior of
+            several classes, which has a ``Z`` for each (:func:`class_partition_functions`).
         SamplerError: the model's numbers are none.
     """
+    if (k := n_classes(grbm)) > 1:
+        raise SettingError(
+            f"This prior has {k} classes, and each has its own Z: class_partition_functions(grbm)."
+        )
     num_samples = require_count("num_samples", num_samples, 2)
     sampler = GibbsSampler(grbm, num_samples, seed=seed, graph=graph)
     log_weights = sampler.anneal(levels, resample=False)

@@ -116,7 +116,7 @@ def _required(
         raise SettingError(
             f"This prior has biases for {n_classes(grbm)} classes: give classes, one a row."
         )
-    if classes.is_cuda:  # values are not looked at: that would wait for the GPU
+    if getattr(classes, "is_cuda", False):  # values are not looked at: that would wait for the GPU
         return classes
     return require_classes("classes", classes, grbm, rows)
 
@@ -260,8 +260,12 @@ def mmd_loss(
         return maximum_mean_discrepancy_loss(spins, prior_spins, kernel)
     if classes is None or prior_classes is None:
         raise SettingError("Give the classes of both, spins and prior_spins, or of neither.")
-    if len(classes) != len(spins) or len(prior_classes) != len(prior_spins):
-        raise SettingError("Give one class a string, of spins and of prior_spins alike.")
+    for rows, own in ((spins, classes), (prior_spins, prior_classes)):
+        fits = isinstance(own, torch.Tensor) and own.dtype == torch.int64
+        if not fits or own.shape != rows.shape[:1] or (own.is_cpu and int(own.min()) < 0):
+            raise SettingError(
+                "Give one class a string, int64 from 0 on, of spins and of prior_spins alike."
+            )
     k = 1 + int(max(classes.max(), prior_classes.max()))
     ours, theirs = (torch.bincount(c, minlength=k) for c in (classes, prior_classes))
     counted = (ours > 1) & (theirs > 1)

@@ -27,12 +27,7 @@ from qdvae_helpers.data import Source
 from qdvae_helpers.errors import MixingWarning, SettingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.networks import IMAGE_SHAPE, Decoder, Encoder, SpinDiscretiser
-from qdvae_helpers.priors import (
-    ClassBoltzmannMachine,
-    Wish,
-    require_names,
-    wanted_classes,
-)
+from qdvae_helpers.priors import ClassBoltzmannMachine, Wish, require_names, wanted_classes
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
 
 __all__ = ["IMAGE_SHAPE", "QDVAE", "Decoder", "Encoder", "GaussianVAE", "SpinDiscretiser"]

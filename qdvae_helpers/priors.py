@@ -38,19 +38,19 @@ class ClassBoltzmannMachine(GraphRestrictedBoltzmannMachine):
 
     Args:
         nodes, edges: of the graph.
-        n_classes: 1 to 256.
+        n_classes: 2 to 256; of one class a plain GRBM is the prior.
 
     Attributes:
         class_biases: ``(K, n)``, a row a class, zero at first.
         shares: ``(K,)``, how frequent each class is among the images; equal at first.
 
     Raises:
-        SettingError: no class, or more than 256.
+        SettingError: fewer than 2 classes, or more than 256.
     """
 
     def __init__(self, nodes, edges, n_classes: int) -> None:
         super().__init__(nodes, edges)
-        n_classes = require_count("n_classes", n_classes, most=MOST_CLASSES)
+        n_classes = require_count("n_classes", n_classes, 2, MOST_CLASSES)
         self.class_biases = nn.Parameter(torch.zeros(n_classes, self.n_nodes))
         self.register_buffer("shares", torch.full((n_classes,), 1 / n_classes))
 
@@ -221,10 +221,10 @@ def require_labels(labels: torch.Tensor, grbm: GraphRestrictedBoltzmannMachine) 
 
 
 def require_names(classes: Sequence[str]) -> tuple[str, ...]:
-    """Names of classes; SettingError if they are no list of words."""
-    if not isinstance(classes, tuple | list) or len(classes) > MOST_CLASSES:
+    """Names of classes, two or more, or none; SettingError if they are no list of words."""
+    if not isinstance(classes, tuple | list) or len(classes) == 1 or len(classes) > MOST_CLASSES:
         raise SettingError(
-            f"classes={str(classes)[:60]!r} must be a list of at most {MOST_CLASSES} names."
+            f"classes={str(classes)[:60]!r} must be a list of 2 to {MOST_CLASSES} names, or empty."
         )
     if not all(isinstance(name, str) and 0 < len(name) <= 100 for name in classes):
         raise SettingError("classes: each name must be a text of 1 to 100 characters.")

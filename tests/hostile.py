@@ -108,7 +108,7 @@ def changed_values(draw, value: dict) -> dict:
     elif what == "nest":
         holder[last] = [holder[last]]
     elif isinstance(holder, dict):
-        holder[draw(st.sampled_from(["more", "step", "studio", "ratio"]))] = odd
+        holder[draw(st.sampled_from(["more", "step", "studio", "classes"]))] = odd
     else:
         holder.insert(0, odd)
     return value
@@ -147,7 +147,7 @@ def changed_tensors(draw, tensors: dict[str, torch.Tensor]) -> dict[str, torch.T
             "extra.more",
             "model.more",
             "extra.optimizer.99.step",
-            "model.ratio.net.0.bias",
+            "model.grbm.class_biases",
         ]
         tensors[draw(st.sampled_from(more))] = torch.zeros(3)
     elif what == "swap":

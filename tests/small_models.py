@@ -6,6 +6,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from qdvae_helpers.evaluate import enumerate_states
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import ClassBoltzmannMachine
 from qdvae_helpers.samplers import SpinSampler
 
 
@@ -15,6 +16,20 @@ def random_grbm(graph: QPUGraph, seed: int, scale: float = 0.4) -> GraphRestrict
     grbm = GraphRestrictedBoltzmannMachine(graph.nodes, graph.edges)
     grbm.linear.data = scale * torch.randn(grbm.n_nodes, generator=generator)
     grbm.quadratic.data = scale * torch.randn(grbm.n_edges, generator=generator)
+    return grbm
+
+
+SHARES = (0.5, 0.3, 0.2)  # of three classes
+
+
+def class_grbm(graph: QPUGraph, seed: int = 3, scale: float = 0.4) -> ClassBoltzmannMachine:
+    """The same with three unequally frequent classes, whose biases differ."""
+    plain = random_grbm(graph, seed, scale)
+    grbm = ClassBoltzmannMachine(graph.nodes, graph.edges, len(SHARES))
+    grbm.linear.data, grbm.quadratic.data = plain.linear.data, plain.quadratic.data
+    generator = torch.Generator().manual_seed(seed + 1)
+    grbm.class_biases.data = scale * torch.randn(len(SHARES), grbm.n_nodes, generator=generator)
+    grbm.shares.copy_(torch.tensor(SHARES))
     return grbm
 
 

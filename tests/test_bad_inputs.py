@@ -72,7 +72,6 @@ def test_an_unknown_option_of_a_run_is_answered_with_those_there_are(x):
         lambda x, images: ImageSet.from_array(images),
         lambda x, images: x.model.reconstruct(images),
         lambda x, images: x.model.refine(images, 1),
-        lambda x, images: x.model.fit_ratio(images, steps=1, progress=False),
         lambda x, images: x.model.start_from_mean(images),
         lambda x, images: binarise(images),
         lambda x, images: log_likelihood(x.model, images, 1.0),

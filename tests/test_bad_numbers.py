@@ -17,7 +17,11 @@ from things import FAST, Things
 from qdvae_helpers.data import held_out_sample, load_images
 from qdvae_helpers.errors import QdvaeError
 from qdvae_helpers.evaluate import enumerate_states
-from qdvae_helpers.likelihood import log_likelihood, log_partition_function
+from qdvae_helpers.likelihood import (
+    class_partition_functions,
+    log_likelihood,
+    log_partition_function,
+)
 from qdvae_helpers.losses import (
     spin_kernel,
 )
@@ -67,6 +71,8 @@ CALLS = {
     "processes": lambda x, v: x.prepared(processes=v),
     "rank": lambda x, v: x.prepared(rank=v),
     "sweeps": lambda x, v: x.prepared(sweeps=v),
+    "n_classes": lambda x, v: x.prepared(classes="clusters", n_classes=v),
+    "classes": lambda x, v: x.prepared(classes=v),
     "device": lambda x, v: pick_device(v),
     # samplers
     "num_samples": lambda x, v: make_sampler(x.grbm, "gibbs", num_samples=v),
@@ -77,6 +83,8 @@ CALLS = {
     "sweeps of a call": lambda x, v: x.gibbs.sample(sweeps=v),
     "sweeps of a restart": lambda x, v: x.gibbs.restart(v),
     "levels": lambda x, v: x.gibbs.anneal(v),
+    "levels of heating": lambda x, v: x.gibbs.heat(v),
+    "class": lambda x, v: ExactSampler(x.grbm, 5).log_partition_function(v),
     "beta": lambda x, v: GibbsSampler(x.grbm, 5, beta=v),
     "beta of exact": lambda x, v: ExactSampler(x.grbm, 5, beta=v).sample(),
     "beta of all states": lambda x, v: enumerate_states(x.grbm, v),
@@ -88,13 +96,8 @@ CALLS = {
     "seed of a device": lambda x, v: SimulatedQPU(x.graph, seed=v),
     # models
     "n": lambda x, v: x.model.generate(v, x.stub, 0),
-    "candidates": lambda x, v: x.model.generate(2, x.stub, 0, candidates=v),
-    "rounds": lambda x, v: x.model.generate(2, x.stub, 0, rounds=v),
     "seed of pictures": lambda x, v: x.model.generate(2, x.stub, v),
     "rounds of refining": lambda x, v: x.model.refine(x.images, v),
-    "steps of a ratio": lambda x, v: x.model.fit_ratio(
-        x.images, steps=v, batch_size=2, progress=False
-    ),
     "tau": lambda x, v: QDVAE(x.graph, (8,), tau=v),
     "hidden": lambda x, v: QDVAE(x.graph, v),
     "width": lambda x, v: QDVAE(x.graph, (v,)),
@@ -107,11 +110,17 @@ CALLS = {
     "seed of a sample": lambda x, v: x.digits.sample(2, v),
     "images held out": lambda x, v: held_out_sample(v),
     "limit": lambda x, v: load_images(limit=v),
+    "clusters": lambda x, v: x.digits.first(9).clustered(v),
+    "seed of clusters": lambda x, v: x.digits.first(9).clustered(2, v),
     "copies": lambda x, v: x.digits.first(2).jittered(v),
     "seed in a block": lambda x, v: contextlib.ExitStack().enter_context(seeded(v)),
     # measures
     "num_samples of log Z": lambda x, v: log_partition_function(x.grbm, num_samples=v, levels=2),
     "levels of log Z": lambda x, v: log_partition_function(x.grbm, num_samples=9, levels=v),
+    "samples of each log Z": lambda x, v: class_partition_functions(
+        x.grbm, num_samples=v, levels=2
+    ),
+    "levels of each log Z": lambda x, v: class_partition_functions(x.grbm, num_samples=9, levels=v),
     "draws": lambda x, v: log_likelihood(x.model, x.images.round(), 1.0, draws=v),
     "log_z": lambda x, v: log_likelihood(x.model, x.images.round(), v, draws=2),
     "n_spins of a kernel": lambda x, v: spin_kernel(v),
@@ -123,7 +132,7 @@ NO_NUMBER = (NAN, INF, -INF, -1.0, "0.1", [], True, 1j, 10**400, torch.ones(2))
 NO_SEED = (-1, HUGE, 1.5, NAN, "3", True, [1], np.int64(-1))
 
 WORDS = {  # what the message names -> the calls, and what they refuse
-    "steps": (["steps", "steps of a ratio"], (*NO_COUNT, None)),
+    "steps": (["steps"], (*NO_COUNT, None)),
     "batch_size": (["batch_size"], (*NO_COUNT, None, 10**7)),
     "spin_draws": (["spin_draws"], (*NO_COUNT, 10**8)),
     "sample_every": (["sample_every"], NO_COUNT),
@@ -144,17 +153,33 @@ WORDS = {  # what the message names -> the calls, and what they refuse
     "rank": (["rank"], (*FROM_ZERO, 1)),
     "device": (["device"], ("cpu:x", "cpu:7", "cuda:99", "meta", "tpu", "", 1.5, None)),
     "num_samples": (
-        ["num_samples", "num_samples of exact", "num_samples of a device", "num_samples of log Z"],
+        [
+            "num_samples",
+            "num_samples of exact",
+            "num_samples of a device",
+            "num_samples of log Z",
+            "samples of each log Z",
+        ],
         (*NO_COUNT, None, 10**9),
     ),
     "seed": (
-        ["seed", "seed of a sampler", "seed of a device", "seed of a sample", "seed in a block"],
+        [
+            "seed",
+            "seed of a sampler",
+            "seed of a device",
+            "seed of a sample",
+            "seed in a block",
+            "seed of clusters",
+        ],
         NO_SEED,
     ),
     "seed=": (["seed of pictures"], NO_SEED),
     "sweeps": (["sweeps", "sweeps of Gibbs", "sweeps of a restart"], NO_COUNT),
     "sweeps=": (["sweeps of a call"], FROM_ZERO),
-    "levels": (["levels", "levels of log Z"], NO_COUNT),
+    "levels": (
+        ["levels", "levels of log Z", "levels of heating", "levels of each log Z"],
+        NO_COUNT,
+    ),
     "beta": (["beta", "beta of exact"], (*NO_NUMBER, None, 1e308)),
     "beta=": (["beta of all states"], (NAN, INF, "1", None)),
     "prefactor": (["prefactor"], (*NO_NUMBER, 0)),
@@ -163,8 +188,7 @@ WORDS = {  # what the message names -> the calls, and what they refuse
     "noise": (["noise"], NO_NUMBER),
     "num_sweeps": (["num_sweeps"], NO_COUNT),
     "n=": (["n", "n of a VAE"], (*NO_COUNT, None, 10**9)),
-    "candidates": (["candidates"], (*NO_COUNT, None)),
-    "rounds": (["rounds", "rounds of refining"], FROM_ZERO),
+    "rounds": (["rounds of refining"], FROM_ZERO),
     "tau": (["tau"], (*NO_NUMBER, 0)),
     "hidden": (["hidden", "width"], (0, -1, 1.5, "8", None, 10**9)),
     "n_latent": (["n_latent"], NO_COUNT),
@@ -173,6 +197,10 @@ WORDS = {  # what the message names -> the calls, and what they refuse
         ["number of images", "images held out", "limit", "images drawn"],
         NO_COUNT,
     ),
+    "n_classes": (["n_classes"], (*NO_COUNT, 1, 257)),
+    "classes=": (["classes"], (0, "digits", None, [], True)),
+    "class=": (["class"], (*FROM_ZERO, 1, None)),
+    "k=": (["clusters"], (*NO_COUNT, None, 257)),
     "copies": (["copies"], (*FROM_ZERO, 10**6)),
     "draws": (["draws"], NO_COUNT),
     "log_z": (["log_z"], (NAN, INF, "1", None)),
@@ -194,7 +222,7 @@ def test_a_bad_number_is_named(word, name, x):
 
 
 MANY = int(os.environ.get("QDVAE_EXAMPLES", "0"))  # CONTRIBUTING.md
-SLOW = {"images held out", "steps of a ratio"}
+SLOW = {"images held out"}
 ANYTHING = st.one_of(
     st.none(),
     st.booleans(),
@@ -233,7 +261,7 @@ def test_the_largest_seed_serves_everywhere(x):
     seed = HUGE - 1
     history = x.prepared(seed=seed, steps=2, batch_size=50).fit(progress=False).history
     assert history[-1]["step"] == 2
-    assert len(x.digits.sample(3, seed)) == len(x.model.generate(3, seed=seed, rounds=1)) == 3
+    assert len(x.digits.sample(3, seed)) == len(x.model.generate(3, seed=seed)) == 3
     for kind in ("gibbs", "exact", "annealer"):
         sampler = make_sampler(x.grbm, kind, num_samples=3, seed=seed, graph=x.graph)
         assert sampler.sample().shape == (3, 12)

@@ -6,7 +6,9 @@ import struct
 
 import pytest
 import torch
+from hostile import content_of, write
 from safetensors.torch import save_file
+from small_models import SHARES, class_grbm
 
 from qdvae_helpers.checkpoints import (
     PRETRAINED_DIR,
@@ -23,7 +25,7 @@ from qdvae_helpers.graphs import QPUGraph, densest_subgraph
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.paths import DATA, ROOT
 
-SHIPPED = ("qdvae-256", "qdvae-256-sharp")
+SHIPPED = ("qdvae-256", "qdvae-256-labels")
 
 
 @pytest.fixture
@@ -41,7 +43,6 @@ def test_a_model_comes_back_as_it_was(model, saved):
     assert loaded.graph == model.graph
     assert loaded.settings == model.settings == {"hidden": [16], "tau": 0.3, "hard": True}
     assert loaded.info == {"note": "test"}
-    assert loaded.ratio is None
     assert not loaded.training
     images = torch.rand(3, 1, 28, 28)
     assert torch.equal(loaded.encode(images), model.encode(images))
@@ -131,6 +132,76 @@ def test_a_checkpoint_of_any_version_whole_or_not_is_known_as_one(saved, tmp_pat
     assert not is_checkpoint(path)
 
 
+# With classes ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model3(graph12):
+    model = QDVAE(graph12, (16,), classes=["cat", "dog", "cat"]).eval()
+    model.grbm.load_state_dict(class_grbm(graph12).state_dict())
+    return model
+
+
+@pytest.fixture
+def saved3(model3, tmp_path):
+    return save_checkpoint(model3, tmp_path / "three.safetensors")
+
+
+def test_a_model_with_classes_comes_back_as_it_was(model3, saved3):
+    loaded = load_checkpoint(saved3)
+    assert loaded.class_names == ("cat", "dog", "cat")
+    assert loaded.wishes == ("cat", "dog")
+    assert loaded.settings == model3.settings
+    assert torch.equal(loaded.grbm.class_biases, model3.grbm.class_biases)
+    assert loaded.grbm.shares.tolist() == pytest.approx(SHARES)
+    for wish in (None, "dog", ["cat", "dog", 0]):
+        ours, theirs = (m.generate(3, seed=1, classes=wish) for m in (loaded, model3))
+        assert torch.equal(ours, theirs)
+
+
+SPOILT = {
+    "shares of more than one": lambda s, t: t["model.grbm.shares"].mul_(2),
+    "shares below zero": lambda s, t: t["model.grbm.shares"].copy_(torch.tensor([1.5, -0.5, 0])),
+    "shares that are none": lambda s, t: t["model.grbm.shares"].fill_(torch.nan),
+    "no shares": lambda s, t: t.pop("model.grbm.shares"),
+    "no biases": lambda s, t: t.pop("model.grbm.class_biases"),
+    "infinite biases": lambda s, t: t["model.grbm.class_biases"].fill_(torch.inf),
+    "more classes than biases": lambda s, t: s["classes"].append("cow"),
+    "fewer classes than biases": lambda s, t: s["classes"].pop(),
+    "no names": lambda s, t: s.pop("classes"),
+    "one name": lambda s, t: s.update(classes=["cat"]),
+    "an empty list": lambda s, t: s.update(classes=[]),
+    "an empty name": lambda s, t: s.update(classes=["cat", "", "cat"]),
+    "a name that moves the cursor": lambda s, t: s.update(classes=["cat", "\x1b[2J", "cat"]),
+    "a name without end": lambda s, t: s.update(classes=["cat", "dog" * 10_000, "cat"]),
+    "numbers": lambda s, t: s.update(classes=[1, 2, 3]),
+    "a text": lambda s, t: s.update(classes="cat"),
+    "names without end": lambda s, t: s.update(classes=["cat"] * 90_000),
+    "nothing": lambda s, t: s.update(classes=None),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_spoilt_classes_are_refused_by_the_files_name(name, saved3):
+    header, tensors = content_of(saved3)
+    SPOILT[name](header["settings"], tensors)
+    with pytest.raises(CheckpointError, match=r"three\.safetensors") as caught:
+        load_checkpoint(write(saved3, (header, tensors)))
+    assert len(str(caught.value)) < 600
+    assert str(caught.value).isprintable()
+
+
+def test_a_checkpoint_of_the_first_edition_is_refused_by_name(saved, tmp_path):
+    header, tensors = content_of(saved)
+    path = write(tmp_path / "old.safetensors", (header | {"format": "qdvae-checkpoint/1"}, tensors))
+    assert is_checkpoint(path)
+    for read in (load_checkpoint, read_header):
+        with pytest.raises(
+            CheckpointError, match=r"old\.safetensors has format 'qdvae-checkpoint/1', this"
+        ):
+            read(path)
+
+
 def test_loading_needs_no_network(saved, monkeypatch):
     def refuse(*args, **kwargs):
         raise AssertionError("a network connection was tried")
@@ -157,18 +228,17 @@ def test_a_shipped_model_is_small_complete_and_works(name):
         assert "__metadata__" in json.loads(file.read(length))
     model = load_pretrained(name)
     assert model.n_spins == 256
-    assert model.ratio is not None
     assert model.graph.topology == "zephyr"
     source = Source.from_dict(model.info["data"])
     assert (source.data_set, source.split, source.count) == ("mnist", "train", 60_000)
-    assert {"train", "sampler", "history", "ratio"} <= set(model.info)
+    assert {"train", "sampler", "history"} <= set(model.info)
     images = model.generate(100, seed=0)
     ink = images.mean((1, 2, 3))
     assert 0.05 < ink.mean() < 0.25  # MNIST has 0.13
     assert images.flatten(1).std(0).max() > 0.3  # and the images differ
 
 
-@pytest.mark.parametrize(("name", "limit"), [("qdvae-256", 0.022), ("qdvae-256-sharp", 0.0175)])
+@pytest.mark.parametrize(("name", "limit"), [("qdvae-256", 0.022), ("qdvae-256-labels", 0.022)])
 def test_a_shipped_model_reconstructs_held_out_digits(name, limit):
     test = held_out_sample(2_000).rounded().images
     with torch.no_grad():

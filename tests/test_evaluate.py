@@ -5,11 +5,15 @@ import math
 import pytest
 import torch
 from safetensors.torch import save_file
+from small_models import class_grbm
 
 from qdvae_helpers.data import held_out_sample
-from qdvae_helpers.errors import CheckpointError, SettingError
-from qdvae_helpers.evaluate import quality
+from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError
+from qdvae_helpers.evaluate import energy_decorrelation, enumerate_states, moment_gap, quality
 from qdvae_helpers.judge import load_judge, resize
+from qdvae_helpers.likelihood import log_partition_function
+from qdvae_helpers.priors import of_class
+from qdvae_helpers.samplers import estimate_beta, make_sampler
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +112,43 @@ def test_images_of_other_sizes_or_in_colour_are_refused(judge, digits_twice):
     colours = second.expand(-1, 3, -1, -1)
     with pytest.raises(SettingError, match="grey images"):
         quality(colours, colours, judge)
+
+
+# With classes ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prior3(graph12):
+    return class_grbm(graph12)
+
+
+def test_the_gap_weighs_classes_by_their_shares(prior3, graph12):
+    prior3.class_biases.data.mul_(3)
+    sampler = make_sampler(prior3, "exact", num_samples=30_000, graph=graph12)
+    logits = 50 * sampler.sample()  # an encoder whose spins follow the prior
+    sampler.classes = torch.arange(30_000) % 3
+    spins = sampler.sample()
+    assert moment_gap(prior3, logits, spins, sampler.classes) < 0.015  # of finite samples
+    assert moment_gap(prior3, logits, spins) > 0.05  # as if the shares were even, too
+    one = torch.zeros(30_000, dtype=torch.int64)
+    alone = of_class(prior3)
+    assert moment_gap(alone, logits, spins, one) == moment_gap(alone, logits, spins)
+
+
+def test_chains_need_not_change_their_class_to_count_as_moved(prior3, graph12):
+    prior3.class_biases.data.mul_(5)  # energies of the classes lie far apart
+    sampler = make_sampler(prior3, "exact", num_samples=3_000, graph=graph12)
+    before, after, classes = sampler.sample(), sampler.sample(), sampler.classes
+    assert energy_decorrelation(prior3, before, after, classes) > 0.9
+    assert energy_decorrelation(prior3, before, before, classes) < 1e-6
+
+
+def test_what_each_class_has_for_itself_is_not_asked_of_all_at_once(prior3):
+    spins = torch.ones(9, 12)
+    with pytest.raises(SettingError, match=r"has 3 classes: enumerate one .*of_class\(grbm, y\)"):
+        enumerate_states(prior3)
+    with pytest.raises(SettingError, match=r"its own Z: class_partition_functions\(grbm\)"):
+        log_partition_function(prior3)
+    for classes in (None, torch.zeros(8, dtype=torch.int64), torch.full((9,), 3)):
+        with pytest.raises(SamplerError, match="classes"):
+            estimate_beta(prior3, spins, classes)

@@ -22,7 +22,7 @@ from hostile import (
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save
-from small_models import new_model, random_grbm, same_parameters
+from small_models import class_grbm, new_model, random_grbm, same_parameters
 
 from qdvae_helpers.checkpoints import load_checkpoint, read_header, save_checkpoint
 from qdvae_helpers.errors import (
@@ -33,6 +33,8 @@ from qdvae_helpers.errors import (
     TrainingError,
 )
 from qdvae_helpers.graphs import load_graph, save_graph
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import class_fields
 from qdvae_helpers.qpu.recordings import load_recording, read_recording_header, save_recording
 from qdvae_helpers.samplers import make_sampler, record
 from qdvae_helpers.training.state import read_run
@@ -60,6 +62,11 @@ def files(tmp_path_factory, graph12):
     folder = tmp_path_factory.mktemp("hostile")
     made = {"bad": folder / "bad.safetensors", "graph": folder / "graph.json"}
     made["model"] = save_checkpoint(new_model(graph12), folder / "model.safetensors", {"step": 3})
+    model = QDVAE(graph12, (32,), classes=("cat", "dog", "cat"))
+    model.grbm.load_state_dict(class_grbm(graph12).state_dict())
+    made["model with classes"] = save_checkpoint(model, folder / "classes.safetensors")
+    sampler = make_sampler(model.grbm, "exact", num_samples=20, graph=graph12)
+    made["recording of classes"] = save_recording(record(sampler, 20), folder / "three.safetensors")
     sampler = make_sampler(random_grbm(graph12, 3), num_samples=20, graph=graph12)
     made["recording"] = save_recording(record(sampler, 20), folder / "recording.safetensors")
     save_graph(graph12, made["graph"])
@@ -79,10 +86,11 @@ def refused(error: QdvaeError) -> None:
     assert text.isprintable()
 
 
+@pytest.mark.parametrize("which", ["model", "model with classes"])
 @tried(2)
 @given(data=st.data())
-def test_a_model_is_what_its_file_holds_or_refused(files, data):
-    path = data.draw(spoilt(files["model"], files["bad"]))
+def test_a_model_is_what_its_file_holds_or_refused(files, which, data):
+    path = data.draw(spoilt(files[which], files["bad"]))
     try:
         model = load_checkpoint(path)
     except CheckpointError as error:
@@ -96,25 +104,32 @@ def test_a_model_is_what_its_file_holds_or_refused(files, data):
     assert model.encode(torch.rand(2, 1, 28, 28)).isfinite().all()
     assert model.decode(torch.ones(2, 12)).isfinite().all()
     assert model.grbm(torch.ones(2, 12)).isfinite().all()
+    assert class_fields(model.grbm).isfinite().all()
+    assert model.generate(2, seed=0).isfinite().all()
     assert read_header(path) == header
 
 
+@pytest.mark.parametrize("which", ["recording", "recording of classes"])
 @tried(2)
 @given(data=st.data())
-def test_a_recording_is_as_it_was_or_refused(files, data):
-    path = data.draw(spoilt(files["recording"], files["bad"]))
+def test_a_recording_is_as_it_was_or_refused(files, which, data):
+    path = data.draw(spoilt(files[which], files["bad"]))
     try:
         found = load_recording(path)
     except RecordingError as error:
         refused(error)
         return
-    whole = load_recording(files["recording"])
+    whole = load_recording(files[which])
+    assert (found.classes is None) == (whole.classes is None) == (which == "recording")
+    if whole.classes is not None:
+        assert torch.equal(found.classes, whole.classes)
+        assert torch.equal(found.class_biases, whole.class_biases)
     assert torch.equal(found.spins, whole.spins)
     assert torch.equal(found.linear, whole.linear)
     assert torch.equal(found.quadratic, whole.quadratic)
     assert (found.graph, found.provenance) == (whole.graph, whole.provenance)
     assert found.simulated is whole.simulated is True
-    assert read_recording_header(path) == read_recording_header(files["recording"])
+    assert read_recording_header(path) == read_recording_header(files[which])
 
 
 @tried(2)
@@ -185,7 +200,7 @@ TENSORS = {
     "seconds below zero": {"extra.seconds": torch.tensor(-1.0, dtype=torch.float64)},
     "seconds that are none": {"extra.seconds": torch.tensor(torch.nan, dtype=torch.float64)},
     "another process": {"extra.process1.prior_spins": torch.ones(4, 12)},
-    "a ratio": {"model.ratio.net.0.bias": torch.zeros(512)},
+    "biases of classes": {"model.grbm.class_biases": torch.zeros(3, 12)},
     "weights that are none": {"model.grbm._linear": torch.full((12,), torch.nan)},
     "infinite weights": {"model.grbm._linear": torch.full((12,), torch.inf)},
     "complex weights": {"model.grbm._linear": torch.zeros(12, dtype=torch.complex64)},

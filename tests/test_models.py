@@ -5,7 +5,7 @@ import torch
 
 from qdvae_helpers.checkpoints import load_pretrained
 from qdvae_helpers.data import held_out_sample
-from qdvae_helpers.errors import SamplerError
+from qdvae_helpers.errors import SamplerError, SettingError
 from qdvae_helpers.evaluate import quality
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.judge import load_judge
@@ -105,19 +105,118 @@ def test_a_round_draws_pixels_encodes_and_decodes(model):
     torch.testing.assert_close(model.refine(images.round(), 1), expected)
 
 
-def test_generate_with_rounds_is_generate_and_refine(model):
-    plain = model.generate(4, seed=5)
-    assert torch.equal(model.generate(4, seed=5, rounds=2), model.refine(plain, 2, seed=5))
-
-
-def test_rounds_bring_samples_of_the_shipped_model_nearer_to_real_digits():
+def test_rounds_mend_digits_whose_spins_were_damaged():
+    """Samples as drawn have little to be mended, so some spins are flipped first."""
     test = held_out_sample(2_000).rounded().images
     model, judge = load_pretrained("qdvae-256"), load_judge()
-    samples = model.generate(1_000, seed=0)
+    flipped = torch.rand(1_000, 256, generator=torch.Generator().manual_seed(0)) < 0.08
+    samples = model.decode(model.prior_strings(1_000, seed=0) * (1 - 2 * flipped.float()))
     later = model.refine(samples, 3)
     before, after = (quality(images.round(), test, judge) for images in (samples, later))
     assert after.frechet < 0.85 * before.frechet
     assert after.coverage > before.coverage
+
+
+# Wishes ------------------------------------------------------------------------------------------
+
+NAMES = ("cat", "dog", "cat", "cow")
+CLASSES = torch.tensor([0.1, 0.2, 0.3, 0.4])
+
+
+@pytest.fixture
+def wishing(graph12):
+    """A model whose classes are seen in its spins: the first three are all up for their own."""
+    model = QDVAE(graph12, (16,), classes=NAMES).eval()
+    with torch.no_grad():
+        model.grbm.class_biases.fill_(6)
+        model.grbm.class_biases[range(4), range(4)] = -6
+    model.grbm.shares.copy_(CLASSES)
+    return model
+
+
+def classes_of(spins):
+    return spins[:, :4].argmax(1)
+
+
+def test_a_model_with_classes_names_what_may_be_wished_for(wishing, model):
+    assert wishing.class_names == NAMES
+    assert wishing.wishes == ("cat", "dog", "cow")
+    assert wishing.settings["classes"] == list(NAMES)
+    assert model.wishes == model.class_names == ()
+
+
+@pytest.mark.parametrize("kind", [None, "gibbs", "exact", "annealer"])
+def test_a_wish_is_obeyed_by_every_sampler(kind, wishing):
+    sampler = None
+    if kind is not None:  # of fewer strings than are asked for
+        options = {"prefactor": 0.2, "num_sweeps": 50} if kind == "annealer" else {}
+        sampler = make_sampler(wishing.grbm, kind, num_samples=7, graph=wishing.graph, **options)
+
+    def drawn(n, wish):
+        spins = wishing.prior_strings(n, sampler, 3, classes=wish)
+        assert spins.shape == (n, 12)
+        return classes_of(spins).tolist()
+
+    assert drawn(20, "dog") == [1] * 20
+    assert drawn(20, 2) == [3] * 20  # the third name
+    assert sorted(drawn(20, "cat")) == [0] * 5 + [2] * 15  # as frequent as their shares
+    mixed = drawn(18, ["dog", 2] * 9)
+    assert mixed == [1, 3] * 9
+    assert drawn(3, torch.tensor([1, 2, 1])) == [1, 3, 1]
+    usual = drawn(100, None)
+    assert [usual.count(y) for y in range(4)] == [10, 20, 30, 40]
+    assert usual != sorted(usual)
+
+
+def test_images_of_a_wish_are_decoded_strings_and_repeat_with_their_seed(wishing):
+    for wish in (None, "cat", [0, 1, 2, 1, 0]):
+        images = wishing.generate(5, seed=4, classes=wish)
+        assert torch.equal(images, wishing.generate(5, seed=4, classes=wish))
+        strings = wishing.prior_strings(5, seed=4, classes=wish)
+        torch.testing.assert_close(images, wishing.decode(strings))
+        assert not torch.equal(images, wishing.generate(5, seed=5, classes=wish))
+
+
+def test_without_a_seed_classes_differ_from_call_to_call(wishing):
+    one, other = (classes_of(wishing.prior_strings(40)).tolist() for _ in range(2))
+    assert one != other
+    assert sorted(one) != one
+
+
+@pytest.mark.parametrize(
+    ("wish", "message"),
+    [
+        ("cow boy", "there is no 'cow boy' among cat, dog, cow"),
+        (3, "classes=3 is too many: choose 2"),
+        (-1, "classes=-1"),
+        (["cat", "dog"], "2 wishes for 3 images"),
+        (["cat"] * 4, "4 wishes for 3 images"),
+        ([], "0 wishes for 3 images"),
+    ],
+)
+def test_a_wish_that_the_model_does_not_know_is_refused(wish, message, wishing):
+    with pytest.raises(SettingError, match=message):
+        wishing.generate(3, classes=wish)
+
+
+def test_a_plain_model_takes_no_wishes(model):
+    for wish in ("7", 7, [1, 2, 3]):
+        with pytest.raises(SettingError, match="one prior for all images"):
+            model.generate(3, classes=wish)
+
+
+@pytest.mark.parametrize("names", [["one"], "ab", ["a", ""], ["a", None], [1, 2], 3, ["a"] * 300])
+def test_names_of_classes_that_are_none_are_refused(names, graph12):
+    with pytest.raises(SettingError, match="classes"):
+        QDVAE(graph12, (8,), classes=names)
+
+
+def test_the_shipped_models_obey_wishes_for_a_digit():
+    model, judge = load_pretrained("qdvae-256-labels"), load_judge()
+    assert model.wishes == tuple("0123456789")
+    wishes = [digit for digit in range(10) for _ in range(20)]
+    seen = judge.classes(judge(model.generate(200, seed=0, classes=wishes))).argmax(1)
+    assert (seen == torch.tensor(wishes)).float().mean() > 0.85
 
 
 # The classical reference -------------------------------------------------------------------------

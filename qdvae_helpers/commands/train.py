@@ -10,11 +10,13 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qdvae_helpers.checkpoints import load_checkpoint, read_header, save_checkpoint
+from qdvae_helpers.data import LABEL_NAMES
 from qdvae_helpers.errors import CheckpointError, OutputError, SettingError, TrainingError
 from qdvae_helpers.graphs import load_graph
 from qdvae_helpers.outputs import hold, require_output, writing
@@ -31,11 +33,12 @@ from qdvae_helpers.training import (
     usual_images,
 )
 from qdvae_helpers.training.config import RECIPE_IGNORES
+from qdvae_helpers.training.prepare import CLASS_SETTINGS
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric  # an extra, which most people lack
 
-_LEAST = {"jitter": 0, "n_classes": 1, "spins": 1, "sweeps": 1}
+_LEAST = {"jitter": 0, "n_classes": 2, "spins": 1, "sweeps": 1}
 _INTERRUPTED = 3  # exit status
 _SUFFIX, _PART = ".safetensors", ".part.safetensors"
 _SHORTER = {"batch_size": "batch", "spin_draws": "draws", "n_spins": "spins"}  # settings, options
@@ -47,20 +50,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     file = {"type": Path, "metavar": "FILE"}
 
     add = parser.add_argument_group("what to learn").add_argument
-    add("--recipe", choices=RECIPES, default="elbo", help="default: elbo")
-    add("--data", choices=("mnist", "fashion-mnist"), default="mnist", help="default: mnist")
-    images = "rounded, grey, or drawn black and white anew at each step; default: rounded"
-    add("--images", choices=("rounded", "grey", "binarised"), default="rounded", help=images)
+    _add_choice(add, "--recipe", RECIPES)
+    _add_choice(add, "--data", tuple(LABEL_NAMES))
+    drawn = " (drawn black and white anew at each step)"
+    _add_choice(add, "--images", ("rounded", "grey", "binarised"), more=drawn)
     add("--jitter", default=0, help="add so many bent copies of each image", **count)
     add("--kl-weight", help=f"of the divergence (elbo, iwae); {_usual('kl_weight')}", **number)
+    add("--mmd-weight", help=f"of the MMD (mmd); {_usual('mmd_weight')}", **number)
     draws = f"spin strings an image; {_usual('spin_draws')}"
     add("--draws", dest="spin_draws", help=draws, **count)
     add("--seed", default=0, help="default: 0", **count)
 
-    classes = "biases of the prior for none, clusters or labels; default: none"
-    add("--classes", choices=CLASSES, default="none", help=classes)
+    _add_choice(add, "--classes", CLASSES, "the prior's: ")
     add("--n-classes", help=f"how many; {_of_profiles('n_classes')}", **count)
-    add("--mmd-weight", help=f"of the discrepancy (mmd); {_usual('mmd_weight')}", **number)
 
     models = parser.add_argument_group("the model (one of these)")
     add = models.add_mutually_exclusive_group().add_argument
@@ -70,9 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--start-from", help="a trained model to go on from", **file)
 
     add = parser.add_argument_group("how long and how fast").add_argument
-    add("--profile", choices=PROFILES, help="default: QDVAE_PROFILE or lesson")
+    kinds = "fast, lesson or full; default: QDVAE_PROFILE or lesson"
+    add("--profile", choices=PROFILES, metavar="KIND", help=kinds)
     add("--steps", help=f"gradient steps; {_of_profiles('steps')}", **count)
-    last = "the last of them, in which only the decoder learns; default: 0"
+    last = "last ones, of the decoder alone; default: 0"
     add("--decoder-steps", help=last, **count)
     batch = f"images a step; {_of_profiles('batch_size')}"
     add("--batch", dest="batch_size", help=batch, **count)
@@ -85,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the sampler of the prior").add_argument
     kinds = "gibbs, annealer, exact or qpu; default: QDVAE_SAMPLER or gibbs"
     add("--sampler", metavar="KIND", help=kinds)
-    add("--sweeps", help=f"sweeps of each Gibbs chain a step; {_of_profiles('sweeps')}", **count)
+    add("--sweeps", help=f"Gibbs sweeps a step; {_of_profiles('sweeps')}", **count)
 
     add = parser.add_argument_group("output").add_argument
     add("--output", required=True, help="the model (.safetensors)", **file)
@@ -93,16 +96,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--metrics", help="append reports, a JSON text a line", **file)
 
 
+def _add_choice(
+    add: Callable, option: str, known: Sequence[str], first: str = "", more: str = ""
+) -> None:
+    """An option with a few known values, of which the first is the default."""
+    words = f"{first}{', '.join(known[:-1])} or {known[-1]}{more}; default: {known[0]}"
+    add(option, choices=known, default=known[0], metavar="KIND", help=words)
+
+
 def _of_profiles(name: str) -> str:
     """The default of what a profile decides, for the help."""
-    values = [f"{getattr(profile, name)} {profile.name}" for profile in PROFILES.values()]
-    return f"default: {', '.join(values)}"
+    fast, lesson, full = (getattr(profile, name) for profile in PROFILES.values())
+    others = f"else {full}" if lesson == full else f"{lesson} lesson, {full} full"
+    return f"default: {fast} fast, {others}"
 
 
 def _usual(name: str) -> str:
     """The default of what a recipe may decide, for the help."""
     values = [f"{getattr(TrainConfig, name):g}"]
     values += [f"{s[name]:g} {recipe}" for recipe, s in RECIPE_SETTINGS.items() if name in s]
+    with_classes = {s[name] for s in CLASS_SETTINGS.values() if name in s}
+    values += [f"{value:g} with classes" for value in with_classes]
     return f"default: {', '.join(values)}"
 
 
@@ -255,7 +269,7 @@ def _option(setting: str) -> str:
 
 def _as_typed(message: str) -> str:
     """A message that names settings, with the names of their options."""
-    names = {field.name for field in fields(TrainConfig)} | {"n_spins"}
+    names = {field.name for field in fields(TrainConfig)} | {"n_spins", "n_classes", "classes"}
     text = re.sub(rf"\b({'|'.join(names)})=", lambda found: _option(found[1]) + " ", message)
     longer = "|".join(name for name in names if "_" in name)  # others are words, too
     return re.sub(rf"\b({longer})\b", lambda found: _option(found[1]), text)

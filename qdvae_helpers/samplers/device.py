@@ -15,7 +15,7 @@ from dwave.system.temperatures import effective_field, maximum_pseudolikelihood_
 from qdvae_helpers.arguments import require_count, require_grbm, require_number, require_rows
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.priors import in_groups, of_class
+from qdvae_helpers.priors import in_groups, n_classes, of_class, require_classes
 from qdvae_helpers.qpu.ranges import check_ranges
 from qdvae_helpers.samplers.base import SpinSampler
 
@@ -36,15 +36,17 @@ def estimate_beta(
 ) -> BetaEstimate:
     """The inverse temperature at which spins ``(reads, n)`` follow a model, with its error.
 
-    Where the prior knows several classes, each string has one (``classes``, a row each).
+    Where the prior knows several classes, each string has one (``classes``, a row each; a
+    SamplerError if they are missing).
 
     The fit is maximum pseudo-likelihood (dwave-system): every spin, given its neighbours, is a coin
     whose odds depend on beta.  The error comes from the curvature of that likelihood; it counts the
     coins as independent, so take it as a lower bound.
     """
     require_rows("spins", spins, grbm.n_nodes)
-    if classes is None:
+    if classes is None and n_classes(grbm) == 1:
         classes = torch.zeros(len(spins), dtype=torch.int64)
+    classes = require_classes("classes", classes, grbm, len(spins), SamplerError)
     gains = np.concatenate(
         [_gains(of_class(grbm, y), spins[rows]) for y, rows in in_groups(classes)]
     )

@@ -11,11 +11,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 from qdvae_helpers.arguments import require_count
 from qdvae_helpers.errors import SamplerError
 from qdvae_helpers.graphs import QPUGraph, colouring
-from qdvae_helpers.priors import (
-    class_fields,
-    in_groups,
-    systematic,
-)
+from qdvae_helpers.priors import class_fields, in_groups, systematic
 from qdvae_helpers.samplers.base import SpinSampler, plain_graph, require_beta
 from qdvae_helpers.samplers.mixing import (
     FEWEST_WATCHED,
@@ -334,10 +330,8 @@ class GibbsSampler(SpinSampler):
         """For each colour a bias and a weight: with the bits they make the sigmoid's argument."""
         # With s = 2b - 1 the field h + J s becomes (h - J 1) + 2 J b, so the argument of the
         # sigmoid, -2 beta times that, is linear in the bits.
-        fields, couplings = (
-            self._fields(self._classes if classes is None else classes),
-            self._couplings(),
-        )
+        fields = self._fields(self._classes if classes is None else classes)
+        couplings = self._couplings()
         row_sums = torch.zeros_like(fields[:, 0]).index_add_(0, self._rows, couplings)
         bias = -2 * (fields - row_sums.unsqueeze(1))
         return [

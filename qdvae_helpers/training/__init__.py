@@ -2,7 +2,8 @@
 
 ``config`` holds what decides a run, ``schedules`` and ``objective`` what a step does, ``loop`` the
 steps, ``reports`` what is told on the way, ``state`` the file of a run; ``prepare`` sets a run up
-for lesson, studio and command alike, and ``background`` runs one beside the notebook.
+for lesson, studio and command alike, the classes of its prior included, and ``background`` runs one
+beside the notebook.
 """
 
 from qdvae_helpers.training.background import LARGEST, SMALLEST, Progress, TrainingRun, TrainRequest

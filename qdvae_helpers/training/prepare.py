@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 
 from qdvae_helpers.arguments import require_count, require_kind, require_known, require_seed
-from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample, load_images
+from qdvae_helpers.data import LABEL_NAMES, ImageSet, Source, held_out_sample, load_images
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.graphs import QPUGraph, densest_subgraph
 from qdvae_helpers.likelihood import class_partition_functions
 from qdvae_helpers.models import QDVAE
-from qdvae_helpers.priors import class_shares
+from qdvae_helpers.priors import MOST_CLASSES, class_shares
 from qdvae_helpers.profiles import Profile, current_profile
 from qdvae_helpers.samplers import SpinSampler, make_sampler, sampler_kind, working_graph
 from qdvae_helpers.seeding import seeded
@@ -78,12 +78,16 @@ def in_classes(train: ImageSet, classes: str, k: int) -> tuple[ImageSet, tuple[s
     if classes == "clusters":
         train, owners = train.clustered(k)
         return train, tuple(map(str, range(len(owners))))
-    known = _label_names(train)
-    n_labels = len(train.labels.unique())
-    if k < n_labels:
-        raise SettingError(f"n_classes={k} for {n_labels} labels: give one each, or more.")
-    train, owners = train.clustered(k // n_labels, within_labels=True)
-    return train, tuple(known[y] for y in owners.tolist())
+    if missing := int((train.labels < 0).sum()):
+        raise SettingError(
+            f"classes='labels', and {missing:,} of {len(train):,} images have no label: choose "
+            "classes='clusters', which needs none."
+        )
+    names = _label_names(train)
+    if k < len(names):
+        raise SettingError(f"n_classes={k} for {len(names)} labels: give one each, or more.")
+    train, owners = train.clustered(k // len(names), within_labels=True)
+    return train, tuple(names[y] for y in owners.tolist())
 
 
 @torch.no_grad()
@@ -98,7 +102,17 @@ def in_classes_of(model: QDVAE, train: ImageSet) -> ImageSet:
     """
     if not model.class_names:
         return train
-    log_z = [one.value for one in class_partition_functions(model.grbm, levels=200)]
+    within_labels = _knows_labels(model, train)
+    labels = {name: label for label, name in _label_names(train).items()}
+    if within_labels and (-1 in labels.values() or not labels.keys() <= set(model.wishes)):
+        raise SettingError(
+            f"This model knows the labels {', '.join(model.wishes)}: train it further with "
+            "images of these labels, or train a new one."
+        )
+    # Half a minute for 250 classes of 256 spins; scores differ by far more than such an error.
+    options = {"levels": 200, "num_samples": max(20, min(100, 5_000 // len(model.class_names)))}
+    found = class_partition_functions(model.grbm, graph=model.graph, **options)
+    log_z = [one.value for one in found]
     offsets = class_shares(model.grbm).log() - torch.tensor(log_z, device=model.device)
     scores = torch.cat(
         [
@@ -107,23 +121,30 @@ def in_classes_of(model: QDVAE, train: ImageSet) -> ImageSet:
             for part in train.images.split(1_000)
         ]
     ).cpu()
-    if len(model.wishes) < len(model.class_names) or model.wishes == _label_names(train):
-        names = _label_names(train)
-        if any(label < 0 or names[label] not in model.wishes for label in train.labels.unique()):
-            raise SettingError(
-                f"This model knows the labels {', '.join(model.wishes)}: train it further with "
-                "images of these labels, or train a new one."
-            )
-        owners = torch.tensor([names.index(name) for name in model.class_names])
+    if within_labels:
+        owners = torch.tensor([labels.get(name, -1) for name in model.class_names])
         scores[train.labels.unsqueeze(1) != owners] = -math.inf
     source = train.source.then("in the classes of the model")
     return ImageSet(train.images, scores.argmax(1), source)
 
 
-def _label_names(train: ImageSet) -> tuple[str, ...]:
-    """What the labels of these images are called; numbers where nobody knows."""
-    most = int(train.labels.max()) + 1
-    return LABEL_NAMES.get(train.source.data_set, tuple(map(str, range(most))))
+def _knows_labels(model: QDVAE, train: ImageSet) -> bool:
+    """Whether the model's classes lie within labels; clusters are called by numbers, as digits."""
+    if len(model.wishes) < len(model.class_names):
+        return True
+    about = model.info
+    while isinstance(about, dict):  # and the models that it went on from
+        if about.get("data") is not None and Source.from_dict(about["data"]).clustered:
+            return False
+        about = about.get("start")
+    usual = tuple(_label_names(train).values())
+    return model.wishes == LABEL_NAMES.get(train.source.data_set, usual)
+
+
+def _label_names(train: ImageSet) -> dict[int, str]:
+    """What each label that occurs is called; a number where nobody knows."""
+    known = dict(enumerate(LABEL_NAMES.get(train.source.data_set, ())))
+    return {label: known.get(label, str(label)) for label in train.labels.unique().tolist()}
 
 
 def default_spins(recipe: str, profile: Profile, classes: str = "none") -> int:
@@ -175,7 +196,8 @@ def prepare_run(
             of the divergence is full at once.
         classes: whether the prior of a new model has biases for each class (:mod:`.priors`):
             ``none``, ``clusters`` found without labels, or ``labels``, each divided into clusters.
-        n_classes: how many in all, the profile's if left out; with ``labels`` at least one a label.
+        n_classes: how many in all, 2 to 256, the profile's if left out; with ``labels`` at least
+            one a label.
         sweeps: Gibbs sweeps between two steps; the profile's if left out.
         seed: of the network's start, the order of images, the spins, and the sampler.
         device: where the model learns, see :func:`pick_device`.
@@ -207,6 +229,15 @@ def prepare_run(
         raise SettingError("A trained model keeps its own classes: leave classes away.")
     if n_classes is not None and classes == "none":
         raise SettingError("n_classes does nothing with classes='none': leave it away.")
+    k = profile.n_classes if n_classes is None else n_classes
+    k = require_count("n_classes", k, 2, most=MOST_CLASSES) if classes != "none" else 0
+    if start_from is not None:
+        k = len(require_kind("start_from", start_from, QDVAE).class_names)
+    if k > (draws := profile.num_samples // processes):
+        raise SettingError(
+            f"{draws} samples of the prior a step, as the profile {profile.name} has them, cannot "
+            f"hold one of each of {k} classes: choose fewer classes, or a larger profile."
+        )
     usual = CLASS_SETTINGS.get(recipe, {}) if classes != "none" else {}
     settings = usual | settings | {"recipe": recipe, "seed": seed}
     if start_from is not None:
@@ -220,7 +251,7 @@ def prepare_run(
             whole = working_graph("live" if kind == "qpu" else "ideal")
             n = default_spins(recipe, profile, classes) if n_spins is None else n_spins
             graph = densest_subgraph(whole, n)
-        train, names = in_classes(train, classes, n_classes or profile.n_classes)
+        train, names = in_classes(train, classes, k)
         with seeded(seed):  # layers are initialised with torch's global numbers
             model = QDVAE(graph, profile.hidden, classes=names)
         if names:

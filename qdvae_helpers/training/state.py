@@ -16,6 +16,7 @@ from qdvae_helpers.checkpoints import (
 from qdvae_helpers.data import Source
 from qdvae_helpers.errors import CheckpointError, DataError, SettingError
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import n_classes
 from qdvae_helpers.samplers import SpinSampler
 from qdvae_helpers.schema import Odd
 from qdvae_helpers.training.config import TrainConfig
@@ -181,7 +182,11 @@ def _read_state(
     saved.file.require({f"extra.{name}": value for name, value in wanted.items()}, others="model.")
     extra = {name: saved.file.read(f"extra.{name}") for name in wanted}
     for name, value in extra.items():
-        if not _possible(name.rpartition(".")[2], value, step, state.generator):
+        what = name.rpartition(".")[2]
+        known = n_classes(sampler.grbm)  # of which each sample has one
+        if not _possible(what, value, step, state.generator) or (
+            what == "classes" and not bool(((value >= 0) & (value < known)).all())
+        ):
             raise Odd(f"tensor extra.{name} holds what cannot be")
     last = max(float(value) for name, value in extra.items() if name.endswith(".step"))
     if last != min(step, 2**24):  # float32 counts no further

@@ -1,7 +1,6 @@
 """Training without a notebook: what the options do, what is written, how a run goes on."""
 
 import json
-import math
 import os
 import re
 import signal
@@ -18,7 +17,10 @@ from fake_leap import ENDPOINT, TOKEN, FakeLeap
 from qdvae_helpers import graphs, samplers
 from qdvae_helpers.checkpoints import load_checkpoint
 from qdvae_helpers.commands import main
+from qdvae_helpers.data import LABEL_NAMES, load_images
+from qdvae_helpers.errors import DataError
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.training.prepare import in_classes_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -139,44 +141,68 @@ def test_train_takes_the_graph_that_docs_scaling_writes(train, tmp_path):
     assert model.n_spins == 14
 
 
-def test_train_fits_the_ratio_where_asked(train, tmp_path, monkeypatch, capsys):
-    def interrupted(*args, **options):
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(QDVAE, "fit_ratio", interrupted)
-        train("--ratio-steps", "3", status=3)
-    first = capsys.readouterr().out
-    assert "begins here again" in first
-    assert not (tmp_path / "model.safetensors").exists()
-    model = train("--ratio-steps", "3")
-    # The trained model was there already: no step was taken again.
-    assert "reconstruction" in first
-    assert "reconstruction" not in capsys.readouterr().out
-    assert model.info["step"] == 2
-    assert model.info["ratio"]["steps"] == 3
-    assert math.isfinite(model.info["ratio"]["divergence"])
-    assert model.generate(2, seed=0, candidates=2).shape == (2, 1, 28, 28)
-    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+# With classes ------------------------------------------------------------------------------------
 
 
-def test_the_ratio_learns_from_the_originals_alone(train, monkeypatch):
-    seen = []
-    fit_ratio = QDVAE.fit_ratio
+def test_train_learns_clusters_or_labels_where_asked(train, capsys):
+    model = train("--classes", "clusters", "--n-classes", "6", "--steps", "4")
+    assert model.class_names == tuple("012345")
+    assert model.grbm.class_biases.any()
+    assert "rounded to black and white, in 6 clusters (seed 0); " in capsys.readouterr().out
+    model = train("--classes", "labels", "--n-classes", "20", output="labels")
+    assert model.class_names == tuple(digit for digit in "0123456789" for _ in range(2))
+    assert model.info["train"]["prior_learning_rate"] == 0.02
+    assert model.generate(2, seed=0, classes=["7", "8"]).shape == (2, 1, 28, 28)
+    assert len(train("--classes", "clusters", output="usual").class_names) == 10
+    mmd = train("--recipe", "mmd", "--classes", "clusters", "--mmd-weight", "7", output="mmd")
+    assert mmd.info["train"]["mmd_weight"] == 7
 
-    def watched(model, images, **options):
-        seen.append(images)
-        return fit_ratio(model, images, **options)
 
-    monkeypatch.setattr(QDVAE, "fit_ratio", watched)
-    for jitter in ("0", "1"):
-        train("--ratio-steps", "1", "--jitter", jitter, output=f"with{jitter}")
-    assert torch.equal(*seen)
+def test_train_knows_the_names_of_fashion_mnists_labels(train):
+    try:
+        load_images("fashion-mnist", limit=1)
+    except DataError:
+        pytest.skip("Fashion-MNIST is not here")
+    model = train("--data", "fashion-mnist", "--images", "grey", "--classes", "labels")
+    assert model.wishes == LABEL_NAMES["fashion-mnist"]
+    assert str(model.trained_on).startswith("Fashion-MNIST train, 2,000 images, in 10 clusters")
+    assert model.generate(1, seed=0, classes="bag").shape == (1, 1, 28, 28)
+
+
+@pytest.mark.parametrize("classes", ["clusters", "labels"])
+def test_a_model_with_classes_is_trained_further_and_keeps_them(classes, train, tmp_path, capsys):
+    old = train("--classes", classes, "--n-classes", "10", output="first")
+    further = ("--start-from", str(tmp_path / "first.safetensors"))
+    train(*further, "--classes", classes, status=1, output="second")
+    assert "A trained model keeps its own classes" in capsys.readouterr().err
+    new = train(*further, output="second")
+    assert new.class_names == old.class_names
+    assert torch.equal(new.grbm.shares, old.grbm.shares)
+    assert not torch.equal(new.grbm.class_biases, old.grbm.class_biases)
+    assert new.trained_on.transforms[-1] == "in the classes of the model"
+    third = train("--start-from", str(tmp_path / "second.safetensors"), output="third")
+    # What the classes were is remembered: digits of one label are in classes of that label.
+    digits = load_images("mnist", limit=300).rounded()
+    found = in_classes_of(third, digits).labels
+    assert torch.equal(found, digits.labels) == (classes == "labels")
+
+
+def test_grey_pixels_are_drawn_anew_where_asked(train):
+    for images, binarise in (("binarised", True), ("grey", False), ("rounded", False)):
+        model = train("--images", images, output=images)
+        assert model.info["train"]["binarise"] is binarise
+        assert model.trained_on.black_and_white == (images == "rounded")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--n-classes", "3"], "--n-classes does nothing with --classes 'none'"),
+        (["--classes", "clusters", "--n-classes", "1"], "--n-classes 1: choose 2 or more"),
+        (["--classes", "clusters", "--n-classes", "300"], "--n-classes 300 is too many"),
+        (["--classes", "clusters", "--n-classes", "65"], "64 samples of the prior a step"),
+        (["--classes", "labels", "--n-classes", "9"], "--n-classes 9 for 10 labels"),
+        (["--mmd-weight", "1"], "--mmd-weight does nothing with --recipe elbo"),
         (["--spins", "9999"], "between 1 and 4594"),
         (["--spins", "0"], "--spins 0: choose 1 or more"),
         (["--steps", "0"], "--steps 0 must be 1 or more"),
@@ -185,7 +211,6 @@ def test_the_ratio_learns_from_the_originals_alone(train, monkeypatch):
         (["--sampler", "annealer", "--sweeps", "3"], "Sweeps are for the sampler gibbs"),
         (["--sweeps", "0"], "--sweeps 0: choose 1 or more"),
         (["--jitter", "-1"], "--jitter -1: choose 0 or more"),
-        (["--ratio-steps", "-1"], "--ratio-steps -1: choose 0 or more"),
         (["--device", "tpu"], "There is no device 'tpu'"),
         (["--graph", "nowhere.json"], "There is no graph nowhere.json"),
         (["--start-from", "nowhere.safetensors"], "There is no checkpoint nowhere.safetensors"),
@@ -201,7 +226,8 @@ def test_wrong_arguments_end_with_one_clear_line(arguments, message, tmp_path, c
 
 
 @pytest.mark.parametrize(
-    "gone", [["--network", "dense"], ["--final-tau", "0.2"], ["--require-mnist"]]
+    "gone",
+    [["--network", "dense"], ["--final-tau", "0.2"], ["--require-mnist"], ["--ratio-steps", "3"]],
 )
 def test_options_that_are_gone_are_refused(gone, capsys):
     with pytest.raises(SystemExit) as end:

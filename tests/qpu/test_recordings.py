@@ -219,6 +219,6 @@ def test_what_ships_fits_the_shipped_model_and_is_labelled():
     assert "simulated" in path.name
     assert recording.provenance.kind == "annealer"
     assert len(recording.spins) >= 500
-    beta, error = estimate_beta(model.grbm, recording.spins.float())
+    beta, error = estimate_beta(model.grbm, recording.spins.float(), recording.classes)
     assert beta == pytest.approx(1, abs=0.1)
     assert error < 0.02

@@ -8,7 +8,6 @@ import torch
 from small_models import StubSampler, new_model, same_parameters
 
 from qdvae_helpers.checkpoints import load_checkpoint, read_header
-from qdvae_helpers.density_ratio import DensityRatio
 from qdvae_helpers.errors import QPUError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.losses import reconstruction_loss
 from qdvae_helpers.qpu import qpu_tally
@@ -79,14 +78,6 @@ def test_reports_come_every_so_many_steps_and_at_the_end(model, run, short, caps
     assert [report["step"] for report in result.history] == [10, 20, 25]
     assert told == result.history == model.info["history"]
     assert capsys.readouterr().out.count(" nats | entropy ") == 3
-
-
-def test_training_drops_the_ratio_of_the_model_before(model, run, short):
-    model.ratio = DensityRatio(16)
-    model.info = {"ratio": {"steps": 1, "divergence": 1.0}}
-    run(model, short(steps=1))
-    assert model.ratio is None
-    assert "ratio" not in model.info
 
 
 @pytest.mark.parametrize("kind", ["annealer", "exact"])
