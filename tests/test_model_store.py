@@ -11,7 +11,7 @@ from qdvae_helpers.errors import CheckpointError, SettingError
 from qdvae_helpers.model_store import ModelStore, valid_name
 from qdvae_helpers.models import QDVAE
 
-SHIPPED = ["qdvae-256", "qdvae-256-labels"]
+SHIPPED = ["qdvae-256", "qdvae-256-labels", "qdvae-fashion-256"]
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ CLASSES = ("none", "clusters", "labels")
 CLASS_SETTINGS = {
     "elbo": {"prior_learning_rate": 0.02},
     "iwae": {"prior_learning_rate": 0.02},
-    "mmd": {"prior_learning_rate": 0.02, "batch_size": 512, "mmd_weight": 30.0},
+    "mmd": {"prior_learning_rate": 0.02, "mmd_weight": 30.0},
 }
 
 
@@ -239,6 +239,8 @@ def prepare_run(
             f"hold one of each of {k} classes: choose fewer classes, or a larger profile."
         )
     usual = CLASS_SETTINGS.get(recipe, {}) if classes != "none" else {}
+    if usual and recipe == "mmd":  # which compares within classes, so each needs its pairs
+        usual = usual | {"batch_size": 2 * profile.batch_size}
     settings = usual | settings | {"recipe": recipe, "seed": seed}
     if start_from is not None:
         settings = {"kl_warm_up": 1} | settings
