@@ -126,7 +126,7 @@ pretrained: $(READY)
 
 # Record samples of the shipped model on the simulated QPU again; needed after `make pretrained`.
 recordings: $(READY)
-	$(BIN)/qdvae record --overwrite --output data/recordings/qdvae-256-simulated.safetensors
+	$(BIN)/qdvae record --samples 4000 --overwrite --output data/recordings/qdvae-256-simulated.safetensors
 
 # A browser on all built pages: they ask no other host for anything, and show their formulas.
 LOOK = $(BIN)/python -m pytest -q -rs tests/test_site.py
