@@ -9,7 +9,13 @@ from .autoencoders import count_parameters, gaussian_kl_by_hand, interpolate, re
 from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
 from .classifier import ceiling, closed_form, hinge, zz_for
 from .convolution import amplitudes, apply_gate, count_read, post_loss
-from .generating import class_clamps, influential_flips, nearest_distance, share_and_error
+from .generating import (
+    class_clamps,
+    class_energy,
+    influential_flips,
+    nearest_distance,
+    share_and_error,
+)
 from .judging import effective_sample_size, errors_apart, frechet_one_dimension, importance_bound
 from .mmd import biased_mmd, p_value, spin_distance, unbiased_mmd
 from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through

@@ -1,4 +1,4 @@
-"""Checks of lesson 06: shares, nearest images, flips with effect, clamps of a class."""
+"""Checks of lesson 06: shares, nearest images, energies of a class, flips, clamps of a class."""
 
 import math
 
@@ -48,6 +48,32 @@ def nearest_distance(images: Tensor, others: Tensor) -> Rows:
     yield table.max(1).values, "these are the farthest ones: take the minimum."
     yield table.mean(1), "this is the mean over all others: take the minimum."
     yield right.sqrt(), "this is the distance: its square counts the pixels that differ."
+
+
+_H, _W = [0.5, -1.0, 0.25], [[1.0, -0.5, 0.75], [-0.25, 2.0, -1.5]]
+_J = {(0, 1): 1.5, (0, 2): -0.75}
+
+
+@by_examples((_H, _W, _J, [1, -1, -1], 1), (_H, _W, _J, [-1, -1, 1], 0))
+def class_energy(h: list, W: list, J: dict, s: list, y: int) -> Rows:
+    """``function(h, W, J, s, y)``: lists, a dict by pair, spins, a class; their energy."""
+
+    def along(biases: list) -> float:
+        return sum(a * b for a, b in zip(biases, s, strict=True))
+
+    shared, own, other = along(h), along(W[y]), along(W[1 - y])
+    couplers = sum(value * s[i] * s[j] for (i, j), value in J.items())
+    right = shared + own + couplers
+    yield right, "for s={s} in class {y} the energy is {right:g}, but you return {given:g}."
+    yield own + couplers, "the shared biases h are forgotten: every class has them, too."
+    yield shared + couplers, "the biases of the class are forgotten: add W[y][i] s_i."
+    yield right + couplers, "the couplings are counted twice: each pair appears once in J."
+    yield shared + own, "the couplings are forgotten: all classes share them, add J s s."
+    yield -right, "the sign is reversed: in this series E is plus h s, plus W s, plus J s s."
+    yield shared - own + couplers, "the biases of the class are added to h, not subtracted."
+    yield shared + other + couplers, "that is the energy in the other class: `y` says which row."
+    yield right + other, "you add the biases of all classes: only the row W[y] counts."
+    yield right + own, "the biases of the class are counted twice."
 
 
 # More rows than columns, so that to take rows for columns is no error.

@@ -101,6 +101,21 @@ def flip_rows(spins, effect, k):
     return result
 
 
+def energy(of_shared=1.0, of_class=1.0, of_pairs=1.0, row=lambda y: y):
+    """The energy of a string in its class, each part times a number."""
+
+    def function(h, W, J, s, y):
+        pairs = sum(value * s[i] * s[j] for (i, j), value in J.items())
+        shared, own = (sum(a * b for a, b in zip(x, s, strict=True)) for x in (h, W[row(y)]))
+        return of_shared * shared + of_class * own + of_pairs * pairs
+
+    return function
+
+
+def all_classes(h, W, J, s, y):
+    return energy()(h, W, J, s, y) + energy(0, 1, 0)(h, W, J, s, 1 - y)
+
+
 def clamped(mine, rest, k, free=float("nan"), own=True):
     row = torch.full_like(mine, free)
     places = (mine - rest).abs().argsort(descending=True)[:k]
@@ -145,6 +160,18 @@ GENERATING = [
         lambda a, b: table(a, b).square().min(0).values,
         "you looked for the nearest image of each",
     ),
+    ("class_energy", energy(), "Correct."),
+    ("class_energy", energy(of_shared=0), "the shared biases h are forgotten"),
+    ("class_energy", energy(of_class=0), "the biases of the class are forgotten"),
+    ("class_energy", energy(of_pairs=2), "the couplings are counted twice"),
+    ("class_energy", energy(of_pairs=0), "the couplings are forgotten"),
+    ("class_energy", energy(-1, -1, -1), "the sign is reversed"),
+    ("class_energy", energy(of_class=-1), "added to h, not subtracted"),
+    ("class_energy", energy(of_class=2), "the biases of the class are counted twice"),
+    ("class_energy", energy(row=lambda y: 1 - y), "the energy in the other class"),
+    ("class_energy", energy(row=lambda y: 0), "for s=[1, -1, -1] in class 1 the energy is"),
+    ("class_energy", all_classes, "only the row W[y] counts"),
+    ("class_energy", lambda h, W, J, s, y: s, "one number is asked for"),
     ("influential_flips", flipped, "Correct."),
     ("influential_flips", lambda s, e, k: flipped(s, e, k, False), "with the *smallest* effect"),
     ("influential_flips", flip_in_place, "your function changed its input"),
