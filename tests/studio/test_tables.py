@@ -58,9 +58,9 @@ def test_classes_and_their_shares_are_told_in_one_line(graph12, tmp_path):
 
     assert told(()) == "none: one prior for all images"
     shares = torch.tensor([0.1, 0.2, 0.7])
-    clusters = told("012", "in 3 clusters (seed 0)", shares)
+    clusters = told(tuple("012"), "in 3 clusters (seed 0)", shares)
     assert clusters == "3 clusters, each 10 to 70 % of the images"
-    assert told("012", "in 3 clusters within labels (seed 0)") == "3 labels (0, 1, 2)"
+    assert told(tuple("012"), "in 3 clusters within labels (seed 0)") == "3 labels (0, 1, 2)"
     labels = told(("hat", "hat", "shoe"), None, shares)
     assert labels == "2 labels (hat, shoe) in 3 clusters, each label 30 to 70 % of the images"
 
