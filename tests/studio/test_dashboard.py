@@ -117,7 +117,7 @@ def test_data_that_are_not_at_hand_are_named(dashboard, monkeypatch, tmp_path):
     monkeypatch.setenv("QDVAE_DOWNLOAD", "0")
     train = dashboard.train
     train.data.value, train.name.value = "fashion-mnist", "clothes"
-    done = said(train.view.message, "QDVAE_DATA")
+    done = said(train.view.message, "Fashion-MNIST is not here")
     train.begin.click()
     assert done.wait(PATIENCE_S)
     assert "Not possible" in train.view.message.widget.value
