@@ -31,17 +31,25 @@ def times(data: dict) -> list[str]:
     steps, pause = lesson.steps, TrainConfig.for_profile(lesson, "qpu").sample_every
     plans = {
         "one small problem": (48, 1, 200),
-        "sixty digits": (256, 1, 60),
+        "sixty digits, no classes": (256, 1, 60),
+        "sixty digits, a class each": (256, 60, 1),
+        "sixty digits of one label, 25 classes": (256, 25, 60 / 25),
+        "a thousand digits, 250 classes": (256, 250, 1_000 / 250),
         "measuring the temperature, as a rule": (256, 2, 1_000),
         "training, profile fast, every step": (fast.n_spins, fast.steps, fast.num_samples),
         f"lesson, every {pause} steps": (lesson.n_spins, steps // pause, lesson.num_samples),
         "lesson, every step": (lesson.n_spins, steps, lesson.num_samples),
+        f"lesson, every {pause} steps, 10 classes": (
+            lesson.n_spins,
+            10 * steps // pause,
+            lesson.num_samples / 10,
+        ),
         "clamped spins, a row": (256, 1, 1),
     }
     rows = []
     for name, (qubits, calls, samples) in plans.items():
         seconds = calls * solver.estimate_qpu_access_time(qubits, num_reads=samples) / 1e6
-        rows.append([name, str(qubits), f"{calls:,}", f"{samples:,}", f"{seconds:.3g} s"])
+        rows.append([name, str(qubits), f"{calls:,}", f"{samples:,g}", f"{seconds:.3g} s"])
     return tables.markdown(
         ["what", "qubits", "submissions", "samples each", "QPU access time"], rows
     )

@@ -7,11 +7,14 @@ folder, and reading goes through the list of what is there.
 import re
 from pathlib import Path
 
+import torch
+
 from qdvae_helpers.checkpoints import (
     PRETRAINED_DIR,
     is_checkpoint,
     load_checkpoint,
     models_dir,
+    open_checkpoint,
     read_header,
     save_checkpoint,
 )
@@ -57,6 +60,13 @@ class ModelStore:
     def header(self, name: str) -> dict:
         """What a model's file says of itself, see :func:`checkpoints.read_header`."""
         return read_header(self._path(name))
+
+    def shares(self, name: str) -> torch.Tensor | None:
+        """How frequent each class of a model's prior is, ``(K,)``; ``None`` for a plain prior."""
+        with open_checkpoint(self._path(name)) as checkpoint:
+            if not checkpoint.header["settings"].get("classes"):
+                return None
+            return checkpoint.file.read("model.grbm.shares")
 
     def load(self, name: str) -> QDVAE:
         """The model of this name; refuses one that is not there, or damaged."""

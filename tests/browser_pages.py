@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import nbformat
+import psutil
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -95,7 +96,16 @@ def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
+        # What a busy server leaves behind, such as a kernel, would be counted by a later test.
+        family = []
+        with contextlib.suppress(psutil.Error):  # it may have ended by itself
+            family = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
+        for left in (process, *family):
+            with contextlib.suppress(psutil.Error, OSError):
+                left.kill()
         process.wait(timeout=30)
 
 

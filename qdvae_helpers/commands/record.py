@@ -7,13 +7,16 @@ is replaced.
 """
 
 import argparse
+import math
 import sys
 import tempfile
 from pathlib import Path
 
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.errors import OutputError, SettingError
+from qdvae_helpers.models import QDVAE
 from qdvae_helpers.outputs import hold, require_output
+from qdvae_helpers.priors import class_shares
 from qdvae_helpers.qpu import qpu_tally
 from qdvae_helpers.qpu.recordings import (
     MAX_BYTES,
@@ -30,8 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_argument_group("what to draw")
     model = "one that ships, or a file; default: qdvae-256"
     what.add_argument("--model", default="qdvae-256", help=model)
-    samples = "spin strings to record; default: 1000"
-    what.add_argument("--samples", type=int, default=1_000, help=samples)
+    samples = "spin strings to record; default: 1000, more if some class would get none"
+    what.add_argument("--samples", type=int, help=samples)
     kinds = "annealer (the simulated QPU), gibbs, exact or qpu; default: annealer"
     what.add_argument("--sampler", default="annealer", metavar="KIND", help=kinds)
     what.add_argument("--seed", type=int, default=0, help="of a simulated sampler; default: 0")
@@ -49,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
         SamplerError: it cannot be sampled.
         OutputError, RecordingError: the file may not be written.
     """
-    if options.samples < 1:
+    if options.samples is not None and options.samples < 1:
         raise SettingError(f"--samples {options.samples}: record 1 or more.")
     with hold(options.output):
         # What would keep the samples from being saved comes before they are paid for.
@@ -72,12 +75,18 @@ def run(options: argparse.Namespace) -> int:
     return 0 if path == options.output else 1
 
 
+def usual_samples(model: QDVAE) -> int:
+    """1,000 strings, or as many as it takes for the rarest class to get one."""
+    shares = class_shares(model.grbm)
+    return max(1_000, math.ceil(1 / float(shares[shares > 0].min())))
+
+
 def _drawn(options: argparse.Namespace) -> Recording:
     is_file = Path(options.model).suffix == ".safetensors"
     model = (load_checkpoint if is_file else load_pretrained)(options.model)
     k = max(1, len(model.class_names))
-    require_room(model.graph, options.samples, options.output.name, n_classes=k)
-    n, seed, graph = options.samples, options.seed, model.graph
+    n, seed, graph = options.samples or usual_samples(model), options.seed, model.graph
+    require_room(graph, n, options.output.name, n_classes=k)
     sampler = make_sampler(model.grbm, options.sampler, num_samples=n, seed=seed, graph=graph)
     try:
         return record(sampler, n)

@@ -19,9 +19,9 @@ from qdvae_helpers.widgets.panels import (
     button,
     choice,
     on_change,
-    read_aloud,
     text_field,
 )
+from qdvae_helpers.widgets.wishes import ANY, data_set_of, label_names, noun_of, told_of
 
 _RECORDED = [("recorded earlier", "recorded")]
 
@@ -40,8 +40,7 @@ class GenerateTab(Tab):
         self.model = choice("model", [])
         self.count = Number("pictures", 40, 1, 200)
         self.seed = Number("seed", 1, 0, 9_999)
-        self.candidates = Number("candidates for each picture", 1, 1, 50)
-        self.rounds = Number("rounds through the autoencoder", 0, 0, 10)
+        self.wish = choice("wish", [ANY])
         self.sampler = choice("sampler", SAMPLERS + _RECORDED)
         self.go = button("Generate", self.guarded(self._generate), button_style="primary")
         self.sharpen = widgets.Checkbox(description="sharpen to black and white", indent=False)
@@ -52,15 +51,15 @@ class GenerateTab(Tab):
         self.result = Picture()
         on_change(self.model, self.guarded(self._tell))
         on_change(self.sharpen, self.guarded(self._draw))
-        self._made: tuple[str, torch.Tensor, str] | None = None  # model, images, how made
+        #: Model, its data set, images, the wish, how made.
+        self._made: tuple[str, str, torch.Tensor, str | None, str] | None = None
         self.arrange(
             "qdvae-generate",
             self.model,
             self.about,
             self.count.widget,
             self.seed.widget,
-            self.candidates.widget,
-            self.rounds.widget,
+            self.wish,
             self.sampler,
             beside(self.go, self.sharpen),
             self.message.widget,
@@ -73,49 +72,57 @@ class GenerateTab(Tab):
         refill(self.model, names)
 
     def _tell(self) -> None:
-        self.about.value = ""
-        if self.model.value:
-            rows = facts(self.store.header(self.model.value))
-            self.about.value = table({self.model.value: rows}, "What the file says of itself")
+        self.about.value, name = "", self.model.value
+        labels: tuple[str, ...] = ()
+        try:
+            if name:
+                header = self.store.header(name)
+                labels = label_names(header["settings"].get("classes", ()), header["info"])
+                self.about.value = table(
+                    {name: facts(header, self.store.shares(name))}, "What the file says of itself"
+                )
+        finally:
+            refill(self.wish, [ANY, *labels])
+            self.wish.disabled = not labels
 
     def _generate(self) -> None:
         name, n, seed = self.model.value, self.count.value, self.seed.value
-        kind, candidates, rounds = self.sampler.value, self.candidates.value, self.rounds.value
-        self.message.say(f"sampling {n * candidates} spin strings of {name}")
+        kind = self.sampler.value
+        wish = None if self.wish.value == ANY else self.wish.value
+        self.message.say(f"sampling {n} spin strings of {name}")
 
         @torch.no_grad()
         def work() -> None:
             model = self.store.load(name)
             sampler = make_sampler(model.grbm, kind, num_samples=n, seed=seed, graph=model.graph)
             with contextlib.closing(sampler):
-                images = model.generate(
-                    n, sampler=sampler, seed=seed, candidates=candidates, rounds=rounds
-                )
+                images = model.generate(n, sampler=sampler, seed=seed, classes=wish)
                 made_by = sampler.provenance
-            later = f", each the choice of {candidates}" if candidates > 1 else ""
-            later += f", then {rounds}× through encoder and decoder" if rounds else ""
-            self._made = (name, images, f"{made_by.kind}{later}")
+            data_set = data_set_of(model.info)
+            self._made = (name, data_set, images, wish, made_by.kind)
             self._draw()
             self.save.disabled = False
-            self.message.say(f"{n} digits of {name}, seed {seed}; {made_by}{later}")
+            wished = f", wished for: {wish}" if wish else ""
+            what = f"{n} {noun_of(data_set)} of {name}{wished}"
+            self.message.say(f"{what}, seed {seed}; {made_by}")
 
         self.worker.submit(work)
 
-    def _figure(self) -> tuple[torch.Tensor, Figure]:
-        name, images, made_by = self._made
+    def _figure(self) -> tuple[Figure, str]:
+        """The picture, and what it shows in words."""
+        name, data_set, images, wish, kind = self._made
         images = images.round() if self.sharpen.value else images
-        sharp = ", sharpened" if self.sharpen.value else ""
-        return images, image_grid(images, title=f"{short(name)}{sharp}; {made_by}")
+        title = f"{short(name)}{f': {wish}' if wish else ''}"
+        title += ", sharpened" if self.sharpen.value else ""
+        return image_grid(images, title=f"{title}; {kind}"), told_of(images, data_set, wish)
 
     def _draw(self) -> None:
-        if self._made is None:
-            return
-        images, fig = self._figure()
-        alt = f"{len(images)} generated digits; a classifier reads them as {read_aloud(images)}."
-        self.result.show(fig, alt=alt)
+        if self._made is not None:
+            fig, alt = self._figure()
+            self.result.show(fig, alt=alt)
 
     def _save(self) -> None:
         if self._made is None:
             raise SettingError("There is nothing to save yet: generate digits first.")
-        path = self.store.save_picture(png_bytes(self._figure()[1]), self.file_name.value)
+        path = self.store.save_picture(png_bytes(self._figure()[0]), self.file_name.value)
         self.message.say(f"Saved as {path.parent.name}/{path.name} in the folder of models.")

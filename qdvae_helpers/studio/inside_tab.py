@@ -8,6 +8,7 @@ from qdvae_helpers.plots import history_figure, image_grid
 from qdvae_helpers.studio.figures import journey_figure
 from qdvae_helpers.studio.tab import HELD_OUT, Tab, held_out, refill, short
 from qdvae_helpers.widgets.panels import Number, Picture, choice, on_change, read_aloud
+from qdvae_helpers.widgets.wishes import data_set_of, in_words, noun_of
 
 _SHOWN = 10  # reconstructions
 
@@ -56,23 +57,27 @@ class InsideTab(Tab):
 
     def _reconstructions(self, name: str, first: int) -> None:
         shown = slice(first, first + _SHOWN)
-        originals, labels = held_out().images[shown], held_out().labels[shown]
-        copies = self.store.load(name).reconstruct(originals)
+        model = self.store.load(name)
+        images = held_out(data_set_of(model.info))
+        originals, known = images.images[shown], images.source.data_set
+        copies = model.reconstruct(originals)
         title = f"Held-out images from {first} on (top), through {short(name)} (bottom)"
-        alt = (
-            f"Ten digits, {' '.join(map(str, labels.tolist()))}, and their reconstructions, which "
-            f"a classifier reads as {read_aloud(copies)}."
-        )
+        alt = f"Ten {noun_of(known)}, {in_words(images.labels[shown], known)}"
+        alt += ", and their reconstructions"
+        if known == "mnist":  # the judge knows digits only
+            alt += f", which a classifier reads as {read_aloud(copies)}"
         grid = image_grid(torch.cat([originals, copies]), title=title, size=0.8)
-        self.result.show(grid, alt=alt)
+        self.result.show(grid, alt=f"{alt}.")
 
     def _diagram(self, name: str, number: int) -> None:
         model = self.store.load(name)
+        images = held_out(data_set_of(model.info))
+        label = in_words(images.labels[number : number + 1], images.source.data_set)
         alt = (
-            f"Held-out image {number}, a {int(held_out().labels[number])}, on its way through the "
+            f"Held-out image {number} ({label}) on its way through the "
             f"encoder, {model.n_spins} spins at their qubits, and the decoder."
         )
-        image = held_out().images[number : number + 1]
+        image = images.images[number : number + 1]
         self.result.show(journey_figure(model, image), alt=alt)
 
     def _curves(self, name: str, _: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from qdvae_helpers.data import ImageSet, held_out_sample
+from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.widgets.panels import Message
 from qdvae_helpers.widgets.worker import LatestOnly
@@ -62,9 +62,12 @@ def refill(dropdown: widgets.Dropdown, options: list[str]) -> None:
 
 
 @functools.cache
-def held_out() -> ImageSet:
-    """Images that no model has seen in training, drawn from all of the test set."""
-    return held_out_sample(HELD_OUT).rounded()
+def held_out(data_set: str = "mnist") -> ImageSet:
+    """Images that no model has seen in training, drawn from all of the test set.
+
+    Of images of your own there is none: then of MNIST.  DataError if the files are not at hand.
+    """
+    return held_out_sample(HELD_OUT, data_set if data_set in LABEL_NAMES else "mnist").rounded()
 
 
 def short(name: str) -> str:

@@ -10,15 +10,17 @@ from qdvae_helpers.judge import load_judge
 from qdvae_helpers.losses import encoder_entropy, reconstruction_loss
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.profiles import current_profile
+from qdvae_helpers.widgets.wishes import label_names
 
 _MEASURED = {"fast": 64, "lesson": 500, "full": 1_000}  # generated images a comparison scores
 
 
-def facts(header: dict) -> dict[str, str]:
+def facts(header: dict, shares: torch.Tensor | None = None) -> dict[str, str]:
     """What a model's file says of itself, in the words of the lessons.
 
     Args:
         header: see :func:`~qdvae_helpers.checkpoints.read_header`.
+        shares: how frequent each class is, ``(K,)``, see :meth:`ModelStore.shares`.
     """
     graph, info = header["graph"], header["info"]
     train, studio = info.get("train", {}), info.get("studio", {})
@@ -28,6 +30,7 @@ def facts(header: dict) -> dict[str, str]:
         f"hash {graph['hash']}",
         "where from": graph["source"],
         "trained on": str(source or "unknown"),
+        "classes": _classes(header, shares),
         "loss": train.get("recipe", "unknown"),
         "steps": f"{info.get('step', 0):,} of {train.get('steps', 0):,}, "
         f"{train.get('batch_size', 0)} images each",
@@ -45,6 +48,25 @@ def facts(header: dict) -> dict[str, str]:
         rows["dead spins"] = str(last["dead_spins"])
         rows["size of couplings"] = f"{last['coupling_rms']:.3f} (rms)"
     return rows
+
+
+def _classes(header: dict, shares: torch.Tensor | None) -> str:
+    """What the prior knows of classes, and how frequent they are, in one line."""
+    names = header["settings"].get("classes", ())
+    if not names:
+        return "none: one prior for all images"
+    labels, each = label_names(names, header["info"]), "each"
+    text = f"{len(names)} clusters"
+    if labels:
+        text = f"{len(labels)} labels ({', '.join(labels)})"
+        text += f" in {len(names)} clusters" if len(names) > len(labels) else ""
+        each = "each label"
+    if shares is None:
+        return text
+    if labels:
+        shares = torch.stack([shares[[name == one for name in names]].sum() for one in labels])
+    low, high = 100 * float(shares.min()), 100 * float(shares.max())
+    return f"{text}, {each} {low:.2g} to {high:.2g} % of the images"
 
 
 @torch.no_grad()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.priors import MOST_CLASSES
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.studio.tab import SAMPLERS, Tab, refill
 from qdvae_helpers.training import LARGEST, SMALLEST, Progress, TrainRequest, default_spins
@@ -15,6 +16,12 @@ _LOSSES = [
     ("ELBO: one objective for all parts", "elbo"),
     ("Importance-weighted bound, 8 draws (slower)", "iwae"),
     ("MMD and likelihood", "mmd"),
+]
+_DATA = [("MNIST: digits", "mnist"), ("Fashion-MNIST: clothes", "fashion-mnist")]
+_CLASSES = [
+    ("none: one prior for all images", "none"),
+    ("clusters, found without labels", "clusters"),
+    ("labels, to wish for", "labels"),
 ]
 _NEW = "a new model"
 
@@ -73,7 +80,11 @@ class TrainTab(Tab):
         self.start_from = choice("start from", [_NEW])
         self.epochs = Number("epochs", 1 if self._profile.name == "fast" else 5, 1, 100)
         self.loss = choice("loss", _LOSSES)
-        self._usual = default_spins(self.loss.value, self._profile)
+        self.data = choice("data", _DATA)
+        self.classes = choice("classes", _CLASSES)
+        most = min(MOST_CLASSES, self._profile.num_samples)  # each needs a chain
+        self.n_classes = Number("number of classes", self._profile.n_classes, 1, most)
+        self._usual = self._usual_spins()
         self.n_spins = Number("latent spins", self._usual, SMALLEST, LARGEST)
         self.kl_weight = Number("weight of the KL", 1.0, 0.0, 50.0, 0.5)
         self.sampler = choice("sampler", SAMPLERS)
@@ -84,11 +95,16 @@ class TrainTab(Tab):
         self.view.when_idle(self.begin, self.resume)
         on_change(self.start_from, self._source_changed)
         on_change(self.loss, self._loss_changed)
+        on_change(self.classes, self._loss_changed)
+        self._source_changed()
         self.arrange(
             "qdvae-train",
             self.name,
             self.start_from,
+            self.data,
             self.n_spins.widget,
+            self.classes,
+            self.n_classes.widget,
             self.epochs.widget,
             self.loss,
             self.kl_weight.widget,
@@ -112,16 +128,25 @@ class TrainTab(Tab):
         super().stop()
 
     def _source_changed(self) -> None:
-        self.n_spins.disable(self.start_from.value != _NEW)  # a saved model keeps its graph
+        old = self.start_from.value != _NEW
+        self.n_spins.disable(old)  # a saved model keeps its graph
+        self.classes.disabled = old  # and its classes
+        self.n_classes.disable(old or self.classes.value == "none")
 
     def _loss_changed(self) -> None:
         self.kl_weight.disable(self.loss.value == "mmd")
-        former, self._usual = self._usual, default_spins(self.loss.value, self._profile)
+        former, self._usual = self._usual, self._usual_spins()
         if self.n_spins.value == former:  # nobody has typed another number
             self.n_spins.value = self._usual
 
+        self._source_changed()
+
+    def _usual_spins(self) -> int:
+        return default_spins(self.loss.value, self._profile, self.classes.value)
+
     def _begin(self) -> None:
         new = self.start_from.value == _NEW
+        classes = self.classes.value if new else "none"
         self.message.clear()
         self.view.start(
             TrainRequest(
@@ -133,6 +158,9 @@ class TrainTab(Tab):
                 sampler=self.sampler.value,
                 seed=self.seed.value,
                 start_from=None if new else self.start_from.value,
+                data=self.data.value,
+                classes=classes,
+                n_classes=None if classes == "none" else self.n_classes.value,
             )
         )
 

@@ -9,14 +9,25 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from qdvae_helpers.arguments import require_count
 from qdvae_helpers.checkpoints import is_checkpoint, load_checkpoint
+from qdvae_helpers.data import LABEL_NAMES, ImageSet
 from qdvae_helpers.errors import CheckpointError, SettingError, in_words
 from qdvae_helpers.model_store import ModelStore, valid_name
+from qdvae_helpers.models import QDVAE
 from qdvae_helpers.outputs import hold, require_output
+from qdvae_helpers.priors import MOST_CLASSES
 from qdvae_helpers.profiles import current_profile
 from qdvae_helpers.samplers import GibbsSampler, make_sampler, sampler_kind
 from qdvae_helpers.training.config import RECIPE_SETTINGS, TrainConfig
-from qdvae_helpers.training.prepare import PreparedRun, prepare_run, usual_images
+from qdvae_helpers.training.prepare import (
+    CLASSES,
+    PreparedRun,
+    in_classes,
+    in_classes_of,
+    prepare_run,
+    usual_images,
+)
 from qdvae_helpers.training.state import read_run
 
 _N_SAMPLES = 20  # shown at every report
@@ -35,12 +46,21 @@ class TrainRequest:
     sampler: str = "gibbs"  #: see :mod:`qdvae_helpers.samplers`
     seed: int = 0
     start_from: str | None = None  #: a model to fine-tune; a new one if left out
+    data: str = "mnist"  #: or ``fashion-mnist``
+    classes: str = "none"  #: of a new model's prior, see :func:`prepare_run`
+    n_classes: int | None = None  #: how many; the profile's if left out
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= 1_000:
             raise SettingError(f"epochs={self.epochs}: choose 1 to 1000.")
         if self.n_spins is not None and not SMALLEST <= self.n_spins <= LARGEST:
             raise SettingError(f"{self.n_spins} latents: choose {SMALLEST} to {LARGEST}.")
+        if self.data not in LABEL_NAMES:
+            raise SettingError(f"data={self.data!r}: choose {' or '.join(LABEL_NAMES)}.")
+        if self.classes not in CLASSES:
+            raise SettingError(f"classes={self.classes!r}: choose one of {', '.join(CLASSES)}.")
+        if self.n_classes is not None:
+            require_count("n_classes", self.n_classes, most=MOST_CLASSES)
         sampler_kind(self.sampler)  # refuses unknown ones
         settings = {"recipe": self.recipe, "kl_weight": self.kl_weight, "seed": self.seed}
         TrainConfig(**RECIPE_SETTINGS.get(self.recipe, {}) | settings)  # likewise
@@ -157,7 +177,13 @@ class TrainingRun:
         names = ("num_samples", "seed", "sweeps", "beta", "prefactor")
         options = {name: saved[name] for name in names if name in saved}
         sampler = make_sampler(model.grbm, info["sampler"]["kind"], graph=model.graph, **options)
-        train, held_out = (images.rounded() for images in usual_images(*info["studio"]["limits"]))
+        studio = info["studio"]
+        train, held_out = _images(studio["limits"], studio.get("data", "mnist"))
+        if studio.get("start_from"):  # the classes of its first step, not of its present one
+            if model.class_names:
+                train = in_classes_of(self.store.load(studio["start_from"]), train)
+        else:
+            train, _ = in_classes(train, studio.get("classes", "none"), studio.get("n_classes"))
         return PreparedRun(model, train, held_out, TrainConfig(**info["train"]), sampler)
 
     def _train(self, run: PreparedRun) -> bool:
@@ -200,10 +226,15 @@ class TrainingRun:
 
 
 def new_run(store: ModelStore, request: TrainRequest) -> PreparedRun:
-    """What a person asked for, ready to be trained, on black-and-white digits as in lesson 05."""
+    """What a person asked for, ready to be trained, on black-and-white images as in lesson 05."""
     profile = current_profile()
     limits = (profile.train_images, profile.test_images)
-    train, held_out = (images.rounded() for images in usual_images(*limits))
+    train, held_out = _images(limits, request.data)
+    start = store.load(request.start_from) if request.start_from else None
+    n_classes = None
+    if request.classes != "none":
+        n_classes = request.n_classes or profile.n_classes
+    before = {} if start is None else {"start": _came_from(start)}
     per_epoch = len(train) // profile.batch_size  # only whole batches
     steps = request.epochs * per_epoch
     run = prepare_run(
@@ -213,11 +244,25 @@ def new_run(store: ModelStore, request: TrainRequest) -> PreparedRun:
         recipe=request.recipe,
         sampler=request.sampler,
         n_spins=request.n_spins,
-        start_from=store.load(request.start_from) if request.start_from else None,
+        start_from=start,
+        classes=request.classes,
+        n_classes=n_classes,
         seed=request.seed,
         steps=steps,
         kl_weight=request.kl_weight,
         report_every=max(1, min(per_epoch, math.ceil(steps / 20))),
     )
-    run.model.info = {"studio": asdict(request) | {"limits": limits}}
+    asked = asdict(request) | {"limits": limits, "n_classes": n_classes}
+    run.model.info = {"studio": asked} | before
     return run
+
+
+def _images(limits: tuple[int | None, int | None], data: str) -> tuple[ImageSet, ImageSet]:
+    """Black-and-white images to learn from, and for the reports."""
+    train, held_out = usual_images(*limits, data)
+    return train.rounded(), held_out.rounded()
+
+
+def _came_from(start: QDVAE) -> dict:
+    """What a model that is trained further keeps of its first making, as the command does it."""
+    return {key: start.info.get(key) for key in ("train", "step", "data", "start")}

@@ -10,13 +10,18 @@ import torch.nn.functional as F
 from qdvae_helpers.data import ImageSet
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.plots import image_grid
+from qdvae_helpers.priors import energies_of, wanted_classes
 from qdvae_helpers.samplers import GibbsSampler
-from qdvae_helpers.widgets.panels import Number, Panel, Picture, beside, button, on_change
+from qdvae_helpers.widgets.panels import Number, Panel, Picture, beside, button, choice, on_change
+from qdvae_helpers.widgets.wishes import ANY, label_names
 from qdvae_helpers.widgets.worker import LatestOnly
 
 
 class Inpainting(Panel):
     """Spins that walk, held by the pixels that you know, at a temperature.
+
+    Where the prior knows classes, each walk has its own and keeps it: one that is wished for, or
+    classes as frequent as among the training images.
 
     Args:
         model: a trained one; only read.
@@ -33,6 +38,10 @@ class Inpainting(Panel):
         super().__init__()
         self.model, self.held_out, self.metropolis = model, held_out, metropolis
         self.number = Number("held-out image", 0, 0, len(held_out) - 1)
+        #: The class of each chain stays; without classes there is but one.
+        labels = label_names(model.class_names, model.info)
+        self.wish = choice("wish", [ANY, *labels])
+        self.wish.disabled = not labels
         self.beta = Number("inverse temperature", 1.0, 0.1, 3.0, 0.1)
         self.walk = button("Walk", self.guarded(self._walk), button_style="primary")
         self.halt = button("Stop", self._stop, disabled=True)
@@ -63,12 +72,14 @@ class Inpainting(Panel):
         self._sweeps = 0
         self.worker = LatestOnly(self.message.error, pause=0.0)
         self.number.on_change(self.guarded(self._start_anew))
+        on_change(self.wish, self.guarded(self._start_anew))
         for square in self.squares:
             on_change(square, self.guarded(self._draw_if_idle))
         grid = {"grid_template_columns": f"repeat({self._SIDE}, 56px)"}
         self.widget.add_class("qdvae-inpainting")
         self.arrange(
             self.number.widget,
+            *([self.wish] if labels else []),
             self.beta.widget,
             beside(self.walk, self.halt),
             self.result.widget,
@@ -114,6 +125,11 @@ class Inpainting(Panel):
         self._restart, self._sweeps = False, 0
         seed = self.number.value
         chains = GibbsSampler(self.model.grbm, self._CHAINS, seed=seed, graph=self.model.graph)
+        wish = None if self.wish.value == ANY else self.wish.value
+        names, generator = self.model.class_names, torch.Generator().manual_seed(seed)
+        self._classes = wanted_classes(self._CHAINS, wish, names, self.model.grbm, generator)
+        if self._classes is not None:
+            chains.classes = self._classes
         self._spins = chains.restart(300)
         return self._spins
 
@@ -131,13 +147,13 @@ class Inpainting(Panel):
                     break
                 spins = self._first_spins() if self._restart else self._spins
                 known, beta = self._known(), self.beta.value
-                image = self.held_out.images[self.number.value]
+                image, classes = self.held_out.images[self.number.value], self._classes
                 targets = image[0, known].expand(self._CHAINS, -1)
 
-                def score(s, known=known, beta=beta, targets=targets):
+                def score(s, known=known, beta=beta, targets=targets, classes=classes):
                     logits = self.model.dvae.decoder(s)[:, 0, known]
                     loss = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-                    return -beta * self.model.grbm(s) - loss.sum(1)
+                    return -beta * energies_of(self.model.grbm, s, classes) - loss.sum(1)
 
                 self._spins = self.metropolis(score, spins, 1)
                 self._sweeps += 1
@@ -155,7 +171,7 @@ class Inpainting(Panel):
         self.message.say(
             f"{self._sweeps} sweeps at inverse temperature {self.beta.value:g}; {int(known.sum())} "
             f"pixels known, of which the completions miss {float(wrong):.1f} on average; mean "
-            f"energy {self.model.grbm(spins).mean():.1f}"
+            f"energy {energies_of(self.model.grbm, spins, self._classes).mean():.1f}"
         )
         alt = f"A digit, its known part, and completions of it. {self.message.text}."
         self.result.show(image_grid(shown, title=title, size=0.8), alt=alt)

@@ -1,15 +1,17 @@
 """A training run on the screen: in lesson 05's widget and in the studio."""
 
+import contextlib
 from collections.abc import Callable
 
 import ipywidgets as widgets
 import torch
 
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import QdvaeError, SettingError
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.plots import history_figure, image_grid
 from qdvae_helpers.training import Progress, TrainingRun, TrainRequest
-from qdvae_helpers.widgets.panels import Message, Picture, button, read_aloud
+from qdvae_helpers.widgets.panels import Message, Picture, button
+from qdvae_helpers.widgets.wishes import data_set_of, told_of
 
 
 class TrainingView:
@@ -98,8 +100,16 @@ class TrainingView:
         )
         self.curves.show(history_figure(history), alt=alt)
         grid = image_grid(images, title=f"Samples of the prior at step {last['step']:,}")
-        alt = f"{len(images)} generated digits; a classifier reads them as {read_aloud(images)}."
-        self.samples.show(grid, alt=alt)
+        self.samples.show(grid, alt=told_of(images, self._data_set()))
+
+    def _data_set(self) -> str:
+        """What the run learns, as its file says; a run that has not saved yet is taken for MNIST's.
+
+        The loop saves before it reports.
+        """
+        with contextlib.suppress(QdvaeError, OSError):
+            return data_set_of(self.store.unfinished_header(self.run.name)["info"])
+        return "mnist"
 
     def _ended(self, how: str, sentence: str) -> None:
         self._on_change()

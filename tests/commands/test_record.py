@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+import torch
 
-from qdvae_helpers.checkpoints import save_checkpoint
+from qdvae_helpers.checkpoints import load_pretrained, save_checkpoint
 from qdvae_helpers.commands import main
 from qdvae_helpers.commands import record as command
 from qdvae_helpers.errors import OutputError
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import usual_classes
 from qdvae_helpers.qpu.recordings import (
     find_recordings,
     load_recording,
@@ -48,6 +50,20 @@ def test_the_command_records_a_model_and_the_sampler_finds_it(
     assert find_recordings(model_hash(model.grbm, graph12)) == [output]
     sampler = make_sampler(model.grbm, "recorded", num_samples=8, graph=graph12)
     assert model.generate(8, sampler=sampler).shape == (8, 1, 28, 28)
+
+
+def test_every_class_is_recorded_in_proportion_to_its_share(graph12, tmp_path):
+    model = QDVAE(graph12, (16,), classes=("a", "b", "b"))
+    model.grbm.shares.copy_(torch.tensor([0.0008, 0.3, 0.6992]))
+    saved = save_checkpoint(model, tmp_path / "model.safetensors")
+    output = tmp_path / "r.safetensors"
+    assert main(["record", "--model", str(saved), "--output", str(output)]) == 0
+    counts = torch.bincount(load_recording(output).classes)
+    assert counts.tolist() == [1, 375, 874]
+    assert command.usual_samples(QDVAE(graph12, (16,))) == 1_000
+    shipped = load_pretrained()
+    n = command.usual_samples(shipped)
+    assert len(usual_classes(n, shipped.grbm).unique()) == 250
 
 
 def test_another_seed_draws_other_samples(arguments, tmp_path):

@@ -6,7 +6,9 @@ import pytest
 from waiting import PATIENCE_S, said
 
 from qdvae_helpers.checkpoints import PRETRAINED_DIR
+from qdvae_helpers.idx_files import FASHION_MNIST_SHA256, find_fashion
 from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.models import QDVAE
 from qdvae_helpers.studio import Studio
 
 
@@ -49,17 +51,76 @@ def test_train_stop_and_generate(dashboard):
     generate.model.value, generate.count.value = "tuned (unfinished)", 6
     assert "16 qubits" in generate.about.value
     assert "fine-tuned from" in generate.about.value
-    generate.rounds.value = 2
+    assert generate.wish.disabled
     done = said(generate.message, "6 digits of tuned")
     generate.go.click()
     assert done.wait(PATIENCE_S)
-    assert "then 2× through encoder and decoder" in generate.message.text
+    assert "wished for" not in generate.message.text
 
-    # A model trained here has nothing to choose by.
-    generate.candidates.value = 3
-    done = said(generate.message, "no density ratio")
+
+def test_a_run_with_labels_is_stopped_resumed_tuned_and_can_be_wished_of(dashboard):
+    train, generate = dashboard.train, dashboard.generate
+    assert train.n_classes.field.disabled
+    train.classes.value = "labels"
+    assert train.n_classes.value == 10
+    train.name.value, train.n_spins.value, train.epochs.value = "ten", 16, 30
+    done = said(train.view.message, "ten keeps its last step")
+    drawn = threading.Event()
+    train.view.samples.widget.observe(lambda change: drawn.set(), "value")
+    train.begin.click()
+    assert drawn.wait(PATIENCE_S)
+    train.view.cancel.click()
+    assert done.wait(PATIENCE_S)
+    done = said(train.view.message, "ten: epoch")
+    train.resume.click()
+    assert done.wait(PATIENCE_S)
+    done = said(train.view.message, "ten keeps its last step")
+    train.view.cancel.click()
+    assert done.wait(PATIENCE_S)
+
+    generate.model.value, generate.count.value = "ten (unfinished)", 4
+    assert generate.wish.options == ("any", *"0123456789")
+    assert "10 labels (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), each label" in generate.about.value
+    generate.wish.value = "7"
+    done = said(generate.message, "4 digits of ten (unfinished), wished for: 7, seed 1")
     generate.go.click()
     assert done.wait(PATIENCE_S)
+    assert "4 generated digits, wished for: 7; a classifier" in generate.result.widget.value
+
+    train.start_from.value = "ten (unfinished)"
+    assert train.classes.disabled
+    assert train.n_classes.field.disabled
+    train.name.value, train.epochs.value = "tuned", 1
+    done = said(train.view.message, "Finished: saved as tuned.")
+    train.begin.click()
+    assert done.wait(PATIENCE_S)
+    generate.model.value = "tuned"
+    assert generate.wish.value == "7"  # a choice stays where it can
+
+
+def test_clusters_are_nothing_to_wish_for(dashboard):
+    train, generate = dashboard.train, dashboard.generate
+    train.classes.value = "clusters"
+    train.name.value, train.n_spins.value, train.epochs.value = "found", 16, 1
+    done = said(train.view.message, "Finished: saved as found.")
+    train.begin.click()
+    assert done.wait(PATIENCE_S)
+    for name, clusters in (("found", 10), ("qdvae-256", 250)):
+        generate.model.value = name
+        assert f"{clusters} clusters, each" in generate.about.value
+        assert generate.wish.disabled
+        assert generate.wish.options == ("any",)
+
+
+def test_data_that_are_not_at_hand_are_named(dashboard, monkeypatch, tmp_path):
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
+    monkeypatch.setenv("QDVAE_DOWNLOAD", "0")
+    train = dashboard.train
+    train.data.value, train.name.value = "fashion-mnist", "clothes"
+    done = said(train.view.message, "Fashion-MNIST is not here")
+    train.begin.click()
+    assert done.wait(PATIENCE_S)
+    assert "Not possible" in train.view.message.widget.value
 
 
 def test_one_bad_file_is_named_and_spoils_nothing(dashboard):
@@ -74,7 +135,7 @@ def test_one_bad_file_is_named_and_spoils_nothing(dashboard):
     assert listed.wait(PATIENCE_S)  # files that another window or program has made are seen
     dashboard.train.view.stop()
     dashboard.models_changed()
-    assert generate.model.options == ("qdvae-256", "qdvae-256-sharp", "good")
+    assert generate.model.options == ("qdvae-256", "qdvae-256-labels", "good")
     assert "bad.safetensors" in dashboard.unreadable.value
     assert "<b>" not in dashboard.unreadable.value
     generate.model.value = inside.model.value = "good"
@@ -93,14 +154,18 @@ def test_one_bad_file_is_named_and_spoils_nothing(dashboard):
     assert dashboard.unreadable.value == ""
 
 
-def test_candidates_of_a_shipped_model_and_its_picture(dashboard):
+def test_a_wish_of_a_shipped_model_and_its_picture(dashboard):
     generate = dashboard.generate
     generate.file_name.value = "kept"
-    generate.count.value, generate.candidates.value, generate.rounds.value = 4, 3, 2
-    done = said(generate.message, "each the choice of 3, then 2×")
+    generate.model.value, generate.wish.value = "qdvae-256-labels", "3"
+    generate.count.value = 4
+    done = said(generate.message, "4 digits of qdvae-256-labels, wished for: 3, seed 1")
     generate.go.click()
     assert done.wait(PATIENCE_S)
-    assert "4 generated digits" in generate.result.widget.value
+    assert (
+        "4 generated digits, wished for: 3; a classifier reads them as 3"
+        in generate.result.widget.value
+    )
     grey = generate.result.widget.value
     generate.sharpen.value = True
     assert generate.result.widget.value != grey
@@ -128,16 +193,36 @@ def test_each_view_into_a_model_is_drawn(dashboard, view, alt):
 
 def test_two_models_are_compared(dashboard):
     compare = dashboard.compare
-    compare.models[1].value = "qdvae-256-sharp"
+    compare.models[1].value = "qdvae-256-labels"
     done = said(compare.message, "compared")
     compare.go.click()
     assert done.wait(PATIENCE_S)
-    assert "right: qdvae-256-sharp" in compare.result.value
+    assert "right: qdvae-256-labels" in compare.result.value
     # What was measured comes first, then what the files say of other things.
+    assert "Measured now on the same held-out images; then" in compare.result.value
     rows = compare.result.value.split("<tbody>")[1]
     assert rows.index("Fréchet") < rows.index("trained on")
     assert rows.count("reconstruction, held out") == 1
-    assert all("thirty generated" in picture.widget.value for picture in compare.pictures)
+    assert all("30 generated digits" in picture.widget.value for picture in compare.pictures)
+
+
+def test_models_of_two_data_sets_are_compared_on_their_own_images(dashboard, graph12):
+    other = QDVAE(graph12, (16,))
+    other.info = {"data": {"data_set": "fashion-mnist", "split": "train", "count": 5}}
+    other.info["data"] |= {"transforms": [], "drawn": None}
+    dashboard.store.finish(other, "clothes")
+    dashboard.models_changed()
+    compare = dashboard.compare
+    compare.models[1].value = "clothes"
+    done = said(compare.message, "compared")
+    if not all(map(find_fashion, FASHION_MNIST_SHA256)):
+        done = said(compare.message, "Fashion-MNIST")
+    compare.go.click()
+    assert done.wait(PATIENCE_S)
+    if compare.message.text == "compared":
+        assert "learned different images (mnist and fashion-mnist)" in compare.result.value
+        alts = [picture.widget.value for picture in compare.pictures]
+        assert ["a classifier reads" in alt for alt in alts] == [True, False]
 
 
 def test_latents_follow_the_loss_until_somebody_types_a_number(dashboard):
@@ -149,6 +234,8 @@ def test_latents_follow_the_loss_until_somebody_types_a_number(dashboard):
     train.loss.value = "iwae"
     assert train.n_spins.value == 64
     assert not train.kl_weight.field.disabled
+    train.loss.value, train.classes.value = "mmd", "clusters"
+    assert train.n_spins.value == 64  # classes let the prior follow
     train.n_spins.value = 100
     train.loss.value = "mmd"
     assert train.n_spins.value == 100

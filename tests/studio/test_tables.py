@@ -1,9 +1,10 @@
 """What a file says of itself, what is measured anew, and how both are shown."""
 
 import pytest
+import torch
 
 from qdvae_helpers.checkpoints import PRETRAINED_DIR, read_header, save_checkpoint
-from qdvae_helpers.data import held_out_sample
+from qdvae_helpers.data import Source, held_out_sample
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.studio import facts, journey_figure, measures
 from qdvae_helpers.studio.tables import table
@@ -37,12 +38,31 @@ def test_a_file_that_tells_nothing_of_its_making_is_shown_all_the_same(model12, 
     assert "epochs" not in said
 
 
-@pytest.mark.parametrize("name", ["qdvae-256", "qdvae-256-sharp"])
+@pytest.mark.parametrize("name", ["qdvae-256", "qdvae-256-labels"])
 def test_the_shipped_models_say_what_they_were_trained_on(name):
     said = facts(read_header(PRETRAINED_DIR / f"{name}.safetensors"))
     assert said["trained on"].startswith("MNIST train, 60,000 images")
     assert float(said["epochs"]) > 10
-    assert "candidates can be chosen among" in said["prior"]
+    assert "250 clusters" in said["classes"]
+
+
+def test_classes_and_their_shares_are_told_in_one_line(graph12, tmp_path):
+    def told(names, transform=None, shares=None):
+        model = QDVAE(graph12, (16,), classes=names)
+        if transform:
+            source = Source("mnist", "train", 60).then(transform)
+            model.info = {"data": source.to_dict()}
+        return facts(read_header(save_checkpoint(model, tmp_path / "x.safetensors")), shares)[
+            "classes"
+        ]
+
+    assert told(()) == "none: one prior for all images"
+    shares = torch.tensor([0.1, 0.2, 0.7])
+    clusters = told(tuple("012"), "in 3 clusters (seed 0)", shares)
+    assert clusters == "3 clusters, each 10 to 70 % of the images"
+    assert told(tuple("012"), "in 3 clusters within labels (seed 0)") == "3 labels (0, 1, 2)"
+    labels = told(("hat", "hat", "shoe"), None, shares)
+    assert labels == "2 labels (hat, shoe) in 3 clusters, each label 30 to 70 % of the images"
 
 
 def test_a_comparison_repeats_itself(monkeypatch, model12):

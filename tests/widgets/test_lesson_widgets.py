@@ -1,11 +1,14 @@
 """The widgets of the lessons: a changed control changes what is shown."""
 
 import threading
+import time
 
 import pytest
 import torch
 from waiting import PATIENCE_S, said
 
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import energies_of
 from qdvae_helpers.widgets import (
     Inpainting,
     KernelExplorer,
@@ -96,6 +99,34 @@ def test_live_training_trains_and_cleans_up():
     panel.close()
     assert not run.running
     assert not folder.exists()
+
+
+def test_inpainting_heeds_a_wish_and_each_walks_class(graph12, digits):
+    model = QDVAE(graph12, (16,), classes=("hat", "hat", "shoe")).eval()
+    model.grbm.class_biases.data.normal_()
+    scored = []
+
+    def metropolis(score, spins, sweeps):
+        scored.append((spins, score(spins)))
+        walked.set()
+        return spins
+
+    panel = Inpainting(model, digits, metropolis)
+    (nothing,) = (brush for brush in panel.brushes if brush.description == "nothing")
+    nothing.click()
+    assert panel.wish.options == ("any", "hat", "shoe")
+    for wish, classes in (("any", {0, 1, 2}), ("shoe", {2}), ("hat", {0, 1})):
+        walked = threading.Event()
+        panel.wish.value = wish
+        assert set(panel._classes.tolist()) == classes
+        panel.walk.click()
+        assert walked.wait(PATIENCE_S)
+        panel.halt.click()
+        spins, scores = scored[-1]
+        assert torch.allclose(scores, -energies_of(model.grbm, spins, panel._classes))
+        while panel.walk.disabled:
+            time.sleep(0.01)
+    panel.close()
 
 
 def test_inpainting_walks_and_stops(model12, digits):
