@@ -29,12 +29,19 @@ def times(data: dict) -> list[str]:
     solver = StructuredSolver(None, data)
     fast, lesson = PROFILES["fast"], PROFILES["lesson"]
     steps, pause = lesson.steps, TrainConfig.for_profile(lesson, "qpu").sample_every
+    classes = lesson.n_classes  # each is a submission of its own
     plans = {
         "one small problem": (48, 1, 200),
-        "sixty digits": (256, 1, 60),
+        "sixty digits, one class or no classes": (256, 1, 60),
+        "sixty digits of sixty classes": (256, 60, 1),
         "measuring the temperature, as a rule": (256, 2, 1_000),
         "training, profile fast, every step": (fast.n_spins, fast.steps, fast.num_samples),
         f"lesson, every {pause} steps": (lesson.n_spins, steps // pause, lesson.num_samples),
+        f"the same with {classes} classes": (
+            lesson.n_spins,
+            steps // pause * classes,
+            -(-lesson.num_samples // classes),
+        ),
         "lesson, every step": (lesson.n_spins, steps, lesson.num_samples),
         "clamped spins, a row": (256, 1, 1),
     }

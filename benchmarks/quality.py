@@ -1,6 +1,6 @@
 """Generated images of several models, scored in one run.
 
-    python benchmarks/quality.py [--models FILE ...] [--data fashion-mnist] [--write] [--output FILE]
+    python benchmarks/quality.py [--models FILE ...] [--data fashion-mnist] [--output FILE]
 
 The shipped models are scored, and those in further files, for example other training seeds.  Where
 ``$QDVAE_DATA/reference`` holds images of the models that D-Wave's image-generation demo ships
