@@ -177,10 +177,9 @@ class Measures:
     def of_spins(self, run: PreparedRun) -> list[str]:
         """The cells of a trained model."""
         model, grbm = run.model, run.model.grbm
-        n, graph = len(self.seen[0]), run.sampler.graph
-        strings = (
-            GibbsSampler(grbm, n, seed=seed, graph=graph).fresh() for seed in range(len(self.seen))
-        )
+        n = len(self.seen[0])
+        # Without model.graph, which is not that of random pairs.
+        strings = (GibbsSampler(grbm, n, seed=seed).fresh() for seed in range(len(self.seen)))
         drawn = [model.decode(spins) for spins in strings]
         written = [written_and_read(model, part) for part in self.seen]
 
