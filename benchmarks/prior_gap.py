@@ -1,10 +1,12 @@
-"""What a prior misses of the code: mean energies and pair correlations, with and without couplers.
+"""What a prior misses of the code: log-probabilities and pair correlations, coupled or not.
 
     python benchmarks/prior_gap.py [CHECKPOINT ...] [--write]
 
 Correlations of the encoder are exact means over all training images, those of the prior come from
 two independent halves, so the product of both differences estimates their square without bias.
-A minute or two.
+Where the prior knows classes, all of them count together, as frequent as they are.  The mean
+log-probability of strings is that of the whole prior; those of the encoder would have that of the
+prior's own if both were the same distribution.  A few minutes.
 """
 
 import argparse
@@ -16,23 +18,27 @@ from common import tables
 from common.models import as_learned, models_of
 
 from qdvae_helpers.data import load_images
+from qdvae_helpers.likelihood import class_partition_functions
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.priors import log_prior
 from qdvae_helpers.samplers import GibbsSampler
 
 
 @torch.no_grad()
-def gap(model: QDVAE, images: torch.Tensor, strings: int) -> dict[str, str]:
-    """Energies and differences of correlations; each of two seeds draws half of the strings."""
+def gap(model: QDVAE, images: torch.Tensor, strings: int, levels: int = 500) -> dict[str, str]:
+    """Log-probabilities and differences of correlations; each of two seeds draws half."""
     logits = torch.cat([model.encode(part) for part in images.split(1_000)])
     halves = [
         GibbsSampler(model.grbm, strings // 2, seed=seed, graph=model.graph).fresh()
         for seed in (0, 1)
     ]
+    estimates = class_partition_functions(model.grbm, graph=model.graph, levels=levels)
+    log_z = torch.tensor([one.value for one in estimates])
     torch.manual_seed(0)
     found = {}
     for name, spins in (("encoder", model.spins(logits[:strings])), ("prior", torch.cat(halves))):
-        energy = model.grbm(spins)
-        found[f"energy of the {name}'s strings"] = f"{energy.mean():.1f}, sd {energy.std():.1f}"
+        nats = log_prior(model.grbm, spins, log_z)
+        found[f"log p of the {name}'s strings"] = f"{nats.mean():.1f}, sd {nats.std():.1f}"
     means = torch.tanh(logits / 2)
     encoded = means.T @ means / len(means)
     first, second = (encoded - half.T @ half / len(half) for half in halves)

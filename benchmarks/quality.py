@@ -1,40 +1,43 @@
-"""Generated digits of several models, scored in one run.
+"""Generated images of several models, scored in one run.
 
-    python benchmarks/quality.py [CHECKPOINT ...] [--write] [--output FILE]
+    python benchmarks/quality.py [--models FILE ...] [--data fashion-mnist] [--output FILE]
 
-Without arguments the shipped models are scored.  Where ``$QDVAE_DATA/reference`` holds images of
-the models that D-Wave's image-generation demo ships (2,000 images of 32x32 from each, at the best
-temperature of those tried), they are scored beside them.  Each model is scored in four views: 28x28
-and 32x32 pixels, grey and rounded to black and white.
+The shipped models are scored, and those in further files, for example other training seeds.  Where
+``$QDVAE_DATA/reference`` holds images of the models that D-Wave's image-generation demo ships
+(2,000 images of 32x32 from each, at the best temperature of those tried), they are scored beside
+them.  Each model is scored in four views: 28x28 and 32x32 pixels, grey and rounded to black and
+white.
 
-The real side of every score is the test set in random order without the last ``--images`` of it.
-Those last ones are the source of two rows: as they are (``floor: other test images``: only the luck
-of the draw is left), and rebuilt.  ``floor: training images`` is the value of a perfect generator
-of what the models have seen; the test set has other writers.  ``share`` is the distance above that
-floor relative to that of the best reference model in the same view.
+The real side of every score is the test set in random order without the last ``--images`` of it;
+these are scored, too (``floor: other test images``: only the luck of the draw is left).  ``floor:
+copies of training images`` is the value of a perfect generator of what the models have seen; the
+test set has other writers.
 
-Samples of the prior are scored as they are; where the model has a density ratio, also those chosen
-by it among ``--candidates``; and both after three rounds through encoder and decoder
-(``QDVAE.refine``).  Controls for every checkpoint: its own reconstructions of test images; strings
-that the encoder wrote for training images (what a perfect prior would give); the prior's samples
-with every spin shuffled among them (what is left without couplings); and strings of a prior without
-couplings, chosen by a density ratio of its own (what the choice does without the couplings).
+Samples of the prior are scored as they are drawn.  Controls: strings that the encoder wrote for
+training images (what a perfect prior would give), and the prior's samples with every spin shuffled
+among those of its class (what is left of them without couplings).  ``recognised`` is the share of
+images that the judge puts into one class with a probability above 0.9.
+
+Where a model's classes are labels, images of each label are wished for, and two networks that know
+nothing of each other say whether the wishes came true: the judge, and the three nearest training
+images by their pixels.
 """
 
 import argparse
-import copy
 import os
 import statistics
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from common import tables
-from common.models import as_learned, models_of
+from common.models import as_learned, shipped, written_and_read
+from sklearn.neighbors import KNeighborsClassifier
 
-from qdvae_helpers.data import held_out_sample, load_images
-from qdvae_helpers.density_ratio import choose
+from qdvae_helpers.checkpoints import load_checkpoint
+from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample, load_images
 from qdvae_helpers.evaluate import Quality, quality
 from qdvae_helpers.judge import DigitJudge, load_judge, resize
 from qdvae_helpers.models import QDVAE
@@ -46,9 +49,30 @@ VIEWS = {
     "32 grey": (32, False),
     "32 rounded": (32, True),
 }
-ROUNDS = 3  # of QDVAE.refine
-FLOOR = "floor: training images"
-Scores = dict[str, tuple[Quality, float]]  # by set of images: the mean, and the distance's spread
+FLOORS = ("floor: copies of training images", "floor: other test images")
+KINDS = {
+    "": "as drawn",
+    ", encoder's strings": "encoder's strings",
+    ", spins shuffled": "shuffled in classes",
+}
+SURE = 0.9  # the judge's probability from which an image counts as recognised
+
+
+class Scored(NamedTuple):
+    """Measures of several sets of images of one kind, averaged."""
+
+    quality: Quality
+    spread: float  #: standard deviation of the Frechet distance
+    recognised: float  #: share that the judge is sure of
+
+    @property
+    def distance(self) -> str:
+        """The Frechet distance with its spread."""
+        spread = f" ± {self.spread:.1f}" if self.spread == self.spread else ""
+        return f"{self.quality.frechet:.1f}{spread}"
+
+
+Scores = dict[str, Scored]  # by set of images
 
 
 def view_of(images: torch.Tensor, view: str) -> torch.Tensor:
@@ -68,53 +92,26 @@ def reference_images() -> dict[str, torch.Tensor]:
     return found
 
 
-def shuffled(spins: torch.Tensor, seed: int) -> torch.Tensor:
-    """Every spin keeps its mean and forgets the others."""
+def shuffled(spins: torch.Tensor, classes: torch.Tensor | None, seed: int) -> torch.Tensor:
+    """Every spin keeps its mean in each class and forgets the others; without classes, its mean."""
     generator = torch.Generator().manual_seed(seed)
-    orders = [torch.randperm(len(spins), generator=generator) for _ in range(spins.shape[1])]
-    return torch.stack([column[o] for column, o in zip(spins.T, orders, strict=True)], 1)
+    classes = torch.zeros(len(spins), dtype=torch.int64) if classes is None else classes
+    found = spins.clone()
+    for y in classes.unique():
+        rows = (classes == y).nonzero().squeeze(1)
+        for column in range(spins.shape[1]):
+            order = torch.randperm(len(rows), generator=generator)
+            found[rows, column] = spins[rows[order], column]
+    return found
 
 
 @torch.no_grad()
-def without_couplings(model: QDVAE, images: torch.Tensor, steps: int = 1_000) -> QDVAE:
-    """The model with a prior of independent spins that have the encoder's means, and its ratio."""
-    control = copy.deepcopy(model)
-    means = torch.stack([torch.tanh(model.encode(p) / 2).mean(0) for p in images.split(1_000)])
-    control.grbm.quadratic.zero_()
-    control.grbm.linear.copy_(-torch.atanh(means.mean(0).clamp(-0.999, 0.999)))
-    control.fit_ratio(images, steps=steps, progress=False)
-    return control
-
-
-@torch.no_grad()
-def generated_images(
-    model: QDVAE, n: int, seed: int, candidates: list[int], control: QDVAE | None
-) -> dict[str, torch.Tensor]:
-    """Samples, chosen ones, and those without what the couplings do; some also after rounds."""
-    spins = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph).fresh()
-    sets = {"": model.decode(spins)}
-    most = max(candidates)
-    if model.ratio is not None:
-        for k in candidates:
-            sets[f", chosen of {k}"] = model.generate(n, seed=seed, candidates=k)
-    to_mend = {kind: sets[kind] for kind in ("", f", chosen of {most}") if kind in sets}
-    sets[", spins shuffled"] = model.decode(shuffled(spins, seed))
-    if control is not None:
-        generator = torch.Generator().manual_seed(seed)
-        up = torch.sigmoid(-2 * control.grbm.linear).expand(most, n, -1)
-        strings = 2 * torch.bernoulli(up, generator=generator) - 1
-        kept = choose(strings, control.ratio, generator)
-        sets[f", no couplings, chosen of {most}"] = control.decode(kept)
-    for kind, images in to_mend.items():
-        sets[f"{kind}, {ROUNDS} rounds"] = model.refine(images, ROUNDS, seed=seed)
-    return sets
-
-
-@torch.no_grad()
-def written_and_read(model: QDVAE, images: torch.Tensor) -> torch.Tensor:
-    """Images after encoder, spins drawn once, and decoder."""
-    torch.manual_seed(0)
-    return torch.cat([model.reconstruct(part) for part in images.split(1_000)])
+def generated_images(model: QDVAE, n: int, seed: int) -> dict[str, torch.Tensor]:
+    """Samples as drawn, and with what the couplings do undone."""
+    sampler = GibbsSampler(model.grbm, n, seed=seed, graph=model.graph)
+    spins = model.prior_strings(n, sampler, seed)
+    apart = shuffled(spins, sampler.classes, seed)
+    return {"": model.decode(spins), ", spins shuffled": model.decode(apart)}
 
 
 @torch.no_grad()
@@ -164,80 +161,76 @@ class Remembering:
         return self.seen[part]
 
 
-def average(scores: list[Quality]) -> tuple[Quality, float]:
+@torch.no_grad()
+def recognised(images: torch.Tensor, judge: DigitJudge) -> float:
+    """The share of images ``(N, 1, H, W)`` that the judge is sure of."""
+    sure = [torch.softmax(judge.classes(judge(part)), 1).amax(1) for part in images.split(500)]
+    return float((torch.cat(sure) > SURE).float().mean())
+
+
+def average(scores: list[Quality], sure: list[float]) -> Scored:
     """Mean of every measure, and the standard deviation of the Frechet distance."""
     mean = Quality(*(statistics.mean(column) for column in zip(*scores, strict=True)))
     spread = statistics.stdev([s.frechet for s in scores]) if len(scores) > 1 else float("nan")
-    return mean, spread
+    return Scored(mean, spread, statistics.mean(sure))
 
 
-def best_reference(scores: Scores) -> float:
-    """The smallest distance of the reference models; NaN without them."""
-    found = [q.frechet for name, (q, _) in scores.items() if name.startswith("reference")]
-    return min(found, default=float("nan"))
+def knows_labels(model: QDVAE, data_set: str) -> bool:
+    """Whether one may wish for a label: numbers of clusters have names like digits."""
+    made_of = model.trained_on.transforms if model.trained_on else ()
+    return model.wishes == LABEL_NAMES[data_set] and any("within labels" in t for t in made_of)
 
 
-def share(frechet: float, scores: Scores) -> float:
-    """The distance above the floor, relative to that of the best reference."""
-    floor = scores[FLOOR][0].frechet
-    return (frechet - floor) / (best_reference(scores) - floor)
+def table_of_wishes(
+    models: dict[str, QDVAE], n: int, seeds: int, judge: DigitJudge, train: ImageSet, test: ImageSet
+) -> list[str]:
+    """How often two networks see what was wished for; nothing where no model knows labels."""
+    models = {name: m for name, m in models.items() if knows_labels(m, train.source.data_set)}
+    if not models:
+        return []
+    neighbours = KNeighborsClassifier(3, algorithm="brute")
+    neighbours.fit(train.images.flatten(1).numpy(), train.labels.numpy())
+
+    def row(name: str, draws: list[torch.Tensor], labels: torch.Tensor) -> list[str]:
+        by_judge, by_others = [], []
+        for images in draws:
+            by_judge.append(float((judge.classify(images) == labels).float().mean()))
+            found = neighbours.predict(images.flatten(1).numpy())
+            by_others.append(float((torch.from_numpy(found) == labels).float().mean()))
+        return [name, *(f"{statistics.mean(shares):.3f}" for shares in (by_judge, by_others))]
+
+    rows = [row("held-out images, by their labels", [test.images[:n]], test.labels[:n])]
+    wishes = torch.arange(n) % 10
+    for name, model in models.items():
+        draws = [model.generate(n, seed=seed, classes=wishes) for seed in range(seeds)]
+        rows.append(row(f"`{name}`", draws, wishes))
+    return ["", *tables.markdown(["wishes obeyed", "by the judge", "by 3 neighbours"], rows)]
 
 
 def whole_table(scores: dict[str, Scores]) -> list[str]:
     """All measures of all sets of images, by view."""
     rows = []
     for view, of_view in scores.items():
-        for name, (q, spread) in of_view.items():
-            distance = [f"{q.frechet:.2f}", f"{spread:.2f}", f"{share(q.frechet, of_view):.3f}"]
+        for name, (q, spread, sure) in of_view.items():
             shares = [f"{value:.2f}" for value in (q.precision, q.recall, q.coverage)]
-            rows.append([name, view, *distance, f"{q.kernel:.4f}", *shares])
-            rows[-1].append(f"{q.smallest_class:.3f}")
-    columns = ["images", "view", "Frechet", "sd", "share", "kernel", "precision", "recall"]
-    return tables.markdown([*columns, "coverage", "rarest"], rows)
+            rows.append([name, view, f"{q.frechet:.2f}", f"{spread:.2f}", f"{q.kernel:.4f}"])
+            rows[-1] += [*shares, f"{q.smallest_class:.3f}", f"{sure:.3f}"]
+    columns = ["images", "view", "Frechet", "sd", "kernel", "precision", "recall", "coverage"]
+    return tables.markdown([*columns, "rarest", "recognised"], rows)
 
 
-def short_table(scores: dict[str, Scores], models: list[str], most: int) -> list[str]:
-    """Distances of every model by view, with shares for what it generates."""
-    kinds = {
-        "": "as drawn (share)",
-        f", {ROUNDS} rounds": f"{ROUNDS} rounds",
-        f", chosen of {most}": f"chosen of {most} (share)",
-        f", no couplings, chosen of {most}": "no couplings",
-        ", spins shuffled": "shuffled",
-        ", encoder's strings": "encoder's strings",
-    }
-    any_view = next(iter(scores.values()))
-    kinds = {k: title for k, title in kinds.items() if any(m + k in any_view for m in models)}
-
+def short_table(scores: dict[str, Scores], models: list[str]) -> list[str]:
+    """Distances of every model by view, and how many of its images are recognised."""
     rows = []
     for view, of_view in scores.items():
-        real = [f"{of_view[FLOOR][0].frechet:.1f}", f"{best_reference(of_view):.1f}"]
+        best = [s.quality.frechet for name, s in of_view.items() if name.startswith("reference")]
+        real = [of_view[FLOORS[0]].distance, f"{min(best):.1f}" if best else ""]
         for model in models:
-            cells = []
-            for kind, title in kinds.items():
-                found = of_view[model + kind][0].frechet if model + kind in of_view else None
-                cells.append("" if found is None else f"{found:.1f}")
-                if found is not None and title.endswith("(share)"):
-                    cells[-1] += f" ({share(found, of_view):.3f})"
-            rows.append([view, *real, f"`{model}`", *cells])
-    return tables.markdown(["view", "floor", "reference", "model", *kinds.values()], rows)
-
-
-def table_of_candidates(
-    scores: dict[str, Scores], models: list[str], candidates: list[int]
-) -> list[str]:
-    """Distances in the rounded views by number of candidates; nothing where none was chosen."""
-    views = [view for view, (_, rounded) in VIEWS.items() if rounded]
-    with_ratio = [m for m in models if f"{m}, chosen of {candidates[0]}" in scores[views[0]]]
-    if not with_ratio or len(candidates) < 2:
-        return []
-    rows = []
-    for k in (1, *candidates):
-        kind = f", chosen of {k}" if k > 1 else ""
-        found = [scores[view][model + kind] for model in with_ratio for view in views]
-        rows.append([f"{k}", *(f"{q.frechet:.1f} ± {spread:.1f}" for q, spread in found)])
-    columns = [f"`{model}`, {view}" for model in with_ratio for view in views]
-    return ["", *tables.markdown(["candidates", *columns], rows)]
+            found = [of_view[model + kind] for kind in KINDS]
+            sure = ", ".join(f"{one.recognised:.3f}" for one in found[:2])
+            rows.append([view, *real, f"`{model}`", *(one.distance for one in found), sure])
+    columns = ["view", "floor", "reference", "model", *KINDS.values()]
+    return tables.markdown([*columns, "recognised: drawn, encoder's"], rows)
 
 
 def short_errors(errors: list[list[str]]) -> list[str]:
@@ -251,60 +244,65 @@ def short_errors(errors: list[list[str]]) -> list[str]:
 def main() -> int:
     """Print the tables, and write them where asked."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoints", nargs="*", type=Path)
+    parser.add_argument("--models", nargs="+", type=Path, default=[], help="further checkpoints")
+    parser.add_argument("--data", choices=tuple(LABEL_NAMES), default="mnist")
     parser.add_argument("--images", type=int, default=2_000, help="generated, at most 3,000")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--candidates", type=int, nargs="+", default=[10, 40])
+    parser.add_argument("--seeds", type=int, default=3, help="of sampling")
     tables.add_write_option(parser, "README.md and results")
     parser.add_argument("--output", type=Path, help="the whole table, for other models")
     parser.add_argument("--overwrite", action="store_true", help="replace that file")
     options = parser.parse_args()
     if options.output:
         tables.require(parser, options.output, options.overwrite)
-    n, candidates = options.images, sorted(options.candidates)
+    if options.write and options.data != "mnist":
+        parser.error("--write is for mnist: name a file with --output")
+    n, data_set = options.images, options.data
 
-    train, test = load_images(), held_out_sample(None)
+    train, test = load_images(data_set), held_out_sample(None, data_set)
     real, apart = test.images[:-n], test.images[-n:]
-    models = models_of(options.checkpoints)
+    models = shipped(data_set) | {path.stem: load_checkpoint(path) for path in options.models}
+    if not models:
+        parser.error(f"no model of {data_set} ships: name files with --models")
 
     of_training = train.sample(n * options.seeds)
-    sets = {FLOOR: list(of_training.images.split(n)), "floor: other test images": [apart]}
-    sets |= {name: [images[:n]] for name, images in reference_images().items()}
+    sets = dict(zip(FLOORS, (list(of_training.images.split(n)), [apart]), strict=True))
+    if data_set == "mnist":
+        sets |= {name: [images[:n]] for name, images in reference_images().items()}
     errors: list[list[str]] = []
     for name, model in models.items():
-        known, shown = as_learned(model, train), as_learned(model, test)
-        control = None if model.ratio is None else without_couplings(model, known.images)
         for seed in range(options.seeds):
-            found = generated_images(model, n, seed, candidates, control)
-            for kind, images in found.items():
+            for kind, images in generated_images(model, n, seed).items():
                 sets.setdefault(f"{name}{kind}", []).append(images)
-        ways = reconstructions(model, shown.images)
-        sets[f"{name}, reconstructions"] = [ways["drawn once"][-n:]]
         sets[f"{name}, encoder's strings"] = [
             written_and_read(model, part) for part in as_learned(model, of_training).images.split(n)
         ]
+        ways = reconstructions(model, as_learned(model, test).images)
         errors += [[f"`{name}`", way, *errors_of(ways[way], test.images)] for way in ways]
     copied = errors_of(test.images.round(), test.images)
     errors.append(["a perfect black-and-white copy", "", *copied])
 
-    judge = load_judge()
+    judge = load_judge(data_set)
     scores: dict[str, Scores] = {}
     for view in VIEWS:
         seen = view_of(real, view).clone()  # memory of its own, by which it is known
         remembering = Remembering(judge, seen)
-        scores[view] = {
-            name: average([quality(view_of(images, view), seen, remembering) for images in draws])
-            for name, draws in sets.items()
-        }
+        scores[view] = {}
+        for name, draws in sets.items():
+            draws = [view_of(images, view) for images in draws]
+            found = [quality(images, seen, remembering) for images in draws]
+            scores[view][name] = average(found, [recognised(images, judge) for images in draws])
     of_errors = tables.markdown(
         ["squared error a pixel", "spins", "28 grey", "28 rounded", "32 rounded", "32, both"],
         errors,
     )
-    about = f"{n:,} images, {options.seeds} seeds; real side: a random {len(real):,} of MNIST test."
-    short = short_table(scores, list(models), candidates[-1])
-    short += table_of_candidates(scores, list(models), candidates)
-    whole = [*whole_table(scores), "", *of_errors, *tables.note(about)]
-    short += ["", *short_errors(errors[:-1]), *tables.note(about)]
+    about = (
+        f"{n:,} images, {options.seeds} sampling seeds, mean ± standard deviation; real side: a "
+        f"random {len(real):,} of {data_set} test."
+    )
+    wishes = table_of_wishes(models, n, options.seeds, judge, train, test)
+    whole = [*whole_table(scores), "", *of_errors, *wishes, *tables.note(about)]
+    short = [*short_table(scores, list(models)), *wishes, "", *short_errors(errors[:-1])]
+    short += tables.note(about)
     print("\n".join([*whole, "", *short]))
     if options.write:
         tables.to_readme("quality", short)

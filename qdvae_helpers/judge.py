@@ -1,8 +1,8 @@
-"""A small digit classifier whose features say how alike two sets of digits are (taught in ``07``).
+"""A small classifier whose features say how alike two sets of images are (taught in ``07``).
 
 Frechet and kernel distances are usually taken in the features of a network trained on photographs;
-for digits a network that knows digits is the better judge.  ``tools/train_judge.py`` trains it; no
-generative model is ever trained with it.
+for digits a network that knows digits is the better judge, and for garments one that knows those.
+``tools/train_judge.py`` trains both; no generative model is ever trained with them.
 """
 
 from pathlib import Path
@@ -15,13 +15,19 @@ from qdvae_helpers.errors import CheckpointError
 from qdvae_helpers.formats import Kind, open_tensors
 from qdvae_helpers.paths import DATA
 
-#: The judge that ships.
-JUDGE = DATA / "pretrained" / "judge.safetensors"
+#: The judges that ship, by the data set that each knows.
+JUDGES = {
+    "mnist": DATA / "pretrained" / "judge.safetensors",
+    "fashion-mnist": DATA / "pretrained" / "judge-fashion.safetensors",
+}
 _KIND = Kind("judge", "", "fetch the original file again", CheckpointError)
 
 
 class DigitJudge(nn.Module):
-    """Images ``(B, 1, H, W)`` in [0, 1], 28 or 32 pixels wide, to features ``(B, 64)``."""
+    """Images ``(B, 1, H, W)`` in [0, 1], 28 or 32 pixels wide, to features ``(B, 64)``.
+
+    It knows digits, or whichever ten kinds of images it was trained on.
+    """
 
     num_features = 64  # torchmetrics asks for it
 
@@ -48,7 +54,7 @@ class DigitJudge(nn.Module):
         return self.features(images)
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
-        """The most likely digit of each image, ``(B,)``."""
+        """The most likely digit (or other label, 0 to 9) of each image, ``(B,)``."""
         parts = images.split(500)  # the network's layers need 100 KB an image
         return torch.cat([self.classes(self.features(part)).argmax(1) for part in parts])
 
@@ -60,15 +66,21 @@ def resize(images: torch.Tensor, pixels: int) -> torch.Tensor:
     return F.interpolate(images, size=(pixels, pixels), mode="bilinear", antialias=True)
 
 
-def load_judge(path: str | Path = JUDGE) -> DigitJudge:
-    """The judge that ships with the repository, or another of its kind.
+def load_judge(path_or_name: str | Path = "mnist") -> DigitJudge:
+    """A judge that ships with the repository, or another of its kind.
+
+    Args:
+        path_or_name: ``mnist`` or ``fashion-mnist`` for the judge of that data set, else a file.
 
     Raises:
         CheckpointError: the file is missing or damaged; the message says how to get it.
     """
-    path = Path(path)
+    path = Path(JUDGES.get(path_or_name, path_or_name))
     if not path.is_file():
-        raise CheckpointError(f"{path.name} is missing: run python tools/train_judge.py")
+        raise CheckpointError(
+            f"{path.name} is missing: run python tools/train_judge.py, or name a judge that ships "
+            f"({', '.join(JUDGES)})."
+        )
     judge = DigitJudge()
     with open_tensors(path, _KIND) as file:
         state = judge.state_dict()

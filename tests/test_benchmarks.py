@@ -72,7 +72,8 @@ def test_what_a_benchmark_writes_has_its_place(path):
 @pytest.mark.parametrize(
     ("name", "arguments", "noun"),
     [
-        ("gaussian", ["--steps", "20"], "--steps 20: choose more than 20"),
+        ("classes", ["--write"], "README.md cannot be written"),
+        ("quality", ["--data", "fashion-mnist", "--write"], "README.md cannot be written"),
         ("gaussian", ["--write"], "README.md cannot be written"),
         ("widgets", ["--write"], "widgets.md cannot be written"),
         ("sizes", ["--write"], "sizes.md cannot be written"),
@@ -131,36 +132,55 @@ def test_images_are_shown_to_a_model_as_it_learned_them(graph12, digits):
     assert as_learned(model, digits) is digits
 
 
-def test_controls_of_quality_keep_what_they_say(graph12, digits):
+def test_what_is_shuffled_keeps_the_means_of_its_class_and_nothing_else():
     import quality
 
-    spins = torch.randn(50, 12).sign()
-    shuffled = quality.shuffled(spins, seed=1)
-    assert torch.equal(shuffled.sum(0), spins.sum(0))
-    assert not torch.equal(shuffled, spins)
+    spins, classes = torch.randn(60, 12).sign(), torch.arange(60) % 2
+    for given in (None, classes):
+        shuffled = quality.shuffled(spins, given, seed=1)
+        assert torch.equal(shuffled.sum(0), spins.sum(0))
+        assert not torch.equal(shuffled, spins)
+    assert torch.equal(shuffled[classes == 1].sum(0), spins[classes == 1].sum(0))
 
-    model = QDVAE(graph12, (16,)).eval()
-    before = {name: t.clone() for name, t in model.state_dict().items()}
-    control = quality.without_couplings(model, digits.images, steps=2)
-    assert model.ratio is None
-    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
-    assert not control.grbm.quadratic.any()
-    with torch.no_grad():
-        means = torch.tanh(model.encode(digits.images) / 2).mean(0)
-    assert torch.tanh(-control.grbm.linear).tolist() == pytest.approx(means.tolist(), abs=1e-4)
 
-    plain = quality.generated_images(model, 6, 0, [2], None)
-    assert list(plain) == ["", ", spins shuffled", ", 3 rounds"]
-    model.ratio = control.ratio
-    found = quality.generated_images(model, 6, 0, [2, 3], control)
-    assert set(found) - set(plain) == {
-        ", chosen of 2",
-        ", chosen of 3",
-        ", chosen of 3, 3 rounds",
-        ", no couplings, chosen of 3",
-    }
-    assert torch.equal(found[""], model.generate(6, seed=0))
-    assert torch.equal(found[", chosen of 2"], model.generate(6, seed=0, candidates=2))
+def test_quality_scores_what_generate_gives(graph12):
+    import quality
+
+    for names in ((), ("a", "b", "b")):
+        model = QDVAE(graph12, (16,), classes=names).eval()
+        found = quality.generated_images(model, 6, 3)
+        assert list(found) == ["", ", spins shuffled"]
+        assert torch.equal(found[""], model.generate(6, seed=3))
+
+
+def test_only_a_model_of_labels_is_asked_for_them(graph12, digits):
+    import quality
+
+    def model_of(classes: str):
+        images, _ = digits.clustered(1, within_labels=classes == "labels")
+        model = QDVAE(graph12, (16,), classes=tuple(map(str, range(10))))
+        model.info["data"] = images.source.to_dict()
+        return model.eval()
+
+    assert quality.knows_labels(model_of("labels"), "mnist")
+    assert not quality.knows_labels(model_of("clusters"), "mnist")
+    assert not quality.knows_labels(QDVAE(graph12, (16,)), "mnist")
+
+    models = {"by label": model_of("labels"), "by cluster": model_of("clusters")}
+    lines = quality.table_of_wishes(models, 20, 1, load_judge(), digits, digits)
+    rows = [line.strip("| ").split(" | ") for line in lines[3:]]
+    assert [row[0] for row in rows] == ["held-out images, by their labels", "`by label`"]
+    assert float(rows[0][1]) > 0.9
+    assert all(0 <= float(share) <= 1 for row in rows for share in row[1:])
+    assert not quality.table_of_wishes({"m": models["by cluster"]}, 20, 1, None, digits, digits)
+
+
+def test_a_sure_judge_recognises_real_digits_and_no_grey(digits):
+    import quality
+
+    judge = load_judge()
+    assert quality.recognised(digits.images[:100], judge) > 0.8
+    assert quality.recognised(torch.full((10, 1, 28, 28), 0.5), judge) in (0.0, 1.0)  # all alike
 
 
 def test_a_judge_that_remembers_the_real_images_gives_the_same_scores(digits):
@@ -178,28 +198,127 @@ def test_a_judge_that_remembers_the_real_images_gives_the_same_scores(digits):
 def test_the_tables_of_quality_follow_their_scores():
     import quality
 
-    def scored(frechet: float) -> tuple:
-        return quality.average([score_of(frechet - 1), score_of(frechet + 1)])
+    def scored(frechet: float):
+        both = [quality.Quality(frechet + d, 1.0, 0.5, 0.5, 0.5, 0.1) for d in (-1, 1)]
+        return quality.average(both, [0.8, 0.9])
 
-    def score_of(frechet: float):
-        return quality.Quality(frechet, 1.0, 0.5, 0.5, 0.5, 0.1)
-
-    sets = {"floor: training images": 5.0, "reference a": 105.0, "reference b": 205.0, "m": 15.0}
-    sets |= {"m, spins shuffled": 405.0, "m, chosen of 4": 10.0, "m, chosen of 2": 12.0}
+    sets = dict.fromkeys(quality.FLOORS, 5.0) | {"reference a": 105.0, "reference b": 205.0}
+    sets |= {"m": 15.0, "m, spins shuffled": 405.0, "m, encoder's strings": 10.0}
     scores = {view: {k: scored(v) for k, v in sets.items()} for view in quality.VIEWS}
-    assert quality.share(15.0, scores["28 grey"]) == pytest.approx(0.1)
-    short = quality.short_table(scores, ["m"], 4)
+    short = quality.short_table(scores, ["m"])
     assert short[0] == (
-        "| view | floor | reference | model | as drawn (share) | chosen of 4 (share) | shuffled |"
+        "| view | floor | reference | model | as drawn | encoder's strings | shuffled in classes "
+        "| recognised: drawn, encoder's |"
     )
-    assert short[2] == "| 28 grey | 5.0 | 105.0 | `m` | 15.0 (0.100) | 10.0 (0.050) | 405.0 |"
-    by_candidates = quality.table_of_candidates(scores, ["m"], [2, 4])
-    assert [line.split(" | ")[1] for line in by_candidates[3:]] == [
-        "15.0 ± 1.4",
-        "12.0 ± 1.4",
-        "10.0 ± 1.4",
-    ]
+    assert short[2] == (
+        "| 28 grey | 5.0 ± 1.4 | 105.0 | `m` | 15.0 ± 1.4 | 10.0 ± 1.4 | 405.0 ± 1.4 "
+        "| 0.850, 0.850 |"
+    )
     assert len(quality.whole_table(scores)) == 2 + len(sets) * len(quality.VIEWS)
+    alone = quality.average([quality.Quality(3.0, 1.0, 0.5, 0.5, 0.5, 0.1)], [0.8])
+    assert alone.distance == "3.0"  # one draw has no spread
+
+
+@pytest.fixture
+def small_rows(monkeypatch):
+    """The module ``classes`` with networks for seconds."""
+    import classes
+
+    from qdvae_helpers.profiles import Profile
+
+    small = Profile("small", None, None, 12, (16, 8), 4, 20, 20, 1, 2, 8)
+    monkeypatch.setattr(classes, "PROFILE", small)
+    return classes
+
+
+def test_rows_of_classes_differ_in_what_they_name(small_rows, digits):
+    classes = small_rows
+    labels = {"classes": "labels", "n_classes": 10}
+    plain, without, wider, apart = (
+        classes.prepared(
+            classes.Row(labels, row.change, row.wider, row.wrong_labels), digits, 4, seed=3
+        )
+        for row in list(classes.ROWS.values())[:4]
+    )
+    couplers = plain.model.grbm.n_edges
+    numbers = [classes.parameters(run.model) for run in (plain, without, wider, apart)]
+    assert numbers[1] == numbers[0] - couplers
+    assert numbers[0] <= numbers[2] < numbers[0] + couplers + 200
+    assert numbers[3] == numbers[0]
+    assert not without.model.grbm.quadratic.any()
+    same = without.model.dvae.state_dict()
+    assert all(torch.equal(t, same[name]) for name, t in plain.model.dvae.state_dict().items())
+    assert apart.sampler.grbm is apart.model.grbm
+    assert set(apart.model.grbm.edges) != set(plain.model.grbm.edges)
+    wrong = classes.prepared(classes.Row(labels, wrong_labels=True), digits, 4, seed=3)
+    assert torch.equal(wrong.train.images, digits.images)
+    assert not torch.equal(wrong.train.labels, plain.train.labels)
+    without.fit(progress=False)
+    assert not without.model.grbm.quadratic.any()
+    assert without.model.grbm.class_biases.any()
+
+
+def test_every_row_of_classes_is_trained_and_measured(small_rows, digits):
+    classes = small_rows
+    labels = {"classes": "labels", "n_classes": 10}
+    measures = classes.Measures(
+        digits.images.round(), [digits.images[:20], digits.images[20:40]], load_judge()
+    )
+    found = [
+        classes.spin_row(classes.Row(labels, classes.random_pairs), digits, 4, 0, measures),
+        classes.gaussian_row(10, digits, 4, 0, measures),
+    ]
+    for cells in found:
+        assert len(cells) == len(classes.COLUMNS) - 1
+        assert " ± " in cells[1]
+
+
+def test_a_gaussian_prior_of_one_class_is_the_standard_normal_and_others_learn(digits):
+    from common import gaussian_vae
+
+    from qdvae_helpers.losses import gaussian_kl
+    from qdvae_helpers.training import TrainConfig
+
+    config = TrainConfig(steps=4, batch_size=20)
+    _, plain = gaussian_vae.trained(digits.images, config, (8,))
+    mean, log_variance = torch.randn(2, 5, gaussian_vae.N_LATENT)
+    none = torch.zeros(5, dtype=torch.int64)
+    own = plain.divergence(mean, log_variance, none).detach()
+    assert float(own) == pytest.approx(float(gaussian_kl(mean, log_variance)), rel=1e-5)
+
+    _, prior = gaussian_vae.trained(digits.images, config, (8,), digits.labels)
+    classes = torch.tensor([3, 3, 7])
+    normal = torch.distributions.Normal
+    theirs = normal(prior.means[classes], (prior.log_variances[classes] / 2).exp())
+    codes = normal(mean[:3], (log_variance[:3] / 2).exp())
+    expected = torch.distributions.kl_divergence(codes, theirs).sum(1).mean().detach()
+    found = prior.divergence(mean[:3], log_variance[:3], classes).detach()
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    assert prior.draw(classes, 0).shape == (3, gaussian_vae.N_LATENT)
+
+
+def test_likelihoods_lie_between_both_estimates_of_log_z(graph12, digits):
+    import likelihood
+
+    for names in ((), ("a", "b")):
+        torch.manual_seed(0)
+        model = QDVAE(graph12, (16,), classes=names).eval()
+        cells = likelihood.row_of(model, digits.images[:5].round(), 20, 50, 50)
+        assert len(cells) == len(likelihood.COLUMNS) - 1
+        assert int(cells[0]) == max(1, len(names))
+        low, high, elbo = (float(cell.split(" ± ")[0]) for cell in cells[1:4])
+        assert high - low == pytest.approx(float(cells[4]), abs=0.02)
+        assert elbo < low
+
+
+def test_the_gap_of_a_prior_is_measured_with_classes_and_without(graph12, digits):
+    import prior_gap
+
+    for names in ((), ("a", "b")):
+        model = QDVAE(graph12, (16,), classes=names).eval()
+        found = prior_gap.gap(model, digits.images[:40].round(), 40, levels=20)
+        assert list(found)[:2] == ["log p of the encoder's strings", "log p of the prior's strings"]
+        assert len(found) == 4
 
 
 def test_the_variants_of_couplings_differ_in_the_couplings_alone(graph12):

@@ -8,9 +8,9 @@ from safetensors.torch import save_file
 from small_models import class_grbm
 
 from qdvae_helpers.data import held_out_sample
-from qdvae_helpers.errors import CheckpointError, SamplerError, SettingError
+from qdvae_helpers.errors import CheckpointError, DataError, SamplerError, SettingError
 from qdvae_helpers.evaluate import energy_decorrelation, enumerate_states, moment_gap, quality
-from qdvae_helpers.judge import load_judge, resize
+from qdvae_helpers.judge import JUDGES, load_judge, resize
 from qdvae_helpers.likelihood import log_partition_function
 from qdvae_helpers.priors import of_class
 from qdvae_helpers.samplers import estimate_beta, make_sampler
@@ -35,10 +35,34 @@ def test_the_judge_knows_held_out_digits_in_all_four_views(judge):
             assert right.float().mean() > 0.97
 
 
+@pytest.mark.parametrize("name", list(JUDGES))
+def test_a_judge_that_ships_is_loaded_by_its_data_set_or_its_file(name):
+    images = held_out_sample(20).images
+    features = load_judge(name)(images)
+    assert features.shape == (20, 64)
+    assert torch.equal(load_judge(JUDGES[name])(images), features)
+    assert torch.equal(load_judge(str(JUDGES[name]))(images), features)
+    assert torch.equal(load_judge()(images), features) == (name == "mnist")
+
+
+def test_the_judge_of_garments_knows_held_out_ones():
+    try:
+        test = held_out_sample(2_000, "fashion-mnist")
+    except DataError as error:
+        pytest.skip(str(error))
+    judge = load_judge("fashion-mnist")
+    right = judge.classify(test.images) == test.labels
+    assert right.float().mean() > 0.9
+    right = judge.classify(test.images.flip(3)) == test.labels  # a garment in a mirror is one
+    assert right.float().mean() > 0.9
+
+
 def test_a_missing_or_damaged_judge_is_named_with_its_remedy(tmp_path):
     path = tmp_path / "judge.safetensors"
     with pytest.raises(CheckpointError, match="missing: run python tools/train_judge"):
         load_judge(path)
+    with pytest.raises(CheckpointError, match=r"cifar is missing.*ships \(mnist, fashion-mnist\)"):
+        load_judge("cifar")
     for tensors in (None, {"a": torch.zeros(1)}):
         path.write_bytes(b"damaged") if tensors is None else save_file(tensors, path)
         with pytest.raises(CheckpointError, match=r"judge\.safetensors is damaged .*fetch"):

@@ -3,13 +3,15 @@
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 
 from qdvae_helpers.data import held_out_sample, load_images
-from qdvae_helpers.judge import load_judge
+from qdvae_helpers.judge import JUDGES, load_judge
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -89,14 +91,51 @@ def test_the_bundles_script_refuses_another_python(tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-def test_the_judge_is_trained_on_mnist_and_can_be_loaded_again(monkeypatch, tmp_path, capsys):
+@pytest.fixture
+def few_images(monkeypatch):
+    """Data sets with little in them: digits, under either name."""
     few = {"train": load_images("mnist", "train", limit=2_000), "test": held_out_sample(200)}
-    monkeypatch.setattr(train_judge, "load_images", lambda name, split: few[split])
+
+    def load(name: str, split: str):
+        source = replace(few[split].source, data_set=name)
+        return replace(few[split], source=source)
+
+    monkeypatch.setattr(train_judge, "load_images", load)
+    monkeypatch.setattr(train_judge, "_EPOCHS", {"mnist": 4, "fashion-mnist": 4})
+    return few
+
+
+@pytest.mark.parametrize("data", ["mnist", "fashion-mnist"])
+def test_a_judge_is_trained_and_can_be_loaded_again(
+    data, few_images, monkeypatch, tmp_path, capsys
+):
     output = tmp_path / "judge.safetensors"
-    monkeypatch.setattr("sys.argv", ["train_judge.py", "--output", str(output)])
+    monkeypatch.setattr("sys.argv", ["train_judge.py", "--data", data, "--output", str(output)])
     assert train_judge.main() == 0
     found = dict(re.findall(r"(\S+ \S+): accuracy (0\.\d+)", capsys.readouterr().out))
     assert set(found) == {f"{n}x{n} {kind}" for n in (28, 32) for kind in ("grey", "rounded")}
-    again = train_judge.accuracies(load_judge(output), few["test"])
+    again = train_judge.accuracies(load_judge(output), few_images["test"])
     assert {name: f"{accuracy:.4f}" for name, accuracy in again.items()} == found
-    assert min(again.values()) > 0.3  # of 40 steps; a guess is right in one case of ten
+    assert again["28x28 grey"] > 0.3  # of 40 steps; a guess is right in one case of ten
+
+
+@pytest.mark.parametrize("data", list(JUDGES))
+def test_a_judge_that_ships_is_not_replaced_unasked(data, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train_judge.py", "--data", data])
+    with pytest.raises(SystemExit):
+        train_judge.main()
+    assert f"{JUDGES[data].name} is there already" in capsys.readouterr().err
+
+
+def test_varied_images_are_the_same_things_in_other_places():
+    torch.manual_seed(0)
+    images = torch.zeros(40, 1, 28, 28)
+    images[:, :, 10:13, 4:9] = 0.7
+    for varied, mirrored in ((train_judge.varied_digits, 0), (train_judge.varied_garments, 1)):
+        seen = [varied(images, step) for step in range(8)]
+        assert {len(view[0, 0]) for view in seen} == {28, 32}
+        assert any(view.max() == 1 for view in seen)  # rounded
+        grey = seen[0]
+        assert grey.flatten(1).sum(1).tolist() == pytest.approx([0.7 * 15] * 40)
+        on_the_right = int((grey[..., 14:].flatten(1).sum(1) > 5).sum())
+        assert (0 < on_the_right < 40) == bool(mirrored)
