@@ -22,6 +22,7 @@ from qdvae_helpers.samplers.mixing import (
     WINDOW,
     few_families,
     remembered,
+    unequal_classes,
 )
 
 _SWEEPS_A_LEVEL = 5  # of Gibbs sampling at each temperature of an annealing run
@@ -181,15 +182,15 @@ class GibbsSampler(SpinSampler):
         start = self.grbm.n_nodes * math.log(2)  # log Z at infinite temperature
         log_weights = torch.full((self.num_samples,), start, dtype=torch.float64)
         step = self.beta / levels
-        groups = [rows.cpu() for _, rows in in_groups(self._classes)]  # classes never mix
+        classes = self._classes.cpu()
+        groups = dict(in_groups(classes))  # classes never mix
         for level in range(1, levels + 1):
             log_weights -= step * energies(self._bits)
-            for rows in groups if resample else ():
+            unequal = groups if level == levels else unequal_classes(log_weights, classes)
+            for rows in (groups[y] for y in unequal) if resample else ():
                 weights = log_weights[rows]
-                shares = torch.softmax(weights, 0)
-                if level == levels or 1 / shares.square().sum() < 0.5 * len(rows):
-                    families[rows] = families[self._resample(rows, shares)]
-                    log_weights[rows] = torch.logsumexp(weights, 0) - math.log(len(rows))
+                families[rows] = families[self._resample(rows, torch.softmax(weights, 0))]
+                log_weights[rows] = torch.logsumexp(weights, 0) - math.log(len(rows))
             self._run(self._bits, [step * level] * _SWEEPS_A_LEVEL, products=products)
         shares = torch.bincount(families).double() / self.num_samples
         self._families = float(1 / shares.square().sum()) if resample else None

@@ -46,6 +46,23 @@ def remembered(
     return (products / variances)[undecided]
 
 
+def unequal_classes(log_weights: torch.Tensor, classes: torch.Tensor) -> list[int]:
+    """The classes whose chains carry too unequal weights, of all chains ``(M,)``.
+
+    That is where the effective number of chains, ``(sum w)^2 / sum w^2``, is below half of them.
+    """
+    n = int(classes.max()) + 1
+    highest = log_weights.new_full((n,), -torch.inf).scatter_reduce_(
+        0, classes, log_weights, "amax"
+    )
+    weights = (log_weights - highest[classes]).exp()
+    total, squares = (
+        log_weights.new_zeros(n).index_add_(0, classes, w) for w in (weights, weights**2)
+    )
+    there = torch.bincount(classes)
+    return ((there > 0) & (total**2 < 0.5 * there * squares)).nonzero().squeeze(1).tolist()
+
+
 def few_families(families: float, chains: int) -> str:
     """A doubt where annealed chains descend from few of those that began; else nothing."""
     if families >= _FEW_FAMILIES * chains:
