@@ -242,6 +242,7 @@ def _train(order: dict) -> None:
 
     name = request if isinstance(request, str) else request.name.strip()
     with hold(store.folder / _LOCKED, name=name) as lock:
+        began = time.monotonic()
         run = TrainingRun(
             store,
             request,
@@ -261,6 +262,8 @@ def _train(order: dict) -> None:
             run.join(_LOOK_S)
             if (store.folder / _STOP).exists() or not runs(*order["owner"]):
                 run.cancel()
+        # A run that fails at once, for want of its images for example, would be seen by nobody.
+        time.sleep(max(0.0, _LINGER_S - (time.monotonic() - began)))
         # While the lock is held: afterwards it may be meant for the next run.
         with contextlib.suppress(OSError):
             (store.folder / _STOP).unlink()
