@@ -43,6 +43,11 @@ def times(data: dict) -> list[str]:
             10 * steps // pause,
             lesson.num_samples / 10,
         ),
+        "the same with 100 classes": (
+            lesson.n_spins,
+            100 * steps // pause,
+            lesson.num_samples / 100,
+        ),
         "lesson, every step": (lesson.n_spins, steps, lesson.num_samples),
         "clamped spins, a row": (256, 1, 1),
     }
