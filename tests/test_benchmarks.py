@@ -370,7 +370,7 @@ def test_the_step_of_training_is_timed_in_turns_with_its_rivals(monkeypatch):
 
     from qdvae_helpers.profiles import Profile
 
-    small = Profile("small", None, None, 8, (8,), 4, 16, 16, 2, 8)
+    small = Profile("small", None, None, 8, (8,), 4, 16, 16, 2, 2, 8)
     monkeypatch.setattr(training, "PROFILE", small)
     times = training.seconds_of_a_step(8, 3, torch.device("cpu"))
     assert list(times)[:2] == ["step with prior and sampling", training.PLAIN]

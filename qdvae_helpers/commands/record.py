@@ -78,7 +78,8 @@ def run(options: argparse.Namespace) -> int:
 def usual_samples(model: QDVAE) -> int:
     """1,000 strings, or as many as it takes for the rarest class to get one."""
     shares = class_shares(model.grbm)
-    return max(1_000, math.ceil(1 / float(shares[shares > 0].min())))
+    # A share of single precision may lie a trifle below what was meant.
+    return max(1_000, math.ceil(1 / float(shares[shares > 0].min()) - 1e-3))
 
 
 def _drawn(options: argparse.Namespace) -> Recording:

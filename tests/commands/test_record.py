@@ -90,7 +90,7 @@ def test_what_cannot_be_recorded_is_said_before_anything_is_drawn(tmp_path, caps
 def test_too_large_a_recording_is_refused_before_it_is_drawn(nothing_is_drawn, tmp_path, capsys):
     output = tmp_path / "large.safetensors"
     assert main(["record", "--samples", "1000000", "--output", str(output)]) == 1
-    assert "large.safetensors would hold 32.0 MB" in capsys.readouterr().err
+    assert "large.safetensors would hold 33.3 MB" in capsys.readouterr().err
     assert not output.exists()
 
 
