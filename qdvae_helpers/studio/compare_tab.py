@@ -50,7 +50,7 @@ class CompareTab(Tab):
             columns, learned, measured_on = {}, [], []
             for side, name, place in zip(("left", "right"), chosen, self.pictures, strict=True):
                 model = self.store.load(name)
-                images = held_out(data_set_of(model.info))
+                images = held_out(model)
                 learned.append(data_set_of(model.info))
                 measured_on.append(images.source.data_set)
                 said = facts(self.store.header(name), self.store.shares(name))

@@ -8,7 +8,7 @@ from qdvae_helpers.plots import history_figure, image_grid
 from qdvae_helpers.studio.figures import journey_figure
 from qdvae_helpers.studio.tab import HELD_OUT, Tab, held_out, refill, short
 from qdvae_helpers.widgets.panels import Number, Picture, choice, on_change, read_aloud
-from qdvae_helpers.widgets.wishes import data_set_of, in_words, noun_of
+from qdvae_helpers.widgets.wishes import in_words, noun_of
 
 _SHOWN = 10  # reconstructions
 
@@ -58,7 +58,7 @@ class InsideTab(Tab):
     def _reconstructions(self, name: str, first: int) -> None:
         shown = slice(first, first + _SHOWN)
         model = self.store.load(name)
-        images = held_out(data_set_of(model.info))
+        images = held_out(model)
         originals, known = images.images[shown], images.source.data_set
         copies = model.reconstruct(originals)
         title = f"Held-out images from {first} on (top), through {short(name)} (bottom)"
@@ -71,7 +71,7 @@ class InsideTab(Tab):
 
     def _diagram(self, name: str, number: int) -> None:
         model = self.store.load(name)
-        images = held_out(data_set_of(model.info))
+        images = held_out(model)
         label = in_words(images.labels[number : number + 1], images.source.data_set)
         alt = (
             f"Held-out image {number} ({label}) on its way through the "

@@ -7,7 +7,9 @@ import ipywidgets as widgets
 
 from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample
 from qdvae_helpers.model_store import ModelStore
+from qdvae_helpers.models import QDVAE
 from qdvae_helpers.widgets.panels import Message
+from qdvae_helpers.widgets.wishes import data_set_of
 from qdvae_helpers.widgets.worker import LatestOnly
 
 #: Samplers to choose from, for people and for :func:`~qdvae_helpers.samplers.make_sampler`.
@@ -61,13 +63,20 @@ def refill(dropdown: widgets.Dropdown, options: list[str]) -> None:
         dropdown.value = chosen if chosen in options else (options[0] if options else None)
 
 
-@functools.cache
-def held_out(data_set: str = "mnist") -> ImageSet:
-    """Images that no model has seen in training, drawn from all of the test set.
+def held_out(model: QDVAE) -> ImageSet:
+    """Images of the kind that the model learned and never saw, drawn from all of the test set.
 
     Of images of your own there is none: then of MNIST.  DataError if the files are not at hand.
     """
-    return held_out_sample(HELD_OUT, data_set if data_set in LABEL_NAMES else "mnist").rounded()
+    data_set, source = data_set_of(model.info), model.trained_on
+    data_set = data_set if data_set in LABEL_NAMES else "mnist"
+    return _held_out(data_set, source is None or source.black_and_white)
+
+
+@functools.cache
+def _held_out(data_set: str, rounded: bool) -> ImageSet:
+    images = held_out_sample(HELD_OUT, data_set)
+    return images.rounded() if rounded else images
 
 
 def short(name: str) -> str:

@@ -83,7 +83,7 @@ class TrainTab(Tab):
         self.data = choice("data", _DATA)
         self.classes = choice("classes", _CLASSES)
         most = min(MOST_CLASSES, self._profile.num_samples)  # each needs a chain
-        self.n_classes = Number("number of classes", self._profile.n_classes, 1, most)
+        self.n_classes = Number("number of classes", self._profile.n_classes, 2, most)
         self._usual = self._usual_spins()
         self.n_spins = Number("latent spins", self._usual, SMALLEST, LARGEST)
         self.kl_weight = Number("weight of the KL", 1.0, 0.0, 50.0, 0.5)

@@ -60,7 +60,7 @@ class TrainRequest:
         if self.classes not in CLASSES:
             raise SettingError(f"classes={self.classes!r}: choose one of {', '.join(CLASSES)}.")
         if self.n_classes is not None:
-            require_count("n_classes", self.n_classes, most=MOST_CLASSES)
+            require_count("n_classes", self.n_classes, 2, MOST_CLASSES)
         sampler_kind(self.sampler)  # refuses unknown ones
         settings = {"recipe": self.recipe, "kl_weight": self.kl_weight, "seed": self.seed}
         TrainConfig(**RECIPE_SETTINGS.get(self.recipe, {}) | settings)  # likewise
