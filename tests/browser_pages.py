@@ -141,12 +141,12 @@ models = {"hard, tau 0.5": [spin_autoencoder]}""",
     "04": """from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 graph12 = densest_subgraph(ideal_graph(), 12)""",
     "05": "",
-    "06": "",
+    "06": "pool, fast = model.prior_strings(200, seed=0), True",
 }
 BORROWED = {
     "01": ["SKY, BLACK"],
     "04": ["def random_machine"],
-    "06": ["def flip", "def metropolis"],
+    "06": ["some = pool", "def metropolis"],
 }
 
 

@@ -135,7 +135,7 @@ def test_one_bad_file_is_named_and_spoils_nothing(dashboard):
     assert listed.wait(PATIENCE_S)  # files that another window or program has made are seen
     dashboard.train.view.stop()
     dashboard.models_changed()
-    assert generate.model.options == ("qdvae-256", "qdvae-256-labels", "good")
+    assert generate.model.options == ("qdvae-256", "qdvae-256-labels", "qdvae-fashion-256", "good")
     assert "bad.safetensors" in dashboard.unreadable.value
     assert "<b>" not in dashboard.unreadable.value
     generate.model.value = inside.model.value = "good"
