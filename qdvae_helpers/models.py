@@ -182,7 +182,7 @@ class QDVAE(nn.Module):
         Args:
             n: how many.
             sampler: of this model's ``grbm``; annealed Gibbs chains if left out.
-            seed: of those chains, and of the classes; a random one if left out.
+            seed: of those chains, and of the classes; else the sampler's own, or a random one.
             classes: a wish, one for all images or one each: a name of :attr:`wishes`, or its number
                 there.  As frequent as among the training images, in random order, if left out.
 
@@ -221,12 +221,18 @@ class QDVAE(nn.Module):
     ) -> tuple[torch.Tensor, str]:
         """The strings, and their sampler's doubt about them."""
         n = require_count("n", n, most=_MOST_IMAGES)
-        seed = int(torch.randint(2**31, ())) if seed is None else require_seed(seed)
+        if sampler is not None:
+            require_kind("sampler", sampler, SpinSampler).require_model(self.grbm)
+        if seed is not None:
+            seed = require_seed(seed)
+        elif sampler is None:
+            seed = int(torch.randint(2**31, ()))
+        else:  # a sampler's own seed decides; only classes need another number of it
+            seed = sampler.fresh_seed() if self.class_names else 0
         generator = torch.Generator().manual_seed(seed + _WISHES)
         classes = wanted_classes(n, wish, self.class_names, self.grbm, generator)
         if sampler is None:
             sampler = GibbsSampler(self.grbm, n, seed=seed, graph=self.graph)
-        require_kind("sampler", sampler, SpinSampler).require_model(self.grbm)
         if classes is None:
             classes = torch.zeros(n, dtype=torch.int64)
         draws = []

@@ -7,7 +7,7 @@ from qdvae_helpers.checkpoints import load_pretrained
 from qdvae_helpers.data import held_out_sample
 from qdvae_helpers.errors import SamplerError, SettingError
 from qdvae_helpers.evaluate import quality
-from qdvae_helpers.graphs import densest_subgraph
+from qdvae_helpers.graphs import densest_subgraph, ideal_graph
 from qdvae_helpers.judge import load_judge
 from qdvae_helpers.models import QDVAE, GaussianVAE
 from qdvae_helpers.samplers import make_sampler
@@ -246,3 +246,19 @@ def test_gaussian_codes_have_the_asked_mean_and_variance_and_carry_gradients():
     codes.square().sum().backward()
     assert mean.grad.any()
     assert log_variance.grad.any()
+
+
+def test_a_samplers_seed_decides_the_classes_too():
+    model = QDVAE(densest_subgraph(ideal_graph(), 12), (16,), classes=("a", "b", "c"))
+    model.grbm.class_biases.data.normal_(std=2)
+
+    def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.rand(1)  # torch's global numbers have no part in it
+        sampler = make_sampler(model.grbm, "gibbs", num_samples=20, seed=seed, graph=model.graph)
+        first = model.prior_strings(20, sampler)
+        return first, model.prior_strings(20, sampler)
+
+    (first, then), (again, _), (other, _) = drawn(1), drawn(1), drawn(2)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, then)
+    assert not torch.equal(first, other)

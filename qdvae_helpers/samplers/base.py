@@ -236,7 +236,7 @@ class SpinSampler(TorchSampler):
             return usual_classes(rows, self.grbm)
         return require_classes("classes", classes, self.grbm, rows, SamplerError)
 
-    def _fresh_seed(self) -> int:
+    def fresh_seed(self) -> int:
         """A new seed for each call, reproducible from the sampler's own seed."""
         self._calls += 1
         return int(np.random.default_rng([self._seed, self._calls]).integers(2**31))

@@ -65,7 +65,7 @@ class ExactSampler(SpinSampler):
         """Independent spins ``(num_samples, n)``; clamping is left to the ``gibbs`` sampler."""
         if x is not None:
             raise SamplerError("The exact sampler cannot clamp spins: use the sampler 'gibbs'.")
-        seed = self._fresh_seed()
+        seed = self.fresh_seed()
         spins = self.grbm.linear.new_empty(self.num_samples, self.grbm.n_nodes)
         for model, y, rows in self._problems(self._classes):
             samples = self._solve(model, len(rows), seed + y)

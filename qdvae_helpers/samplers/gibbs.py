@@ -96,7 +96,7 @@ class GibbsSampler(SpinSampler):
         moved = super().to(device)
         moved._classes = moved._classes.clone()
         moved._bits = moved._bits.clone()  # on the same device ``to`` would share the chains
-        moved._generator = torch.Generator(device).manual_seed(self._fresh_seed())
+        moved._generator = torch.Generator(device).manual_seed(self.fresh_seed())
         moved._captured = None
         moved.refresh_parameters()
         return moved
