@@ -128,7 +128,7 @@ class ModelStore:
 
     def _files(self) -> dict[str, Path]:
         """All files under names of models, whatever they hold."""
-        # By name: as paths, "qdvae-256-sharp.s..." would come before "qdvae-256.s...".
+        # By name: as paths, "qdvae-256-labels.s..." would come before "qdvae-256.s...".
         shipped = PRETRAINED_DIR.glob("qdvae-*.safetensors")
         paths = {file.stem: file for file in sorted(shipped, key=lambda file: file.stem)}
         for file in sorted(self.folder.glob("*.safetensors")):
