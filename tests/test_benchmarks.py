@@ -105,7 +105,7 @@ def test_what_cannot_be_written_is_said_before_anything_is_measured(
 
 def test_the_page_can_be_taken_in():
     lines = README.splitlines()
-    assert len(lines) <= 160
+    assert len(lines) <= 200  # longer tables lie in results/
     assert max(map(len, lines)) <= 140
 
 
