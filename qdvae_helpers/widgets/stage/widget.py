@@ -1,0 +1,74 @@
+"""The stage in a notebook or in the studio, with its state shared with Python."""
+
+from pathlib import Path
+
+import anywidget
+import torch
+import traitlets
+
+from qdvae_helpers.arguments import require_images, require_kind, require_seed
+from qdvae_helpers.errors import SettingError
+from qdvae_helpers.models import QDVAE
+from qdvae_helpers.networks import IMAGE_SHAPE
+from qdvae_helpers.widgets.stage.data import stage_bytes
+from qdvae_helpers.widgets.stage.page import SOURCE
+
+MODES = ("watch", "encode", "steer", "compare")
+
+
+class Stage(anywidget.AnyWidget):
+    """A trained model at work in the browser; runs without the kernel once it is shown.
+
+    Args:
+        model: a trained one; copied into the page, so later changes of it are not seen.
+        mode: ``watch`` (new pictures stream), ``encode`` (a picture becomes spins), ``steer``
+            (wishes, held qubits, half a picture completed), or ``compare`` (couplings on and off).
+        seed: of the page's random numbers.
+
+    Attributes:
+        mode, wish, temperature, coupled, playing: what the person sees and may change, too.
+        image: ``(1, 28, 28)``, the picture that goes in; setting it shows it.
+        spins: ``(n,)`` of -1 and +1, as last told by the page; ``None`` before that.
+
+    Raises:
+        SettingError: no trained model, or a wish that it does not know.
+    """
+
+    _esm = Path(SOURCE)
+    _file = traitlets.Bytes().tag(sync=True)
+    _image = traitlets.Bytes().tag(sync=True)
+    _drawn = traitlets.Bytes().tag(sync=True)
+    _spins = traitlets.Bytes().tag(sync=True)
+    _seed = traitlets.Int(0).tag(sync=True)
+    mode = traitlets.Enum(MODES, default_value="watch").tag(sync=True)
+    wish = traitlets.Unicode("").tag(sync=True)
+    temperature = traitlets.Float(1.0).tag(sync=True)
+    coupled = traitlets.Bool(True).tag(sync=True)
+    playing = traitlets.Bool(True).tag(sync=True)
+
+    def __init__(self, model: QDVAE, *, mode: str = "watch", seed: int = 0) -> None:
+        if mode not in MODES:
+            raise SettingError(f"mode={mode!r}: choose one of {', '.join(MODES)}.")
+        self._n_spins = require_kind("model", model, QDVAE).n_spins
+        super().__init__(_file=stage_bytes(model), mode=mode, _seed=require_seed(seed) % 2**31)
+
+    @property
+    def image(self) -> torch.Tensor | None:
+        """The picture that went in last, by hand or from here."""
+        if not self._drawn:
+            return None
+        values = torch.frombuffer(bytearray(self._drawn), dtype=torch.uint8)
+        return values.reshape(IMAGE_SHAPE).float() / 255
+
+    @image.setter
+    def image(self, image: torch.Tensor) -> None:
+        image = require_images("image", image.reshape(1, *image.shape[-3:]))
+        pixels = (image * 255).round().to(torch.uint8).flatten()
+        self._drawn = self._image = bytes(pixels.tolist())
+
+    @property
+    def spins(self) -> torch.Tensor | None:
+        """The spins on the chip, when the page last told of them."""
+        if not self._spins:
+            return None
+        return torch.frombuffer(bytearray(self._spins), dtype=torch.int8).float()
