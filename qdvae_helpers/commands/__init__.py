@@ -29,6 +29,7 @@ COMMANDS = {
     "train": "train a model without a notebook",
     "studio": "open the studio as an app in the browser",
     "record": "draw samples of a model and save them",
+    "export-stage": "write a model as a page that shows it at work",
     "doctor": "is this machine ready for the lessons?",
 }
 _INTERRUPTED = 130  # what a shell gives a program that Ctrl-C ended
@@ -86,7 +87,7 @@ def _parsed(arguments: list[str]) -> tuple[Callable[..., int], argparse.Namespac
     if arguments[0] not in COMMANDS:
         overview.parse_args(arguments)  # answers --help and --version, refuses other words
         overview.error("name a command first")
-    command = importlib.import_module(f"{__name__}.{arguments[0]}")
+    command = importlib.import_module(f"{__name__}.{arguments[0].replace('-', '_')}")
     parser = argparse.ArgumentParser(
         prog=f"qdvae {arguments[0]}",
         description=_wrapped(command.__doc__),

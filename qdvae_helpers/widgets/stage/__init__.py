@@ -6,6 +6,7 @@ notebook; ``stage_page`` is a page for any browser, without a server; ``stage_pi
 
 from qdvae_helpers.widgets.stage.data import stage_bytes
 from qdvae_helpers.widgets.stage.page import stage_page
+from qdvae_helpers.widgets.stage.picture import stage_picture
 from qdvae_helpers.widgets.stage.widget import Stage
 
-__all__ = ["Stage", "stage_bytes", "stage_page"]
+__all__ = ["Stage", "stage_bytes", "stage_page", "stage_picture"]

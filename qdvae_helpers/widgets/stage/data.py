@@ -57,7 +57,7 @@ def stage_bytes(model: QDVAE, examples: ImageSet | None = None) -> bytes:
         "quadratic": grbm.quadratic,
         "edges": torch.tensor([[place[u], place[v]] for u, v in graph.edges]).int().reshape(-1, 2),
         "order": torch.tensor(sorted(range(len(place)), key=lambda i: colours[graph.nodes[i]])),
-        "places": _places(graph),
+        "places": places_of(graph),
         "qubits": torch.tensor(graph.nodes),
     }
     if isinstance(grbm, ClassBoltzmannMachine):
@@ -117,7 +117,7 @@ def _usual_examples(model: QDVAE) -> ImageSet | None:
     return ImageSet(found.images[rows], found.labels[rows], found.source.then("a few of them"))
 
 
-def _places(graph: QPUGraph) -> torch.Tensor:
+def places_of(graph: QPUGraph) -> torch.Tensor:
     """Where each qubit lies, ``(n, 2)`` from 0 to 1, the second number downwards."""
     if graph.topology in _LAYOUTS:
         whole, layout = _LAYOUTS[graph.topology]
