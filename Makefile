@@ -20,15 +20,16 @@ NBVAL = QDVAE_PROFILE=fast QDVAE_MODELS=build/test-models $(PYTEST) --nbval-lax 
 export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
-.PHONY: help setup run test test-helpers test-notebooks test-twice test-annealer test-recorded
+.PHONY: help setup run stage test test-helpers test-notebooks test-twice test-annealer test-recorded
 .PHONY: test-widgets7 test-lessons test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
-.PHONY: colab-check bundle clean
+.PHONY: colab-check bundle stills clean
 
 help:
 	@echo "Each sets up .venv first:"
 	@echo "  make run     trains, samples, generates: lessons 05 and 06, results in build/"
 	@echo "  make lab     opens JupyterLab on the lessons"
 	@echo "  make studio  opens the studio as an app"
+	@echo "  make stage   writes the model as a page for any browser, build/stage.html"
 	@echo "  make test    runs all tests"
 	@echo "  make docs    builds the site in build/docs"
 	@echo "To teach: slides answers bundle"
@@ -112,6 +113,11 @@ lab: $(READY)
 studio: $(READY)
 	$(BIN)/qdvae studio
 
+# The model alive, as a page for any browser; no server needed.
+stage: $(READY)
+	$(BIN)/qdvae export-stage --overwrite --output build/stage.html
+	@echo "Open build/stage.html"
+
 # Run all lessons in the profile `lesson` and store their outputs.
 notebooks: $(READY)
 	$(BIN)/qdvae run --store
@@ -123,6 +129,10 @@ pretrained: $(READY)
 	$(PRETRAIN) --classes labels --n-classes 250 --output data/pretrained/qdvae-256-labels.safetensors
 	$(PRETRAIN) --data fashion-mnist --images grey --classes labels --n-classes 100 --steps 9600 \
 	  --output data/pretrained/qdvae-fashion-256.safetensors
+
+# The stills of README and site; needed after `make pretrained`.
+stills: $(READY)
+	$(BIN)/python tools/stage_pictures.py
 
 # Record samples of the shipped model on the simulated QPU again; needed after `make pretrained`.
 recordings: $(READY)

@@ -5,9 +5,11 @@ same on the site, on a code host and in JupyterLab.  Notebooks are shown with th
 nothing is executed and nothing is fetched: fonts, search and formulas come from local files.
 """
 
+import html
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +24,11 @@ author = "The QDVAE tutorials authors"
 project_copyright = f"2026, {author}"
 version = release = qdvae_helpers.__version__
 language = "en-GB"
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+ABOUT = (
+    "Jupyter lessons from a classical autoencoder to a generative model whose prior lives on the "
+    "graph of a quantum processor. Everything runs on a laptop, without an account."
+)
 
 extensions = [
     "myst_nb",
@@ -67,12 +74,24 @@ napoleon_numpy_docstring = False
 templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = project
-html_static_path = ["_static"]
+html_static_path = [
+    "_static",
+    "images/stage-light.svg",
+    "images/stage-dark.svg",
+    "images/social-card.png",
+]
 html_css_files = ["site.css"]
+html_js_files = ["stage-frame.js"]
+html_favicon = "_static/favicon.svg"
 html_additional_pages = {"index": "redirect.html"}
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": project},
+    "logo": {
+        "text": project,
+        "image_light": "_static/favicon.svg",
+        "image_dark": "_static/favicon.svg",
+    },
+    "github_url": REPOSITORY,
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
@@ -110,8 +129,38 @@ def fold_solutions(app, name: str, source: list[str]) -> None:
         source[0] = json.dumps(notebook)
 
 
+def write_stage(app, exception: Exception | None) -> None:
+    """The page of the stage, beside the front page, which shows it in a frame."""
+    if exception is None and app.builder.name == "html":
+        from qdvae_helpers.checkpoints import load_pretrained
+        from qdvae_helpers.widgets.stage import stage_bytes, stage_page
+
+        for name, model in (("stage", "qdvae-256-labels"), ("stage-fashion", "qdvae-fashion-256")):
+            page = stage_page(stage_bytes(load_pretrained(model)))
+            (Path(app.outdir) / "docs" / f"{name}.html").write_text(page, encoding="utf-8")
+
+
+def describe(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """What a link to a page shows elsewhere: title, sentence, picture."""
+    title = re.sub("<[^>]+>", "", context.get("title", project))
+    tags = {
+        "og:title": title,
+        "og:type": "website",
+        "og:site_name": project,
+        "og:description": ABOUT,
+        "og:image": f"{context['pathto']('_static/social-card.png', resource=True)}",
+        "twitter:card": "summary_large_image",
+    }
+    context["metatags"] = context.get("metatags", "") + "".join(
+        f'<meta property="{name}" content="{html.escape(text)}">\n' for name, text in tags.items()
+    )
+    context["metatags"] += f'<meta name="description" content="{html.escape(ABOUT)}">\n'
+
+
 def setup(app) -> None:
-    """Register the two directives that read the notebooks."""
+    """Register the two directives that read the notebooks, and what a page needs besides."""
+    app.connect("build-finished", write_stage)
+    app.connect("html-page-context", describe)
     app.connect("source-read", give_title)
     app.connect("source-read", mark_unmeasured)
     app.connect("source-read", fold_solutions)

@@ -49,7 +49,7 @@ def patience(request) -> Iterator[None]:
 def is_foreign(url: str) -> bool:
     """Whether this address is one of another machine."""
     parts = urlsplit(url)
-    return parts.scheme not in ("data", "blob", "about") and parts.hostname != "127.0.0.1"
+    return parts.scheme not in ("data", "blob", "about", "file") and parts.hostname != "127.0.0.1"
 
 
 def foreign_requests(page: Page) -> list[str]:

@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import answers  # noqa: E402
 import bundle  # noqa: E402
 import slides  # noqa: E402
+import stage_pictures  # noqa: E402
 import train_judge  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -139,3 +140,10 @@ def test_varied_images_are_the_same_things_in_other_places():
         assert grey.flatten(1).sum(1).tolist() == pytest.approx([0.7 * 15] * 40)
         on_the_right = int((grey[..., 14:].flatten(1).sum(1) > 5).sum())
         assert (0 < on_the_right < 40) == bool(mirrored)
+
+
+def test_the_stills_show_the_model_that_ships():
+    """After `make pretrained` comes `make stills`."""
+    for theme in ("light", "dark"):
+        still = (stage_pictures.IMAGES / f"stage-{theme}.svg").read_text(encoding="utf-8")
+        assert still.endswith(stage_pictures.mark())

@@ -143,6 +143,20 @@ export class Prior {
     return among[among.length - 1];
   }
 
+  /* `n` classes as frequent as the shares say, each within one of its due; in order. */
+  spread(n, random, wish = "") {
+    const among = this.named(wish);
+    const total = among.reduce((sum, y) => sum + this.shares[y], 0);
+    const offset = random();
+    const found = [];
+    let [k, sum] = [0, this.shares[among[0]]];
+    for (let j = 0; j < n; j++) {
+      while (k < among.length - 1 && sum <= ((j + offset) / n) * total) sum += this.shares[among[++k]];
+      found.push(among[k]);
+    }
+    return found;
+  }
+
   /* What the others and its bias do to spin `i`: its energy is s_i times this. */
   force(spins, i, y, coupled = true) {
     let force = this.fields[y * this.n + i];
@@ -247,14 +261,16 @@ export class Model {
     return out;
   }
 
-  /* Pictures as the stage makes them when it is watched, one after the other in one array. */
+  /* Pictures as the stage makes them when it is watched, in one array; classes as Python's
+     `generate` spreads them. */
   generate(n, { seed = 0, sweeps = WATCH.sweeps, beta = 1, coupled = true, wish = "" } = {}) {
     const random = randomNumbers(seed);
     const chain = new Chain(this.prior, random);
     chain.coupled = coupled;
     const images = new Float32Array(784 * n);
+    const classes = this.prior.spread(n, random, wish);
     for (let k = 0; k < n; k++) {
-      chain.restart(this.prior.draw(random, wish));
+      chain.restart(classes[k]);
       chain.anneal(sweeps, beta);
       this.decode(chain.spins, images.subarray(784 * k, 784 * k + 784));
     }

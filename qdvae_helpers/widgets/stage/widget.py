@@ -6,12 +6,18 @@ import anywidget
 import torch
 import traitlets
 
-from qdvae_helpers.arguments import require_images, require_kind, require_seed
+from qdvae_helpers.arguments import (
+    require_images,
+    require_kind,
+    require_number,
+    require_seed,
+)
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.networks import IMAGE_SHAPE
 from qdvae_helpers.widgets.stage.data import stage_bytes
 from qdvae_helpers.widgets.stage.page import SOURCE
+from qdvae_helpers.widgets.wishes import label_names
 
 MODES = ("watch", "encode", "steer", "compare")
 
@@ -49,8 +55,22 @@ class Stage(anywidget.AnyWidget):
     def __init__(self, model: QDVAE, *, mode: str = "watch", seed: int = 0) -> None:
         if mode not in MODES:
             raise SettingError(f"mode={mode!r}: choose one of {', '.join(MODES)}.")
-        self._n_spins = require_kind("model", model, QDVAE).n_spins
+        require_kind("model", model, QDVAE)
+        self._wishes = ("", *label_names(model.class_names, model.info))
         super().__init__(_file=stage_bytes(model), mode=mode, _seed=require_seed(seed) % 2**31)
+
+    @traitlets.validate("wish")
+    def _known_wish(self, proposal: dict) -> str:
+        if proposal["value"] not in self._wishes:
+            known = ", ".join(self._wishes[1:]) or "none, since this model knows no labels"
+            raise SettingError(
+                f"wish={proposal['value']!r}: choose one of {known}, or an empty text for any."
+            )
+        return proposal["value"]
+
+    @traitlets.validate("temperature")
+    def _warm(self, proposal: dict) -> float:
+        return require_number("temperature", proposal["value"], above=0, most=100)
 
     @property
     def image(self) -> torch.Tensor | None:
