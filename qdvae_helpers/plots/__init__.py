@@ -4,7 +4,7 @@ Importing this sets matplotlib's style (:mod:`qdvae_helpers.plots.style`), so th
 lesson makes by hand looks like all others.
 """
 
-from qdvae_helpers.plots.chip import draw_qpu, qpu_figure
+from qdvae_helpers.plots.chip import draw_qpu, palette_legend, qpu_figure
 from qdvae_helpers.plots.curves import circuit_figure, dot_rows, history_figure
 from qdvae_helpers.plots.output import image_tag, picture, png_bytes, show, to_image
 from qdvae_helpers.plots.pictures import draw_picture, image_grid, rows
@@ -55,6 +55,7 @@ __all__ = [
     "image_grid",
     "image_tag",
     "new_figure",
+    "palette_legend",
     "picture",
     "png_bytes",
     "qpu_figure",

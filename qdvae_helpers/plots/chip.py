@@ -7,10 +7,21 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from qdvae_helpers.errors import GraphError
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.plots.style import COUPLINGS, GREY, INK, SPINS, new_figure
+from qdvae_helpers.plots.style import (
+    AGREE,
+    COUPLINGS,
+    DIFFER,
+    GREY,
+    INK,
+    SPIN_DOWN,
+    SPIN_UP,
+    SPINS,
+    new_figure,
+)
 
 _MANY = 60  # qubits, from which on dots are small
 _WHOLE = 4.5  # inches of a figure of its own; in a narrower panel all is finer
@@ -71,11 +82,20 @@ def draw_qpu(
         ax.scatter(*points.T, s=fine**2 * (22 if few else 9), color=INK, zorder=2)
     else:
         style = {"cmap": SPINS, "vmin": -1, "vmax": 1, "edgecolors": INK, "linewidths": 0.5 * fine}
-        style |= {"s": fine**2 * (130 if few else 30), "zorder": 2}
+        style |= {"s": fine**2 * (130 if few else 55), "zorder": 2}
         ax.scatter(*points.T, c=spins.detach().cpu().numpy(), **style)
     ax.set(title=title, aspect="equal", xticks=[], yticks=[])
     ax.spines[:].set_visible(False)
     ax.autoscale_view()
+
+
+def palette_legend(fig: Figure) -> None:
+    """What the colours of spins and couplings mean, in a line below the figure."""
+    dots = {"linestyle": "none", "marker": "o", "markersize": 8, "markeredgecolor": INK}
+    spins = [Line2D([], [], color=c, **dots) for c in (SPIN_UP, SPIN_DOWN)]
+    couplings = [Line2D([], [], color=colour, linewidth=2.5) for colour in (AGREE, DIFFER)]
+    names = ["spin +1", "spin −1", "likes to be equal", "likes to differ"]
+    fig.legend([*spins, *couplings], names, loc="outside lower center", ncols=4)
 
 
 @functools.lru_cache(maxsize=4)

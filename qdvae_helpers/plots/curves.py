@@ -91,7 +91,7 @@ def circuit_figure(circuit: Callable, *arguments, title: str, width: float = 8.0
 
 
 def _on_any_page(fig: Figure, ax: Axes) -> Figure:
-    """PennyLane draws black on white: wires take the grey of all figures, boxes keep their paper."""
+    """PennyLane draws black on white: wires become grey, and boxes keep their paper."""
     labels = {text.get_text() for text in ax.texts if text.get_position()[0] < -1}
     for text in ax.texts:
         text.set_color(INK if text.get_text() in labels else PRINT)

@@ -51,7 +51,6 @@ STYLE = {
     "figure.facecolor": "none",
     "figure.edgecolor": "none",
     "figure.dpi": SHOWN_DPI,
-    "figure.constrained_layout.use": True,
     "figure.constrained_layout.w_pad": 0.06,
     "figure.constrained_layout.h_pad": 0.06,
     "figure.titlesize": 13,
