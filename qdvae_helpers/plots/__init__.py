@@ -7,12 +7,13 @@ lesson makes by hand looks like all others.
 from qdvae_helpers.plots.chip import draw_qpu, palette_legend, qpu_figure
 from qdvae_helpers.plots.curves import circuit_figure, dot_rows, history_figure
 from qdvae_helpers.plots.output import image_tag, picture, png_bytes, show, to_image
-from qdvae_helpers.plots.pictures import draw_picture, image_grid, rows
+from qdvae_helpers.plots.pictures import draw_picture, image_grid, image_rows
 from qdvae_helpers.plots.style import (
     AGREE,
     BLUE,
     COUPLINGS,
     DIFFER,
+    DIGITS,
     FRAME,
     GREEN,
     GREY,
@@ -34,6 +35,7 @@ __all__ = [
     "BLUE",
     "COUPLINGS",
     "DIFFER",
+    "DIGITS",
     "FRAME",
     "GREEN",
     "GREY",
@@ -53,13 +55,13 @@ __all__ = [
     "draw_qpu",
     "history_figure",
     "image_grid",
+    "image_rows",
     "image_tag",
     "new_figure",
     "palette_legend",
     "picture",
     "png_bytes",
     "qpu_figure",
-    "rows",
     "show",
     "to_image",
 ]

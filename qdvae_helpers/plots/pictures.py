@@ -8,6 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.textpath import TextPath
 
 from qdvae_helpers.plots.style import DPI, FRAME, PAPER, new_figure
@@ -17,21 +18,21 @@ _LABEL, _TITLE = 12, 13  # points
 _POINTS = 72  # in an inch
 
 
-def draw_picture(ax: Axes, image: torch.Tensor, title: str = "", **options) -> None:
+def draw_picture(ax: Axes, image: torch.Tensor, title: str = "", **options) -> AxesImage:
     """One image ``(1, H, W)`` or ``(H, W)`` in [0, 1], 1 is ink, in a frame.
 
     ``options`` go to ``imshow``: with ``cmap=INK_CHANGE`` and limits, changes of ink are drawn.
     """
     shown = image.detach().cpu().reshape(image.shape[-2:])
-    if "cmap" in options:
-        ax.imshow(shown, **options)
-    else:
-        ax.imshow(1 - shown, cmap="gray", vmin=0, vmax=1, **options)
+    if "cmap" not in options:
+        shown = 1 - shown
+    drawn = ax.imshow(shown, **{"cmap": "gray", "vmin": 0, "vmax": 1} | options)
     ax.set(title=title, xticks=[], yticks=[], facecolor=PAPER)
     ax.spines[:].set(visible=True, color=FRAME)
+    return drawn
 
 
-def rows(
+def image_rows(
     images: Mapping[str, torch.Tensor], *, title: str = "", columns: Sequence[object] = (), **more
 ) -> Figure:
     """Rows of images with their names at the left.
@@ -75,7 +76,8 @@ def _tiles(
     height, width = (side / DPI for side in canvas.shape[:2])
     names = [str(name) for name in column_names]
     left = max((_inches(name, _LABEL) for name in row_names), default=0) + 0.15 * bool(row_names)
-    top = 0.38 * bool(title) + 0.3 * bool(names)
+    top = 0.38 * bool(title) + 0.1 * bool(names)
+    top += 0.2 * max((name.count("\n") + 1 for name in names), default=0)
     wide = max(left + width, _inches(title, _TITLE)) + 0.08
     high = height + top + 0.04
     fig, ax = new_figure(figsize=(wide, high), layout=None)

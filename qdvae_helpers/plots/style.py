@@ -44,6 +44,11 @@ def _couplings() -> ListedColormap:
 #: Couplings by sign and size, from the strongest negative to the strongest positive.
 COUPLINGS = _couplings()
 
+#: The ten digits, or any ten classes.
+DIGITS = (
+    INK, VERMILLION, BLUE, GREEN, ORANGE, PURPLE, "#7B5FD0", "#8F7A2E", "#2E9C9C", "#B0413E"
+)  # fmt: skip
+
 #: Pixels of a figure for each inch, and CSS pixels for each inch: sharp on good screens.
 DPI, SHOWN_DPI = 200, 100
 
