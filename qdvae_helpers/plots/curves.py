@@ -53,7 +53,7 @@ def dot_rows(
         Figure and axes, to which lines and a legend can be added; row ``k`` lies at height
         ``len(values) - 1 - k``.
     """
-    fig, ax = new_figure(figsize=(7.6, 1.2 + 0.33 * len(values)))
+    fig, ax = new_figure(figsize=(7.6, 1.5 + 0.33 * len(values)))
     for k, (name, found) in enumerate(values.items()):
         numbers = np.asarray([float(number) for number in found])
         height = len(values) - 1 - k
