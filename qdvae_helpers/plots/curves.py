@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from qdvae_helpers.plots.style import BLUE, GREY, INK, PAPER, PRINT, VERMILLION, new_figure
 
+_IDLE = 0.4  # of a wire's distance, which PennyLane leaves free above and below
+
 
 def history_figure(history: list[dict]) -> Figure:
     """Training curves: reconstruction, entropy and dead spins, couplings and moment gap."""
@@ -76,15 +78,18 @@ def circuit_figure(circuit: Callable, *arguments, title: str, width: float = 8.0
 
     fig, ax = qml.draw_mpl(circuit)(*arguments)
     wide, high = fig.get_size_inches()
+    low, top = ax.get_ylim()  # wires count downwards
+    ax.set_ylim(low - _IDLE, top + _IDLE)
+    high *= 1 - 2 * _IDLE / (low - top)
     scale = min(0.65, width / wide)
-    height = high * scale + 0.5
+    height = high * scale + 0.45
     fig.set_layout_engine("none")
     fig.set_size_inches(max(wide * scale, 3.8), height)
-    ax.set_position([0, 0.1 / height, 1, high * scale / height])
-    fig.suptitle(title, y=1 - 0.1 / height, va="top")
+    ax.set_position([0, 0.02 / height, 1, high * scale / height])
+    fig.suptitle(title, y=1 - 0.08 / height, va="top")
     fig.patch.set_alpha(0)
     for text in ax.texts:  # PennyLane fitted them to its own size
-        text.set_fontsize(text.get_fontsize() * scale)
+        text.set_fontsize(1.15 * text.get_fontsize() * scale)
     for drawn in (*ax.lines, *ax.patches):
         drawn.set_linewidth(1)
     return _on_any_page(fig, ax)

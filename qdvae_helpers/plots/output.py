@@ -31,7 +31,7 @@ def show(fig: Figure, *, alt: str, caption: object) -> None:
         image = image.quantize(256, Image.Quantize.FASTOCTREE)
     png = _png(image, optimize=True)
     said = html.escape(" ".join(str(caption).split()))
-    below = f'<figcaption style="color: {INK}"><small>{said}</small></figcaption>'
+    below = f'<figcaption style="color: {INK}; margin-top: 6px"><small>{said}</small></figcaption>'
     content = {
         "text/html": f'<figure style="margin: 0">{_tag(png, alt, image.width)}{below}</figure>',
         "image/png": base64.b64encode(png).decode(),
