@@ -15,8 +15,8 @@ _IDLE = 0.4  # of a wire's distance, which PennyLane leaves free above and below
 def history_figure(history: list[dict]) -> Figure:
     """Training curves: reconstruction, entropy and dead spins, couplings and moment gap."""
     steps = [report["step"] for report in history]
-    fig, axes = new_figure(1, 3, figsize=(9, 3.2))
-
+    fig, axes = new_figure(1, 3, figsize=(9, 3.3), layout=None)  # a run draws many: no search
+    fig.subplots_adjust(left=0.08, right=0.99, bottom=0.36, top=0.9, wspace=0.28)
     panels = (
         ("Reconstruction", {"reconstruction": "training images", "validation": "held-out images"}),
         ("Spins", {"entropy": "encoder entropy (nats)", "dead_spins": "dead spins (count)"}),
@@ -29,7 +29,7 @@ def history_figure(history: list[dict]) -> Figure:
                 values = [report[key] for report in history]
                 ax.plot(steps, values, style, color=colour, label=label)
         ax.set(title=title, xlabel="gradient step")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.3), borderaxespad=0)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.33), borderaxespad=0)
     axes[0].set_ylabel("nats per image")
     axes[1].set_ylim(0, None)
     axes[2].set_ylim(0, None)
