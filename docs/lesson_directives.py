@@ -38,17 +38,25 @@ def minutes_of(notebook: nbformat.NotebookNode) -> int:
     return sum(map(int, re.findall(r"(\d+) minutes?", line[0]))) if line else 0
 
 
-def figures_of(notebook: nbformat.NotebookNode) -> list[tuple[str, bytes]]:
-    """Alternative text and PNG of every stored figure."""
+def figures_of(notebook: nbformat.NotebookNode) -> list[tuple[str, str, bytes]]:
+    """Alternative text, caption and PNG of every stored figure."""
     found = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "image/png" in data:
-                tag = re.search(r'alt="([^"]*)"', data.get("text/html", ""))
+                page = data.get("text/html", "")
+                tag = re.search(r'alt="([^"]*)"', page)
                 alt = html.unescape(tag[1]) if tag else data.get("text/plain", "")
-                found.append((alt, base64.b64decode(data["image/png"])))
+                below = re.search(r"<figcaption[^>]*>(.*?)</figcaption>", page, re.DOTALL)
+                caption = html.unescape(re.sub("<[^>]+>", "", below[1])) if below else ""
+                found.append((alt, caption, base64.b64decode(data["image/png"])))
     return found
+
+
+def _as_written(text: str) -> str:
+    """The text for a page in Markdown, which takes none of its signs for its own."""
+    return re.sub(r"([\\`*_{}\[\]<>$])", r"\\\1", text)
 
 
 class _FromNotebooks(SphinxDirective):
@@ -97,10 +105,11 @@ class LessonFigures(_FromNotebooks):
                 continue
             lines += [f"## [{title_of(notebook)}](/notebooks/{path.name})", ""]
             lines += [":::::{grid} 1 1 2 2", ":gutter: 2", ""]
-            for k, (alt, png) in enumerate(figures):
+            for k, (alt, caption, png) in enumerate(figures):
                 file = FIGURES / f"{path.stem}-{k:02}.png"
                 (ROOT / file).write_bytes(png)
-                lines += ["::::{grid-item}", f":::{{image}} /{file.as_posix()}"]
-                lines += [f":alt: {alt}", f":target: /{file.as_posix()}", ":::", "::::"]
+                lines += ["::::{grid-item}", f":::{{figure}} /{file.as_posix()}"]
+                lines += [f":alt: {alt}", f":target: /{file.as_posix()}", ""]
+                lines += [_as_written(caption), ":::", "::::"]
             lines += [":::::", ""]
         return lines

@@ -33,5 +33,7 @@ def inspect_problem(sampler: SpinSampler) -> tuple[str, Figure | None]:
         address = dwave.inspector.show(problem, block="never")
         return f"D-Wave's inspector shows problem {problem}: {address}", None
     graph, couplings = sampler.problem_on_chip()
-    figure = qpu_figure(graph, couplings, title=f"{len(graph.nodes)} spins on their qubits")
+    figure = qpu_figure(
+        graph, couplings, title=f"Couplings of {len(graph.nodes)} spins on the chip"
+    )
     return f"{why}, so the problem is drawn here.", figure

@@ -123,7 +123,6 @@ PREPARE = """import torch
 from qdvae_helpers.data import held_out_sample
 from qdvae_helpers.graphs import densest_subgraph, ideal_graph
 from qdvae_helpers.checkpoints import load_pretrained
-from qdvae_helpers.plots import BLUE, GREEN, ORANGE, PURPLE, VERMILLION
 held_out = held_out_sample(500).rounded()
 model = load_pretrained("qdvae-256")
 torch.manual_seed(0)"""
@@ -144,7 +143,7 @@ graph12 = densest_subgraph(ideal_graph(), 12)""",
     "06": "pool, fast = model.prior_strings(200, seed=0), True",
 }
 BORROWED = {
-    "01": ["SKY, BLACK"],
+    "01": ["from qdvae_helpers.plots import DIGITS"],
     "04": ["def random_machine"],
     "06": ["some = pool", "def metropolis"],
 }

@@ -31,7 +31,7 @@ def test_without_a_submission_the_problem_is_drawn_and_the_reason_said(grbm12, g
     offline = make_sampler(grbm12, "gibbs", num_samples=2, graph=graph12)
     said, figure = inspect_problem(offline)
     assert said.startswith("Nothing was submitted to a QPU (the spins come from: Gibbs")
-    assert figure.axes[0].get_title() == "12 spins on their qubits"
+    assert figure.axes[0].get_title() == "Couplings of 12 spins on the chip"
 
 
 def test_without_the_app_nothing_waits_for_ever(sampler, monkeypatch):

@@ -86,7 +86,10 @@ def figures_of(cell: nbformat.NotebookNode, name: str) -> list[str]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(base64.b64decode(data["image/png"]))
             alt = " ".join(data.get("text/plain", "").split())
-            parts.append(f"```{{image}} figures/{file.name}\n:alt: {alt}\n```")
+            figure = f"```{{image}} figures/{file.name}\n:alt: {alt}\n```"
+            if below := re.search(r"<figcaption.*?</figcaption>", data.get("text/html", "")):
+                figure += f"\n\n{below[0]}"
+            parts.append(figure)
     return parts
 
 

@@ -5,7 +5,7 @@ import torch
 from matplotlib.figure import Figure
 
 from qdvae_helpers.models import QDVAE
-from qdvae_helpers.plots import BLUE, draw_qpu, new_figure
+from qdvae_helpers.plots import BLUE, draw_picture, draw_qpu, new_figure
 
 
 @torch.no_grad()
@@ -20,14 +20,13 @@ def journey_figure(model: QDVAE, image: torch.Tensor) -> Figure:
     mean_spins = torch.tanh(logits / 2)[0]
     spins = model.spins(logits)
     decoded = model.decode(spins)
-    fig, axes = new_figure(1, 4, figsize=(11, 3.4), gridspec_kw={"width_ratios": (1, 0.8, 1.5, 1)})
-    for ax, shown, title in ((axes[0], image, "image"), (axes[3], decoded, "decoder: image again")):
-        ax.imshow(1 - shown[0, 0].cpu().numpy(), cmap="gray", vmin=0, vmax=1)
-        ax.set(title=title, xticks=[], yticks=[])
+    widths = {"width_ratios": (1, 1, 1.5, 1)}
+    fig, axes = new_figure(1, 4, figsize=(10, 3.2), gridspec_kw=widths)
+    draw_picture(axes[0], image[0], "image")
+    draw_picture(axes[3], decoded[0], "decoded again")
     axes[1].hist(mean_spins.cpu().numpy(), bins=np.linspace(-1, 1, 21).tolist(), color=BLUE)
-    axes[1].set(title="encoder: mean spins", xlabel="mean of a spin", ylabel="spins (count)")
+    axes[1].set(title="encoder's mean spins", xlabel="mean of a spin", ylabel="spins (count)")
     axes[1].set_box_aspect(1)
     plus = int((spins > 0).sum())
     draw_qpu(axes[2], model.graph, title=f"spins: {plus} of {model.n_spins} are +1", spins=spins[0])
-    fig.suptitle("image → encoder → spins on the QPU graph → decoder → image")
     return fig

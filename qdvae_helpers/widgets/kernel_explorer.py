@@ -54,7 +54,7 @@ class KernelExplorer(Panel):
         ):
             left.plot(points, [height] * n, mark, color=colour, ms=5, alpha=0.7, label=label)
         left.set(title="Two samples", xlabel="value", ylabel="kernel value", xlim=(-7, 7))
-        left.legend(frameon=False, fontsize=8, loc="upper left")
+        left.legend(loc="upper left", fontsize=9)
         drawn = right.imshow(gram.numpy(), cmap="viridis", vmin=0, vmax=1)
         right.axhline(n - 0.5, color="white")
         right.axvline(n - 0.5, color="white")

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import torch
 from matplotlib.axes import Axes
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
-from qdvae_helpers.plots import VERMILLION, new_figure, to_image
+from qdvae_helpers.plots import FRAME, INK, VERMILLION, new_figure, to_image
 from qdvae_helpers.widgets.panels import Number, Panel, Picture, choice, on_change
 
 
@@ -56,14 +56,15 @@ class LatentMap(Panel):
         x, y = place(point[0].tolist())
         pen = ImageDraw.Draw(canvas)
         if left <= x <= right and top <= y <= bottom:
-            pen.line([(x, top), (x, bottom)], fill="black", width=1)
-            pen.line([(left, y), (right, y)], fill="black", width=1)
-            pen.ellipse([x - 7, y - 7, x + 7, y + 7], outline=VERMILLION, width=3)
+            pen.line([(x, top), (x, bottom)], fill=INK, width=2)
+            pen.line([(left, y), (right, y)], fill=INK, width=2)
+            pen.ellipse([x - 14, y - 14, x + 14, y + 14], outline=VERMILLION, width=6)
         size = canvas.height * 3 // 5
-        wide = Image.new("RGB", (canvas.width + size + 40, canvas.height), "white")
+        wide = Image.new("RGBA", (canvas.width + size + 80, canvas.height))  # transparent
         wide.paste(canvas, (0, 0))
         digit = Image.fromarray(decoded).resize((size, size), Image.Resampling.NEAREST)
-        wide.paste(digit, (canvas.width + 20, canvas.height // 5))
+        framed = ImageOps.expand(digit.convert("RGB"), 2, FRAME)
+        wide.paste(framed, (canvas.width + 40, canvas.height // 5))
         label = int(self.labels[nearest])
         self.message.say(
             f"({point[0, 0]:.1f}, {point[0, 1]:.1f}) on the map of the {name}: the nearest code "

@@ -8,7 +8,7 @@ from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
 from qdvae_helpers.evaluate import enumerate_states
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.plots import BLUE, draw_qpu, new_figure
+from qdvae_helpers.plots import BLUE, INK, draw_qpu, new_figure
 from qdvae_helpers.samplers import GibbsSampler
 from qdvae_helpers.widgets.panels import Number, Panel, Picture, beside, choice, on_change
 from qdvae_helpers.widgets.worker import LatestOnly
@@ -97,10 +97,10 @@ class QPUExplorer(Panel):
         share = torch.full_like(energies, 1 / len(energies))
         right.hist(energies, bins, weights=share, color=BLUE, alpha=0.6, label="chains")
         right.hist(
-            levels, bins, weights=exact.probabilities, histtype="step", color="black", label="exact"
+            levels, bins, weights=exact.probabilities, histtype="step", color=INK, label="exact"
         )
         right.set(title="Energies", xlabel="energy (dimensionless)", ylabel="share")
-        right.legend(frameon=False)
+        right.legend()
         error = float(energies.std()) / len(energies) ** 0.5
         self.message.say(
             f"temperature {self.temperature.value:.1f}, {sweeps} sweeps from random spins: mean "

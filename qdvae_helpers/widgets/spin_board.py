@@ -5,7 +5,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 import torch
 
-from qdvae_helpers.plots import new_figure
+from qdvae_helpers.plots import INK_CHANGE, draw_picture, new_figure
 from qdvae_helpers.widgets.panels import Number, Panel, Picture, button, on_change
 
 
@@ -64,12 +64,9 @@ class SpinBoard(Panel):
         fig, axes = new_figure(1, 3, figsize=(7.6, 2.7), layout=None)
         fig.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.9, wspace=0.04)
         for ax, shown, title in ((axes[0], before, "encoder's spins"), (axes[1], now, "yours")):
-            ax.imshow((1 - shown).numpy(), cmap="gray", vmin=0, vmax=1)
-            ax.set_title(title)
-        axes[2].imshow((now - before).numpy(), cmap="PuOr", vmin=-0.6, vmax=0.6)
-        axes[2].set_title("change (purple: more ink)")
-        for ax in axes:
-            ax.set(xticks=[], yticks=[])
+            draw_picture(ax, shown, title)
+        shades = {"cmap": INK_CHANGE, "vmin": -0.6, "vmax": 0.6}
+        draw_picture(axes[2], now - before, "change (red: more ink)", **shades)
         self.message.say(f"{flipped} spins flipped; {moved:.1f} pixels of ink moved")
         alt = f"A decoded digit, the same with your spins, and the difference. {self.message.text}."
         self.result.show(fig, alt=alt)
