@@ -35,9 +35,10 @@ def follow(store, request, cancel_at=None) -> SimpleNamespace:
         if cancel_at is not None and progress.step >= cancel_at:
             run.cancel()
 
-    def on_report(history, images):
+    def on_report(history, images, pairs):
         told.reports = list(history)
         told.pictures.append(images)
+        assert pairs.shape == (2, 10, 1, 28, 28)
         if cancel_at is not None:
             run.cancel()
 

@@ -79,7 +79,7 @@ def in_this_process(store, request):
         store,
         request,
         on_progress=lambda progress: None,
-        on_report=lambda history, images: None,
+        on_report=lambda *told: None,
         on_end=lambda *end: ends.append(end),
     )
     run.start()
@@ -96,7 +96,7 @@ def test_a_run_outlives_its_window_and_is_cancelled_orphaned_killed_and_resumed(
     second.wait_for(lambda: second.reports and second.progress)
     assert second.names == [("parts",)]
     assert isinstance(second.progress[-1][0], Progress)
-    history, images = second.reports[-1]
+    history, images, _ = second.reports[-1]
     assert history[-1]["step"] > 0
     assert images.shape == (20, 1, 28, 28)
     assert 0 <= images.min() < images.max() <= 1
