@@ -1,8 +1,11 @@
 """All tabs in one dashboard."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import anywidget
 import ipywidgets as widgets
+import traitlets
 
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.studio.compare_tab import CompareTab
@@ -13,6 +16,23 @@ from qdvae_helpers.studio.train_tab import TrainTab
 from qdvae_helpers.widgets.panels import Panel
 
 _STYLE = Path(__file__).with_name("studio.css")
+
+
+class Seen(anywidget.AnyWidget):
+    """Counts how often a page has drawn it, and is not to be seen.
+
+    A page takes over what widgets show at one moment, and hears of changes a moment later; what a
+    thread has changed in between would be lost.
+    """
+
+    _esm = """
+    export default { render({ model, el }) {
+        el.style.display = "none";
+        model.set("times", model.get("times") + 1);
+        model.save_changes();
+    } };
+    """
+    times = traitlets.Int(0).tag(sync=True)
 
 
 class Studio(Panel):
@@ -39,7 +59,9 @@ class Studio(Panel):
         self.widget.add_class("qdvae-studio")
         self.unreadable = widgets.HTML()
         style = widgets.HTML(f"<style>{_STYLE.read_text('utf-8')}</style>")
-        self.arrange(style, self.unreadable, self.shown)
+        self.seen = Seen()
+        self.seen.observe(lambda change: self._tell_all(), "times")
+        self.arrange(style, self.unreadable, self.shown, self.seen)
         self.models_changed()
         self.train.view.run.watch()
 
@@ -56,6 +78,11 @@ class Studio(Panel):
     def _open(self) -> None:
         self.tabs[self.shown.selected_index or 0].open()
 
+    def _tell_all(self) -> None:
+        for widget in _below(self.shown):
+            if not isinstance(widget, widgets.Box):
+                widget.send_state()
+
     def _ipython_display_(self) -> None:
         super()._ipython_display_()
         self._open()
@@ -65,3 +92,10 @@ class Studio(Panel):
         for tab in self.tabs:
             tab.stop()
         super().close()
+
+
+def _below(widget: widgets.Widget) -> Iterator[widgets.Widget]:
+    """All widgets inside of this one."""
+    for child in getattr(widget, "children", ()):
+        yield child
+        yield from _below(child)

@@ -82,14 +82,15 @@ class GenerateTab(Tab):
         super().stop()
 
     def _tell(self) -> None:
-        self.about.value, name = "", self.model.value
+        about, name = "", self.model.value
         labels: tuple[str, ...] = ()
         try:
             if name:
                 header = self.store.header(name)
                 labels = label_names(header["settings"].get("classes", ()), header["info"])
-                self.about.value = folded(name, header, self.store.shares(name))
+                about = folded(name, header, self.store.shares(name))
         finally:
+            self.about.value = about
             refill(self.wish, [ANY, *labels])
             self.wish.disabled = not labels
 

@@ -58,9 +58,9 @@ def folded(name: str, header: dict, shares: torch.Tensor | None = None) -> str:
     if "data" in info:
         gist.append(TITLES.get(info["data"]["data_set"], info["data"]["data_set"]))
     labels = label_names(names, info)
-    gist += [f"{len(labels)} labels" if labels else f"{len(names)} classes"] if names else []
-    gist += [f"loss {said['loss']}"] if "train" in info else []
-    gist += [f"{said['epochs']} epochs"] if "epochs" in said else []
+    gist += [f"{len(labels)} labels" if labels else f"{len(names)} clusters"] if names else []
+    gist += [said["loss"]] if "train" in info else []
+    gist += [f"{float(said['epochs']):.0f} epochs"] if "epochs" in said else []
     if studio := info.get("studio", {}).get("start_from"):
         gist.append(f"fine-tuned from {studio}")
     return (

@@ -31,8 +31,11 @@ class Digits:
         self.widget.value = f"<h4>{html.escape(heading)}</h4><div>{html.escape(text)}</div>"
 
 
-def digits_image(images: torch.Tensor, columns: int = 10) -> Image.Image:
-    """Images ``(N, 1, H, W)`` in [0, 1], 1 is ink, in rows of so many columns, dark on white."""
+def digits_image(images: torch.Tensor, columns: int = 10, enlarged: int = _ENLARGED) -> Image.Image:
+    """Images ``(N, 1, H, W)`` in [0, 1], 1 is ink, in rows of so many columns, dark on white.
+
+    Each of their pixels becomes ``enlarged`` pixels wide and high.
+    """
     pixels = images.detach().cpu()[:, 0].clamp(0, 1).numpy()
     n, height, width = pixels.shape
     rows = -(-n // columns)
@@ -41,4 +44,4 @@ def digits_image(images: torch.Tensor, columns: int = 10) -> Image.Image:
         canvas[k // columns, :height, k % columns, :width] = image
     flat = canvas.reshape(rows * (height + _GAP), columns * (width + _GAP))
     grey = (255 * (1 - flat[:-_GAP, :-_GAP])).round().astype(np.uint8)
-    return Image.fromarray(grey.repeat(_ENLARGED, axis=0).repeat(_ENLARGED, axis=1))
+    return Image.fromarray(grey.repeat(enlarged, axis=0).repeat(enlarged, axis=1))

@@ -122,6 +122,8 @@ class TrainingView:
     def _ended(self, how: str, sentence: str) -> None:
         self._on_change()
         self._buttons(running=False)
+        if how == "finished":
+            self.bar.value = 1  # the last progress may have come before the last step
         if how == "failed":
             self.message.error(sentence)
         else:
