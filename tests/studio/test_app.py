@@ -193,9 +193,9 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     page.get_by_role("link", name="Open the studio").click()
     page.get_by_role("tab", name="Train").click()
     train.get_by_label("name to save under").fill("long")
-    train.get_by_label("loss").select_option("Importance-weighted bound, 8 draws (slower)")
+    train.get_by_label("loss", exact=True).select_option("Importance-weighted bound, 8 draws (slower)")
     type_number(train, "epochs", 100)
-    train.get_by_role("button", name="Train").click()
+    train.get_by_role("button", name="Train", exact=True).click()
 
     before = set(browsers())
     doomed = launch_browser()
@@ -207,7 +207,7 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     watched = other.locator(".qdvae-train")
     expect(watched.locator(".qdvae-progress")).to_contain_text(re.compile("long: epoch [1-9]"))
     expect(watched.locator("img")).to_have_count(2)
-    expect(watched.get_by_role("button", name="Train")).to_be_disabled()
+    expect(watched.get_by_role("button", name="Train", exact=True)).to_be_disabled()
     lock = app.folder / "models" / "studio-run"
     run = holder(lock)
 

@@ -73,7 +73,7 @@ def test_a_run_with_labels_is_stopped_resumed_tuned_and_can_be_wished_of(dashboa
     assert train.n_classes.field.disabled
     train.classes.value = "labels"
     assert train.n_classes.value == 10
-    train.name.value, train.n_spins.value, train.epochs.value = "ten", 16, 30
+    train.name.value, train.n_spins.value, train.epochs.value = "ten", 16, 100
     done = said(train.view.message, "ten keeps its last step")
     drawn = threading.Event()
     train.view.samples.widget.observe(lambda change: drawn.set(), "value")
@@ -141,12 +141,17 @@ def test_the_accounts_solvers_can_be_chosen_from(leap, dashboard):
     sampler.solver.value = "Advantage2_test"
     assert sampler.solver.label == f"Advantage2_test (zephyr, {len(leap.graph.nodes):,} qubits)"
     assert sampler.options == {"solver": "Advantage2_test"}
-    leap.faults["solvers"].extend(["401"] * 9)
-    refused = said(sampler.message, "Leap refuses the token")
     sampler.list.value = "gibbs"
     assert sampler.options == {}
+
+
+def test_why_there_are_no_solvers_is_told_without_the_token(leap, dashboard):
+    sampler = dashboard.train.sampler
+    leap.faults["solvers"].extend(["401"] * 9)
+    refused = said(sampler.message, "Leap refuses the token")
     sampler.list.value = "qpu"
     assert refused.wait(PATIENCE_S)
+    assert sampler.solver.label == "that of D-Wave's settings, or the largest"
     assert TOKEN not in sampler.message.widget.value
 
 

@@ -121,7 +121,7 @@ def test_the_generator_alone_decides_the_noise(recipe, model, batch, prior_spins
 def test_the_parts_of_the_last_loss_are_at_hand_and_add_up(
     model, batch, prior_spins, recipe, weights
 ):
-    objective = Objective(model, TrainConfig(recipe=recipe, mmd_weight=30.0))
+    objective = Objective(model, TrainConfig(recipe=recipe, mmd_weight=30.0, spin_draws=2))
     loss = objective(batch, prior_spins, 0.7, seeded_generator())
     parts = objective.parts
     assert set(parts) == {"loss", *(f"loss_{name}" for name in weights)}
