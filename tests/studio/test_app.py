@@ -193,7 +193,9 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     page.get_by_role("link", name="Open the studio").click()
     page.get_by_role("tab", name="Train").click()
     train.get_by_label("name to save under").fill("long")
-    train.get_by_label("loss", exact=True).select_option("Importance-weighted bound, 8 draws (slower)")
+    train.get_by_label("loss", exact=True).select_option(
+        "Importance-weighted bound, 8 draws (slower)"
+    )
     type_number(train, "epochs", 100)
     train.get_by_role("button", name="Train", exact=True).click()
 

@@ -225,3 +225,18 @@ def test_a_run_in_a_kernel_belongs_to_the_kernels_server(monkeypatch):
     assert process._owner() == psutil.Process()
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     assert process._owner() == psutil.Process().parent()
+
+
+def test_a_run_asks_the_solver_that_was_chosen_for_it_also_when_it_is_resumed(store, monkeypatch):
+    monkeypatch.setenv("DWAVE_API_SOLVER", "that of the settings")
+    process._choose_solver(store, TrainRequest("usual"))
+    assert os.environ["DWAVE_API_SOLVER"] == "that of the settings"
+    process._choose_solver(store, TrainRequest("chosen", solver="Advantage2_test"))
+    assert os.environ["DWAVE_API_SOLVER"] == "Advantage2_test"
+    header = {"info": {"studio": {"solver": "Advantage2_other"}}}
+    monkeypatch.setattr(ModelStore, "unfinished_header", lambda store, name: header)
+    process._choose_solver(store, "chosen")
+    assert os.environ["DWAVE_API_SOLVER"] == "Advantage2_other"
+    header["info"]["studio"]["solver"] = 7
+    process._choose_solver(store, "chosen")
+    assert os.environ["DWAVE_API_SOLVER"] == "Advantage2_other"
