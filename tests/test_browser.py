@@ -36,10 +36,11 @@ from qdvae_helpers.idx_files import FASHION_MNIST_SHA256, find_fashion
 BUSY = 5  # a machine that runs other tests is so much slower
 # What is wider than its place, or leaves the window at the right.
 CUT = """() => [...document.querySelectorAll(
-    ".qdvae-studio .widget-label, .qdvae-studio button, .qdvae-studio img, .qdvae-studio table, "
-    + ".qdvae-studio select, .qdvae-studio input, .qdvae-studio [role=tab]")]
+    ".widget-label, .lm-TabBar-tabLabel, .qdvae-studio button, .qdvae-studio img, "
+    + ".qdvae-studio table, .qdvae-studio select, .qdvae-studio input, .qdvae-studio [role=tab]")]
   .filter(e => e.offsetParent && (e.getBoundingClientRect().right > innerWidth + 1
-    || (e.matches(".widget-label, button, [role=tab]") && e.scrollWidth > e.clientWidth + 1)))
+    || (e.matches(".widget-label, .lm-TabBar-tabLabel, button")
+      && e.scrollWidth > e.clientWidth + 1)))
   .map(e => e.outerHTML.slice(0, 120))
   .concat(document.documentElement.scrollWidth > innerWidth ? ["the page"] : [])"""
 

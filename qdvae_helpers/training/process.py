@@ -34,7 +34,8 @@ from qdvae_helpers.training.background import Progress, TrainingRun, TrainReques
 _LOCKED, _TOLD, _STOP = "studio-run", ".studio-run.json", ".studio-run.stop"
 _BEGUN = "begun"  # what the process says when it holds the lock; anything else is an error
 _LOOK_S = 0.4
-_LINGER_S = 2  # all windows look within this time, unless the machine is very busy
+_LINGER_S = 2  # all windows look within this time, unless the machine is busy
+_LAST_WORD_S = 6  # so long the outcome can be read, also while windows still draw the last report
 _IMAGE = (1, 28, 28)
 
 
@@ -289,7 +290,7 @@ def _train(order: dict) -> None:
         # While the lock is held: afterwards it may be meant for the next run.
         with contextlib.suppress(OSError):
             (store.folder / _STOP).unlink()
-    time.sleep(_LINGER_S)
+    time.sleep(_LAST_WORD_S)
     with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
         if json.loads(read_text(store.folder / _TOLD))["pid"] == os.getpid():
             (store.folder / _TOLD).unlink()
