@@ -35,7 +35,8 @@ LABEL_NAMES = {
     ),
 }  # fmt: skip
 MOST_CLUSTERS = 256
-_TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
+#: What the data sets are called.
+TITLES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST"}
 _SIDE = 28  # pixels
 _ROUNDED = "rounded to black and white"
 _CLUSTERED = re.compile(r"in \d+ clusters \(seed \d+\)")
@@ -66,7 +67,7 @@ class Source:
         amount = f"{self.count:,} images"
         if self.drawn:
             amount = f"a random {self.count:,} of {self.drawn[0]:,} images (seed {self.drawn[1]})"
-        name = f"{_TITLES.get(self.data_set, self.data_set)} {self.split}".strip()
+        name = f"{TITLES.get(self.data_set, self.data_set)} {self.split}".strip()
         return ", ".join([name, amount, *self.transforms])
 
     @property

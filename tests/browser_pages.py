@@ -94,7 +94,10 @@ def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
             if process.poll() is not None:
                 pytest.fail(f"the server did not start:\n{log.read_text()}")
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        # Where the port was taken in the meantime, the server has gone to another one.
+        while not (address := re.search(r"://[^/:\s]+:(\d+)/", log.read_text())):
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{address[1]}"
     finally:
         # What a busy server leaves behind, such as a kernel, would be counted by a later test.
         family = []

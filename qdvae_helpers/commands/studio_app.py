@@ -19,6 +19,7 @@ from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
 from qdvae_helpers.commands.studio_guard import Answer, Guard, SafeHeaders, plain_page
+from qdvae_helpers.commands.studio_opening import with_opening
 from qdvae_helpers.errors import SettingError
 
 _CONFIG = '<script id="jupyter-config-data"'  # begins what Voila's page says of its kernel
@@ -58,9 +59,11 @@ class Page(TornadoVoilaHandler):
         _ = self.xsrf_token
 
     def write(self, chunk: Any) -> None:
-        """Without icons of another host, which nobody here uses; with an eye on the kernel."""
+        """Without icons of another host, which nobody here uses; with a still while the kernel
+        starts, and an eye on the kernel.
+        """
         if isinstance(chunk, str):
-            chunk = _FOREIGN.sub("", chunk).replace(_CONFIG, _WATCH + _CONFIG)
+            chunk = with_opening(_FOREIGN.sub("", chunk)).replace(_CONFIG, _WATCH + _CONFIG)
         super().write(chunk)
 
     def on_finish(self) -> None:

@@ -178,6 +178,39 @@ def connect(
     return qpu
 
 
+def account_solvers(deadline_s: float = 60.0) -> list[tuple[str, str]]:
+    """The QPUs that your Leap account may use now, largest first; costs no QPU time.
+
+    Args:
+        deadline_s: see :func:`connect`.
+
+    Returns:
+        For each its name, and a line that tells its topology and number of qubits.
+
+    Raises:
+        QPUError: see :func:`connect`.
+    """
+    until = time.monotonic() + deadline_s
+    # The largest one, whatever the settings name: a name that is gone must not hide the others.
+    qpu = connect(solver={"qpu": True, "order_by": "-num_active_qubits"}, deadline_s=deadline_s)
+    try:
+        left = max(1.0, until - time.monotonic())
+        solvers = within(left, lambda: qpu.client.get_solvers(order_by="-num_active_qubits"))
+        return [
+            (
+                one.name,
+                f"{one.name} ({one.properties['topology']['type']}, "
+                f"{one.num_active_qubits:,} qubits)",
+            )
+            for one in solvers
+        ]
+    except Exception:  # the list was here a moment ago
+        failure = WrongAnswerError("a list of solvers that cannot be read")
+    finally:
+        end(qpu.client)
+    raise QPUError(explain(failure))
+
+
 def _reach(topology, solver, region, until: float) -> tuple[DWaveSampler | None, str]:
     """The connection, or why there is none."""
     token, about = None, {}

@@ -4,10 +4,10 @@ import ipywidgets as widgets
 import torch
 
 from qdvae_helpers.model_store import ModelStore
-from qdvae_helpers.plots import image_grid
-from qdvae_helpers.studio.tab import Tab, held_out, refill, short
+from qdvae_helpers.studio.tab import Tab, held_out, reconstructed, short
 from qdvae_helpers.studio.tables import facts, measures, table
-from qdvae_helpers.widgets.panels import Picture, beside, button, choice
+from qdvae_helpers.widgets.digits import Digits
+from qdvae_helpers.widgets.panels import button, choice
 from qdvae_helpers.widgets.wishes import data_set_of, noun_of, told_of
 
 
@@ -26,46 +26,48 @@ class CompareTab(Tab):
         self.go = button("Compare", self.guarded(self._compare), button_style="primary")
         self.result = widgets.HTML()
         self.result.add_class("qdvae-comparison")
-        self.pictures = (Picture(), Picture())
+        self.pictures = (Digits(), Digits())
+        both = widgets.Box([picture.widget for picture in self.pictures])
+        both.add_class("qdvae-side-by-side")
+        self.message.say(
+            "Choose two models and press Compare: their pictures come first, their numbers after "
+            "some seconds."
+        )
         self.arrange(
-            "qdvae-compare",
-            *self.models,
-            self.go,
-            self.message.widget,
-            self.result,
-            beside(*(picture.widget for picture in self.pictures)),
+            "qdvae-compare", [*self.models, self.go], [self.message.widget, both, self.result]
         )
 
-    def offer(self, names: list[str]) -> None:
+    def lists(self) -> tuple[widgets.Dropdown, ...]:
         """Models to compare."""
-        for dropdown in self.models:
-            refill(dropdown, names)
+        return self.models
 
     def _compare(self) -> None:
         chosen = [dropdown.value for dropdown in self.models]
-        self.message.say("sampling and measuring both models")
+        self.message.say("drawing pictures of both models")
+        self.result.value = ""
 
         @torch.no_grad()
         def work() -> None:
-            columns, learned, measured_on = {}, [], []
-            for side, name, place in zip(("left", "right"), chosen, self.pictures, strict=True):
+            columns, learned, measured_on, both = {}, [], [], []
+            for name, place in zip(chosen, self.pictures, strict=True):
                 model = self.store.load(name)
                 images = held_out(model)
+                both.append((model, images))
                 learned.append(data_set_of(model.info))
                 measured_on.append(images.source.data_set)
+                ten, noun = images.images[:10], noun_of(images.source.data_set)
+                rows = torch.cat([ten, reconstructed(model, ten), model.generate(30, seed=1)])
+                alt = f"Of {name}: ten held-out {noun}, their reconstructions, and "
+                alt += told_of(rows[20:], learned[-1])
+                heading = f"{short(name)}: originals, the same through the spins, 30 new ones"
+                place.show(heading, rows, alt=alt)
+            self.message.say("measuring both models")
+            for side, name, (model, images) in zip(("left", "right"), chosen, both, strict=True):
                 said = facts(self.store.header(name), self.store.shares(name))
                 measured = measures(model, images)
                 columns[f"{side}: {name}"] = measured | said | measured  # measured first, and wins
-                ten, noun = images.images[:10], noun_of(images.source.data_set)
-                shown = torch.cat([ten, model.reconstruct(ten), model.generate(30, seed=1)])
-                alt = f"Of {name}: ten held-out {noun}, their reconstructions, and "
-                alt += told_of(shown[20:], learned[-1])
-                place.show(image_grid(shown, title=short(name), size=0.5), alt=alt)
-            self.result.value = table(
-                columns,
-                f"{_measured_on(learned, measured_on)}; then what the files say. Pictures: ten "
-                "held-out images, the same through the spins, thirty generated ones.",
-            )
+            caption = f"{_measured_on(learned, measured_on)}; then what the files say."
+            self.result.value = table(columns, caption)
             self.message.say("compared")
 
         self.worker.submit(work)

@@ -1,11 +1,15 @@
-"""One image on its way through a model."""
+"""One image on its way through a model, and the digits that the app's page begins with."""
 
 import numpy as np
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 
+from qdvae_helpers.checkpoints import load_pretrained
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.plots import BLUE, draw_picture, draw_qpu, new_figure
+from qdvae_helpers.samplers import make_sampler
+from qdvae_helpers.widgets.digits import digits_image
 
 
 @torch.no_grad()
@@ -30,3 +34,14 @@ def journey_figure(model: QDVAE, image: torch.Tensor) -> Figure:
     plus = int((spins > 0).sum())
     draw_qpu(axes[2], model.graph, title=f"spins: {plus} of {model.n_spins} are +1", spins=spins[0])
     return fig
+
+
+def opening_still() -> Image.Image:
+    """What the studio generates first, for the page to show while the kernel starts.
+
+    It is stored: ``opening_still().save(STILL, optimize=True)`` with the path in
+    ``qdvae_helpers.commands.studio_opening``.
+    """
+    model = load_pretrained("qdvae-256")
+    sampler = make_sampler(model.grbm, "gibbs", num_samples=40, seed=1, graph=model.graph)
+    return digits_image(model.generate(40, sampler=sampler, seed=1), enlarged=1)

@@ -1,12 +1,16 @@
 """What happens inside one model."""
 
+from collections.abc import Callable
+
+import ipywidgets as widgets
 import torch
 
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.model_store import ModelStore
-from qdvae_helpers.plots import history_figure, image_grid
 from qdvae_helpers.studio.figures import journey_figure
-from qdvae_helpers.studio.tab import HELD_OUT, Tab, held_out, refill, short
+from qdvae_helpers.studio.tab import HELD_OUT, Tab, held_out, reconstructed, short
+from qdvae_helpers.widgets.curves import Curves
+from qdvae_helpers.widgets.digits import Digits
 from qdvae_helpers.widgets.panels import Number, Picture, choice, on_change, read_aloud
 from qdvae_helpers.widgets.wishes import in_words, noun_of
 
@@ -25,51 +29,62 @@ class InsideTab(Tab):
     def __init__(self, store: ModelStore) -> None:
         super().__init__(store)
         self.model = choice("model", [])
-        views = {
+        #: What each view shows of the model of this name, and of this held-out image: a widget.
+        self.views: dict[str, Callable[[str, int], widgets.Widget]] = {
             "reconstructions": self._reconstructions,
             "model diagram": self._diagram,
             "loss curves": self._curves,
         }
-        self._views = views
-        self.view = choice("view", list(views))
+        # The live model belongs first here:
+        # "live": lambda name, _: Stage(self.store.load(name)).widget,
+        self.view = choice("view", list(self.views))
         self.image = Number("held-out image", 0, 0, HELD_OUT - _SHOWN)
-        self.result = Picture()
+        self.pictures, self.diagram, self.curves = Digits(), Picture(), Curves()
+        self.place = widgets.Box()
+        self.place.add_class("qdvae-place")
         for control in (self.model, self.view, self.image.field):
-            on_change(control, lambda: self.worker.submit(self._draw))
+            self.when_chosen(control, self.begin_with)
+        on_change(self.view, lambda: self.image.disable(self.view.value == "loss curves"))
         self.arrange(
             "qdvae-inside",
-            self.model,
-            self.view,
-            self.image.widget,
-            self.message.widget,
-            self.result.widget,
+            [self.model, self.view, self.image.widget],
+            [self.message.widget, self.place],
         )
 
-    def offer(self, names: list[str]) -> None:
+    def lists(self) -> tuple[widgets.Dropdown, ...]:
         """Models to look into."""
-        refill(self.model, names)
+        return (self.model,)
+
+    def offered(self, changed: bool) -> None:
+        """Look at the model that is chosen now, if anybody looks."""
+        if changed and self._opened:
+            self.begin_with()
+
+    def begin_with(self) -> None:
+        """Show what the controls say."""
+        self.worker.submit(self._show)
 
     @torch.no_grad()
-    def _draw(self) -> None:
+    def _show(self) -> None:
         name, view = self.model.value, self.view.value
-        self._views[view](name, self.image.value)
+        self.place.children = (self.views[view](name, self.image.value),)
         self.message.say(f"{view} of {name}")
 
-    def _reconstructions(self, name: str, first: int) -> None:
+    def _reconstructions(self, name: str, first: int) -> widgets.Widget:
         shown = slice(first, first + _SHOWN)
         model = self.store.load(name)
         images = held_out(model)
         originals, known = images.images[shown], images.source.data_set
-        copies = model.reconstruct(originals)
-        title = f"Held-out images from {first} on (top), through {short(name)} (bottom)"
+        copies = reconstructed(model, originals)
+        heading = f"Held-out {noun_of(known)} from {first} on, and reconstructed by {short(name)}"
         alt = f"Ten {noun_of(known)}, {in_words(images.labels[shown], known)}"
         alt += ", and their reconstructions"
         if known == "mnist":  # the judge knows digits only
             alt += f", which a classifier reads as {read_aloud(copies)}"
-        grid = image_grid(torch.cat([originals, copies]), title=title, size=0.8)
-        self.result.show(grid, alt=f"{alt}.")
+        self.pictures.show(heading, torch.cat([originals, copies]), alt=f"{alt}.")
+        return self.pictures.widget
 
-    def _diagram(self, name: str, number: int) -> None:
+    def _diagram(self, name: str, number: int) -> widgets.Widget:
         model = self.store.load(name)
         images = held_out(model)
         label = in_words(images.labels[number : number + 1], images.source.data_set)
@@ -78,14 +93,12 @@ class InsideTab(Tab):
             f"encoder, {model.n_spins} spins at their qubits, and the decoder."
         )
         image = images.images[number : number + 1]
-        self.result.show(journey_figure(model, image), alt=alt)
+        self.diagram.show(journey_figure(model, image), alt=alt)
+        return self.diagram.widget
 
-    def _curves(self, name: str, _: int) -> None:
+    def _curves(self, name: str, _: int) -> widgets.Widget:
         history = self.store.header(name)["info"].get("history")
         if not history:
             raise SettingError(f"{name} was saved without its history: choose another model.")
-        alt = (
-            f"Training curves of {name}; the last held-out reconstruction is "
-            f"{history[-1].get('validation', float('nan')):.1f} nats."
-        )
-        self.result.show(history_figure(history), alt=alt)
+        self.curves.show(history, f"Training curves of {name}")
+        return self.curves

@@ -4,7 +4,7 @@ import html
 
 import torch
 
-from qdvae_helpers.data import ImageSet, Source
+from qdvae_helpers.data import TITLES, ImageSet, Source
 from qdvae_helpers.evaluate import dead_spins, quality
 from qdvae_helpers.judge import load_judge
 from qdvae_helpers.losses import encoder_entropy, reconstruction_loss
@@ -48,6 +48,25 @@ def facts(header: dict, shares: torch.Tensor | None = None) -> dict[str, str]:
         rows["dead spins"] = str(last["dead_spins"])
         rows["size of couplings"] = f"{last['coupling_rms']:.3f} (rms)"
     return rows
+
+
+def folded(name: str, header: dict, shares: torch.Tensor | None = None) -> str:
+    """The same as HTML: the gist in one line, which unfolds to the table of all."""
+    said, info = facts(header, shares), header["info"]
+    names = header["settings"].get("classes", ())
+    gist = [f"{len(header['graph']['nodes'])} spins"]
+    if "data" in info:
+        gist.append(TITLES.get(info["data"]["data_set"], info["data"]["data_set"]))
+    labels = label_names(names, info)
+    gist += [f"{len(labels)} labels" if labels else f"{len(names)} clusters"] if names else []
+    gist += [said["loss"]] if "train" in info else []
+    gist += [f"{float(said['epochs']):.0f} epochs"] if "epochs" in said else []
+    if studio := info.get("studio", {}).get("start_from"):
+        gist.append(f"fine-tuned from {studio}")
+    return (
+        f"<details><summary>{html.escape(', '.join(gist))}</summary>"
+        f"{table({name: said}, 'What the file says of itself')}</details>"
+    )
 
 
 def _classes(header: dict, shares: torch.Tensor | None) -> str:

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 
+import ipywidgets as widgets
+
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.priors import MOST_CLASSES
 from qdvae_helpers.profiles import current_profile
-from qdvae_helpers.studio.tab import SAMPLERS, Tab, refill
+from qdvae_helpers.studio.sampler_choice import SamplerChoice
+from qdvae_helpers.studio.tab import Tab, refill
 from qdvae_helpers.training import LARGEST, SMALLEST, Progress, TrainRequest, default_spins
 from qdvae_helpers.training.process import SharedRun
 from qdvae_helpers.widgets.panels import Number, beside, button, choice, on_change, text_field
@@ -23,7 +26,7 @@ _CLASSES = [
     ("clusters, found without labels", "clusters"),
     ("labels, to wish for", "labels"),
 ]
-_NEW = "a new model"
+_NEW, _FURTHER = "a new model", "a model further (fine-tuning)"
 
 
 class SharedView(TrainingView):
@@ -36,6 +39,7 @@ class SharedView(TrainingView):
 
     def __init__(self, store: ModelStore, on_change: Callable[[], None]) -> None:
         super().__init__(store, on_change)
+        self.message.say("While a model learns, its pictures and curves appear here.")
         self.run = SharedRun(
             store,
             on_begin=self._begun,
@@ -76,8 +80,11 @@ class TrainTab(Tab):
         super().__init__(store)
         self._profile = current_profile()
         self.view = SharedView(store, models_changed)
+        self.what = widgets.RadioButtons(
+            options=[_NEW, _FURTHER], description="train", layout={"width": "max-content"}
+        )
+        self.start_from = choice("start from", [])
         self.name = text_field("name to save under", "my-first-model")
-        self.start_from = choice("start from", [_NEW])
         self.epochs = Number("epochs", 1 if self._profile.name == "fast" else 5, 1, 100)
         self.loss = choice("loss", _LOSSES)
         self.data = choice("data", _DATA)
@@ -87,51 +94,64 @@ class TrainTab(Tab):
         self._usual = self._usual_spins()
         self.n_spins = Number("latent spins", self._usual, SMALLEST, LARGEST)
         self.kl_weight = Number("weight of the KL", 1.0, 0.0, 50.0, 0.5)
-        self.sampler = choice("sampler", SAMPLERS)
+        self.sampler = SamplerChoice()
         self.seed = Number("seed", 0, 0, 9_999)
         self.begin = button("Train", self.guarded(self._begin), button_style="primary")
         self.resumable = choice("stopped runs", [])
         self.resume = button("Resume", self.guarded(self._resume))
         self.view.when_idle(self.begin, self.resume)
-        on_change(self.start_from, self._source_changed)
+        on_change(self.what, self._source_changed)
         on_change(self.loss, self._loss_changed)
         on_change(self.classes, self._loss_changed)
         self._source_changed()
+        self._stopped = widgets.VBox([self.resumable, self.resume])
+        self._stopped.add_class("qdvae-row")
         self.arrange(
             "qdvae-train",
-            self.name,
-            self.start_from,
-            self.data,
-            self.n_spins.widget,
-            self.classes,
-            self.n_classes.widget,
-            self.epochs.widget,
-            self.loss,
-            self.kl_weight.widget,
-            self.sampler,
-            self.seed.widget,
-            beside(self.begin, self.view.cancel),
-            beside(self.resumable, self.resume),
-            self.message.widget,
-            *self.view.parts,
+            [
+                self.what,
+                self.start_from,
+                self.data,
+                self.name,
+                self.epochs.widget,
+                self.n_spins.widget,
+                self.classes,
+                self.n_classes.widget,
+                self.loss,
+                self.kl_weight.widget,
+                self.sampler.widget,
+                self.seed.widget,
+                beside(self.begin, self.view.cancel),
+                self._stopped,
+            ],
+            [self.message.widget, *self.view.parts],
         )
 
-    def offer(self, names: list[str]) -> None:
-        """Models to fine-tune, and runs to resume."""
-        refill(self.start_from, [_NEW, *names])
+    def lists(self) -> tuple[widgets.Dropdown, ...]:
+        """Models to train further."""
+        return (self.start_from,)
+
+    def offered(self, changed: bool) -> None:
+        """Runs to resume, if there are any."""
         live = self.view.run.live
         refill(self.resumable, [name for name in self.store.unfinished() if name != live])
+        self._stopped.layout.display = None if self.resumable.options else "none"
 
     def stop(self) -> None:
         """Watch no longer; a run goes on."""
         self.view.stop()
+        self.sampler.stop()
         super().stop()
 
     def _source_changed(self) -> None:
-        old = self.start_from.value != _NEW
+        old = self.what.value == _FURTHER
+        self.start_from.layout.display = None if old else "none"
+        self.start_from.disabled = not old
         self.n_spins.disable(old)  # a saved model keeps its graph
         self.classes.disabled = old  # and its classes
         self.n_classes.disable(old or self.classes.value == "none")
+        for control in (self.n_spins.widget, self.classes, self.n_classes.widget):
+            control.layout.display = "none" if old else None
 
     def _loss_changed(self) -> None:
         self.kl_weight.disable(self.loss.value == "mmd")
@@ -145,7 +165,7 @@ class TrainTab(Tab):
         return default_spins(self.loss.value, self._profile, self.classes.value)
 
     def _begin(self) -> None:
-        new = self.start_from.value == _NEW
+        new = self.what.value == _NEW
         classes = self.classes.value if new else "none"
         self.message.clear()
         self.view.start(
@@ -155,7 +175,8 @@ class TrainTab(Tab):
                 n_spins=self.n_spins.value if new else None,
                 recipe=self.loss.value,
                 kl_weight=self.kl_weight.value,
-                sampler=self.sampler.value,
+                sampler=self.sampler.kind,
+                solver=self.sampler.name_of_solver,
                 seed=self.seed.value,
                 start_from=None if new else self.start_from.value,
                 data=self.data.value,

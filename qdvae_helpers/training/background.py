@@ -30,7 +30,8 @@ from qdvae_helpers.training.prepare import (
 )
 from qdvae_helpers.training.state import read_run
 
-_N_SAMPLES = 20  # shown at every report
+_N_SAMPLES, _N_PAIRS = 20, 10  # shown at every report
+_KNOWN_AFTER_S = 5.0  # the first steps of a session tell little of the later ones
 SMALLEST, LARGEST = 16, 512  #: latent spins that a person may choose
 
 
@@ -49,6 +50,7 @@ class TrainRequest:
     data: str = "mnist"  #: or ``fashion-mnist``
     classes: str = "none"  #: of a new model's prior, see :func:`prepare_run`
     n_classes: int | None = None  #: how many; the profile's if left out
+    solver: str | None = None  #: the QPU to ask (``qpu``); that of D-Wave's settings if left out
 
     def __post_init__(self) -> None:
         if not 1 <= self.epochs <= 1_000:
@@ -61,6 +63,8 @@ class TrainRequest:
             raise SettingError(f"classes={self.classes!r}: choose one of {', '.join(CLASSES)}.")
         if self.n_classes is not None:
             require_count("n_classes", self.n_classes, 2, MOST_CLASSES)
+        if self.solver is not None and not (self.solver.strip() and self.solver.isprintable()):
+            raise SettingError("The name of the solver is blank: leave it away, or choose one.")
         sampler_kind(self.sampler)  # refuses unknown ones
         settings = {"recipe": self.recipe, "kl_weight": self.kl_weight, "seed": self.seed}
         TrainConfig(**RECIPE_SETTINGS.get(self.recipe, {}) | settings)  # likewise
@@ -73,7 +77,7 @@ class Progress:
     step: int  #: gradient steps done
     steps: int  #: of the whole run
     per_epoch: int  #: steps an epoch
-    seconds_left: float | None  #: estimated from this session's steps; None at the very start
+    seconds_left: float | None  #: estimated from this session's steps; None in its first seconds
 
     def __str__(self) -> str:
         done = min(self.step, self.steps - 1)  # the last batch belongs to the last epoch
@@ -96,7 +100,8 @@ class TrainingRun:
         store: where models are read and saved.
         request: a new run; or a name, to resume the unfinished run of that name.
         on_progress: called a few times a second.
-        on_report: called with all reports so far and some images of the prior.
+        on_report: called with all reports so far, images that the prior gives ``(20, 1, 28, 28)``,
+            and images with their reconstructions ``(2, 10, 1, 28, 28)``, held-out ones if any.
         on_end: called once with ``finished``, ``cancelled`` or ``failed`` and a sentence.
     """
 
@@ -106,7 +111,7 @@ class TrainingRun:
         request: TrainRequest | str,
         *,
         on_progress: Callable[[Progress], None],
-        on_report: Callable[[list[dict], torch.Tensor], None],
+        on_report: Callable[[list[dict], torch.Tensor, torch.Tensor], None],
         on_end: Callable[[str, str], None],
     ) -> None:
         self.store = store
@@ -193,11 +198,15 @@ class TrainingRun:
         history = list(model.info.get("history", []))
         # Of its own: samples for the eye must not disturb the chains that training goes on with.
         viewer = GibbsSampler(model.grbm, _N_SAMPLES, seed=config.seed, graph=model.graph)
+        shown = (run.held_out or run.train).images[:_N_PAIRS].to(model.device)
+        seen_by = torch.Generator(model.device).manual_seed(config.seed)
         began = last_told = time.monotonic()
 
         def tell() -> None:
             done, now = step - first, time.monotonic()
-            left = (now - began) / done * (config.steps - step) if done else None
+            left = None
+            if done and now - began > _KNOWN_AFTER_S:
+                left = (now - began) / done * (config.steps - step)
             self._on_progress(Progress(step, config.steps, per_epoch, left))
 
         def after_a_step() -> bool:
@@ -211,7 +220,9 @@ class TrainingRun:
         @torch.no_grad()
         def on_report(report: dict) -> None:
             history.append(report)
-            self._on_report(history, model.decode(viewer.restart(200)))
+            _, _, pixel_logits = model(shown, generator=seen_by)
+            pairs = torch.stack([shown, torch.sigmoid(pixel_logits[:, 0])])
+            self._on_report(history, model.decode(viewer.restart(200)), pairs)
 
         tell()
         result = run.fit(

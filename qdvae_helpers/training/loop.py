@@ -206,9 +206,8 @@ class _Trainer:
         prior = {"params": model.grbm.parameters(), "weight_decay": 0.0}
         # Fused: one pass over memory instead of ten.
         self.optimizer = torch.optim.AdamW([networks, prior], fused=True)
-        self.objective: nn.Module = Objective(model, config).to(device)
-        if fabric:
-            self.objective = fabric.setup_module(self.objective)
+        self._own = Objective(model, config).to(device)
+        self.objective: nn.Module = fabric.setup_module(self._own) if fabric else self._own
         self.state = RunState(torch.Generator(device).manual_seed(seed))
         self._loss: torch.Tensor | None = None
 
@@ -262,6 +261,7 @@ class _Trainer:
         model = self.model.eval()
         batch = self._next_batch()
         loss = decoder_loss(model, batch, self.config.spin_draws, self.state.generator)
+        self._own.parts = {"loss_reconstruction": loss.detach()}  # all there is; no whole of before
         loss.backward()
         if self.fabric:  # the wrapped module averages gradients only when all have one
             for weights in model.dvae.decoder.parameters():
@@ -329,6 +329,7 @@ class _Trainer:
             generator=state.generator,
         )
         report |= self.sampler.diagnostics()
+        report |= {name: float(part) for name, part in self._own.parts.items()}
         self._require_finite(sum(x for x in report.values() if isinstance(x, float)))
         state.history.append(report)
         return report

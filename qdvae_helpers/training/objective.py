@@ -24,6 +24,12 @@ class Objective(nn.Module):
     the MMD between its spins and the prior's, and the prior their negative log-likelihood.
 
     A module, so that Lightning Fabric can wrap it and average gradients over processes.
+
+    Attributes:
+        parts: of the last loss, one number each, without gradients and where they were computed:
+            to read one waits for the step, so only reports do.  ``loss`` is the whole;
+            ``loss_reconstruction``, ``loss_kl``, ``loss_mmd`` and ``loss_nll`` are what the recipe
+            has of these, before their weights.
     """
 
     def __init__(self, model: QDVAE, config: TrainConfig) -> None:
@@ -31,6 +37,7 @@ class Objective(nn.Module):
         self.model = model
         self.config = config
         self.kernel = spin_kernel(model.n_spins)
+        self.parts: dict[str, torch.Tensor] = {}
 
     def forward(
         self,
@@ -51,22 +58,30 @@ class Objective(nn.Module):
         config, grbm = self.config, self.model.grbm
         logits, spins, pixel_logits = self.model(batch, config.spin_draws, generator)
         if config.recipe == "iwae":
-            return importance_weighted_loss(
+            bound = importance_weighted_loss(
                 logits, spins, pixel_logits, batch, grbm, prior_spins, kl_weight, **both
             )
+            return self._whole(bound)
         loss = reconstruction_loss(pixel_logits, batch)
         if config.recipe == "elbo":
-            return loss + kl_weight * kl_loss(logits, grbm, prior_spins, **both)
+            kl = kl_loss(logits, grbm, prior_spins, **both)
+            return self._whole(loss + kl_weight * kl, reconstruction=loss, kl=kl)
         # The prior's samples are true spins, so the encoder's must be, too: relaxed ones would
         # differ from them even where both distributions agree.
         relaxed = spins.flatten(0, 1)
         true_spins = relaxed + (relaxed.sign() - relaxed).detach()
         if classes is not None and config.spin_draws > 1:
             both["classes"] = classes.repeat_interleave(config.spin_draws)
-        discrepancy = mmd_loss(true_spins, prior_spins, self.kernel, **both)
-        return (
-            loss + config.mmd_weight * discrepancy + nll_loss(grbm, true_spins, prior_spins, **both)
-        )
+        mmd = mmd_loss(true_spins, prior_spins, self.kernel, **both)
+        nll = nll_loss(grbm, true_spins, prior_spins, **both)
+        whole = loss + config.mmd_weight * mmd + nll
+        return self._whole(whole, reconstruction=loss, mmd=mmd, nll=nll)
+
+    def _whole(self, loss: torch.Tensor, **parts: torch.Tensor) -> torch.Tensor:
+        """The loss, with its parts kept."""
+        self.parts = {"loss": loss.detach()}
+        self.parts |= {f"loss_{name}": part.detach() for name, part in parts.items()}
+        return loss
 
 
 def decoder_loss(

@@ -34,7 +34,8 @@ from qdvae_helpers.training.background import Progress, TrainingRun, TrainReques
 _LOCKED, _TOLD, _STOP = "studio-run", ".studio-run.json", ".studio-run.stop"
 _BEGUN = "begun"  # what the process says when it holds the lock; anything else is an error
 _LOOK_S = 0.4
-_LINGER_S = 2  # all windows look within this time, unless the machine is very busy
+_LINGER_S = 2  # all windows look within this time, unless the machine is busy
+_LAST_WORD_S = 6  # so long the outcome can be read, also while windows still draw the last report
 _IMAGE = (1, 28, 28)
 
 
@@ -56,7 +57,7 @@ class SharedRun:
         *,
         on_begin: Callable[[str], None],
         on_progress: Callable[[Progress], None],
-        on_report: Callable[[list[dict], torch.Tensor], None],
+        on_report: Callable[[list[dict], torch.Tensor, torch.Tensor], None],
         on_end: Callable[[str, str], None],
         on_change: Callable[[], None],
     ) -> None:
@@ -190,9 +191,8 @@ class SharedRun:
         if told["pid"] == self._pid:
             self._told = told
             if history := told.get("history"):
-                pixels = bytearray(base64.b64decode(told["images"]))
-                images = torch.frombuffer(pixels, dtype=torch.uint8).view(-1, *_IMAGE)
-                self._on_report(history, images / 255)
+                pairs = _unpacked(told["pairs"]).view(2, -1, *_IMAGE)
+                self._on_report(history, _unpacked(told["images"]), pairs)
 
     def _no_last_word(self) -> str:
         kept = "nothing had been saved yet"
@@ -224,6 +224,28 @@ def _tidy(folder: Path) -> None:
                 (folder / name).unlink()
 
 
+def _packed(images: torch.Tensor) -> str:
+    """Images in [0, 1] as text, a byte a pixel."""
+    pixels = (255 * images).round().to(torch.uint8).cpu().numpy().tobytes()
+    return base64.b64encode(pixels).decode()
+
+
+def _unpacked(text: str) -> torch.Tensor:
+    """The same images, ``(N, 1, 28, 28)``."""
+    pixels = bytearray(base64.b64decode(text))
+    return torch.frombuffer(pixels, dtype=torch.uint8).view(-1, *_IMAGE) / 255
+
+
+def _choose_solver(store: ModelStore, request: TrainRequest | str) -> None:
+    """Ask the QPU that was chosen when the run was new; this process asks no other."""
+    if isinstance(request, str):
+        solver = store.unfinished_header(request)["info"].get("studio", {}).get("solver")
+    else:
+        solver = request.solver
+    if isinstance(solver, str) and solver.isprintable():  # files may say anything
+        os.environ["DWAVE_API_SOLVER"] = solver
+
+
 def _train(order: dict) -> None:
     """Do what :meth:`SharedRun.start` has ordered, to its end."""
     store = ModelStore(Path(order["folder"]))
@@ -236,10 +258,11 @@ def _train(order: dict) -> None:
         with contextlib.suppress(OSError), replacing(store.folder / _TOLD) as file:
             file.write_text(json.dumps(told), "utf-8")
 
-    def on_report(history: list[dict], images: torch.Tensor) -> None:
-        pixels = (255 * images).round().to(torch.uint8).cpu().numpy().tobytes()
-        tell(history=history, images=base64.b64encode(pixels).decode())
+    def on_report(history: list[dict], images: torch.Tensor, pairs: torch.Tensor) -> None:
+        tell(history=history, images=_packed(images), pairs=_packed(pairs))
 
+    with contextlib.suppress(QdvaeError):  # a run without a file says so below
+        _choose_solver(store, request)
     name = request if isinstance(request, str) else request.name.strip()
     with hold(store.folder / _LOCKED, name=name) as lock:
         began = time.monotonic()
@@ -267,7 +290,7 @@ def _train(order: dict) -> None:
         # While the lock is held: afterwards it may be meant for the next run.
         with contextlib.suppress(OSError):
             (store.folder / _STOP).unlink()
-    time.sleep(_LINGER_S)
+    time.sleep(_LAST_WORD_S)
     with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
         if json.loads(read_text(store.folder / _TOLD))["pid"] == os.getpid():
             (store.folder / _TOLD).unlink()

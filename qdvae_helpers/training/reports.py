@@ -1,4 +1,9 @@
-"""What a training run tells of its model's health (taught in lesson 05)."""
+"""What a training run tells of its model's health (taught in lesson 05).
+
+A report has the measures of :func:`make_report`, the sampler's own, and the parts of the last
+step's loss (``loss``, ``loss_kl`` and so on, see :class:`~qdvae_helpers.training.Objective`).
+Reports of older runs lack these parts.
+"""
 
 import torch
 

@@ -25,6 +25,11 @@ _STYLE = """<style>
 { color: var(--jp-ui-font-color1) }
 .qdvae-panel img { max-width: 100%; height: auto }
 .qdvae-panel table { color: var(--jp-ui-font-color1) }
+.qdvae-side-by-side { display: flex; flex-flow: row wrap; gap: 4px 20px; width: 100% }
+.qdvae-digits { flex: 1 1 280px; min-width: 0; max-width: 640px }
+.qdvae-digits img { display: block; width: 100% }
+.qdvae-digits h4 { margin: 4px 0; line-height: 1.3; font-size: 14px }
+[data-jp-theme-light="false"] .qdvae-digits img { filter: invert(1) }
 </style>"""
 
 
@@ -104,7 +109,9 @@ class Number:
         tidy = int if whole else lambda number: round(number, digits)
         transform = (lambda number: number, tidy)
         widgets.link((self.field, "value"), (self.slider, "value"), transform=transform)
+        self.field.add_class("qdvae-number")
         self.widget = widgets.HBox([self.field, self.slider])
+        self.widget.add_class("qdvae-row")
 
     @property
     def value(self) -> float:

@@ -8,14 +8,15 @@ import torch
 
 from qdvae_helpers.errors import QdvaeError, SettingError
 from qdvae_helpers.model_store import ModelStore
-from qdvae_helpers.plots import history_figure, image_grid
 from qdvae_helpers.training import Progress, TrainingRun, TrainRequest
-from qdvae_helpers.widgets.panels import Message, Picture, button
-from qdvae_helpers.widgets.wishes import data_set_of, told_of
+from qdvae_helpers.widgets.curves import Curves
+from qdvae_helpers.widgets.digits import Digits
+from qdvae_helpers.widgets.panels import Message, button
+from qdvae_helpers.widgets.wishes import data_set_of, noun_of, told_of
 
 
 class TrainingView:
-    """A training run on the screen: progress, time left, cancel, curves, samples.
+    """A training run on the screen: progress, time left, cancel, reconstructions, samples, curves.
 
     Args:
         store: where the run reads and saves.
@@ -27,10 +28,15 @@ class TrainingView:
         self.run: TrainingRun | None = None
         self.message = Message()
         self.cancel = button("Cancel", self.message.guarded(self._cancel), disabled=True)
-        self.bar = widgets.FloatProgress(min=0, max=1, layout={"width": "440px"})
+        layout = {"width": "440px", "max_width": "100%", "display": "none"}
+        self.bar = widgets.FloatProgress(min=0, max=1, layout=layout)
         self.message.widget.add_class("qdvae-progress")
-        self.curves, self.samples = Picture(), Picture()
-        self.parts = (self.bar, self.message.widget, self.curves.widget, self.samples.widget)
+        self.pairs, self.samples, self.curves = Digits(), Digits(), Curves()
+        self.pairs.widget.add_class("qdvae-pairs")
+        self.samples.widget.add_class("qdvae-samples")
+        pictures = widgets.Box([self.pairs.widget, self.samples.widget])
+        pictures.add_class("qdvae-side-by-side")
+        self.parts = (self.bar, self.message.widget, pictures, self.curves)
         self._idle_only: tuple[widgets.Button, ...] = ()
 
     def when_idle(self, *buttons: widgets.Button) -> None:
@@ -76,7 +82,7 @@ class TrainingView:
             raise
 
     def _prepare(self, sentence: str) -> None:
-        self.bar.value = 0
+        self.bar.value, self.bar.layout.display = 0, "flex"
         self.message.say(sentence)
         self._buttons(running=True)
 
@@ -91,16 +97,18 @@ class TrainingView:
         self.bar.value = progress.step / progress.steps
         self.message.say(str(progress))
 
-    def _reported(self, history: list[dict], images: torch.Tensor) -> None:
-        last = history[-1]
-        alt = (
-            f"Training curves up to step {last['step']}: held-out reconstruction "
-            f"{last['validation']:.1f} nats, {last['dead_spins']} dead spins, size of couplings "
-            f"{last['coupling_rms']:.3f}."
+    def _reported(self, history: list[dict], images: torch.Tensor, pairs: torch.Tensor) -> None:
+        step, data_set = history[-1]["step"], self._data_set()
+        noun = noun_of(data_set)
+        self.pairs.show(
+            f"Held-out {noun}, and reconstructed, at step {step:,}",
+            pairs.flatten(0, 1),
+            alt=f"{pairs.shape[1]} held-out {noun} above their reconstructions at step {step:,}.",
         )
-        self.curves.show(history_figure(history), alt=alt)
-        grid = image_grid(images, title=f"Samples of the prior at step {last['step']:,}")
-        self.samples.show(grid, alt=told_of(images, self._data_set()))
+        self.samples.show(
+            f"New {noun} from the prior at step {step:,}", images, alt=told_of(images, data_set)
+        )
+        self.curves.show(history)
 
     def _data_set(self) -> str:
         """What the run learns, as its file says; a run that has not saved yet is taken for MNIST's.
@@ -114,6 +122,8 @@ class TrainingView:
     def _ended(self, how: str, sentence: str) -> None:
         self._on_change()
         self._buttons(running=False)
+        if how == "finished":
+            self.bar.value = 1  # the last progress may have come before the last step
         if how == "failed":
             self.message.error(sentence)
         else:

@@ -191,10 +191,13 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     expect(page.get_by_role("heading", name="Open the studio?")).to_be_visible()
     assert kernels() == 0
     page.get_by_role("link", name="Open the studio").click()
+    page.get_by_role("tab", name="Train").click()
     train.get_by_label("name to save under").fill("long")
-    train.get_by_label("loss").select_option("Importance-weighted bound, 8 draws (slower)")
+    train.get_by_label("loss", exact=True).select_option(
+        "Importance-weighted bound, 8 draws (slower)"
+    )
     type_number(train, "epochs", 100)
-    train.get_by_role("button", name="Train").click()
+    train.get_by_role("button", name="Train", exact=True).click()
 
     before = set(browsers())
     doomed = launch_browser()
@@ -202,10 +205,11 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     other = doomed.new_page()
     other.set_default_timeout(1_000 * PATIENCE_S)
     other.goto(app.address)
+    other.get_by_role("tab", name="Train").click()
     watched = other.locator(".qdvae-train")
     expect(watched.locator(".qdvae-progress")).to_contain_text(re.compile("long: epoch [1-9]"))
     expect(watched.locator("img")).to_have_count(2)
-    expect(watched.get_by_role("button", name="Train")).to_be_disabled()
+    expect(watched.get_by_role("button", name="Train", exact=True)).to_be_disabled()
     lock = app.folder / "models" / "studio-run"
     run = holder(lock)
 
@@ -215,6 +219,7 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     third.close()
 
     page.reload()
+    page.get_by_role("tab", name="Train").click()
     expect(progress).to_contain_text(re.compile("long: epoch [1-9]"))
     expect(train.locator("img")).to_have_count(2)
     assert holder(lock)["pid"] == run["pid"]
@@ -222,6 +227,7 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     wait_for_kernels(1)
     third = context.new_page()
     third.goto(app.address)
+    third.get_by_role("tab", name="Train").click()
     third.locator(".qdvae-train").get_by_role("button", name="Cancel").click()
     expect(progress).to_contain_text("Stopped: long keeps its last step")
     expect(train.get_by_label("stopped runs")).to_have_value("long")
@@ -239,6 +245,7 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     expect(gone).to_be_hidden()
     for _ in range(3):
         page.reload(wait_until="commit")
+    page.get_by_role("tab", name="Train").click()
     train.get_by_role("button", name="Resume").click()
     expect(progress).to_contain_text(re.compile("long: epoch [1-9]"))
     wait_for_kernels(1)
@@ -248,6 +255,7 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     # The server ends: so do the kernels, and the run is saved.
     page = context.new_page()
     page.goto(app.address)
+    page.get_by_role("tab", name="Train").click()
     expect(page.locator(".qdvae-progress")).to_contain_text(re.compile("long: epoch [1-9]"))
     processes("qdvae_helpers studio")[0].send_signal(signal.SIGINT)
     expect(page.locator("#qdvae-gone")).to_contain_text("The studio does not answer")

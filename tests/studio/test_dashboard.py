@@ -2,14 +2,19 @@
 
 import threading
 
+import numpy as np
 import pytest
+from fake_leap import TOKEN
+from PIL import Image
 from waiting import PATIENCE_S, said
 
 from qdvae_helpers.checkpoints import PRETRAINED_DIR
+from qdvae_helpers.commands.studio_opening import STILL
 from qdvae_helpers.idx_files import FASHION_MNIST_SHA256, find_fashion
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.studio import Studio
+from qdvae_helpers.studio.figures import opening_still
 
 
 @pytest.fixture
@@ -34,8 +39,13 @@ def test_train_stop_and_generate(dashboard):
     assert not train.begin.disabled
     for listed in (train.start_from, dashboard.generate.model, *dashboard.compare.models):
         assert "mine" in listed.options
+    assert train.view.bar.value == 1
+    assert "Held-out digits, and reconstructed, at step" in train.view.pairs.widget.value
+    assert "Loss of the step, KL" in train.view.curves.alt
 
+    train.what.value = train.what.options[1]
     train.name.value, train.start_from.value = "tuned", "mine"
+    assert train.n_spins.widget.layout.display == "none"
     assert train.n_spins.field.disabled
     done = said(train.view.message, "tuned keeps its last step")
     train.begin.click()
@@ -63,7 +73,7 @@ def test_a_run_with_labels_is_stopped_resumed_tuned_and_can_be_wished_of(dashboa
     assert train.n_classes.field.disabled
     train.classes.value = "labels"
     assert train.n_classes.value == 10
-    train.name.value, train.n_spins.value, train.epochs.value = "ten", 16, 30
+    train.name.value, train.n_spins.value, train.epochs.value = "ten", 16, 100
     done = said(train.view.message, "ten keeps its last step")
     drawn = threading.Event()
     train.view.samples.widget.observe(lambda change: drawn.set(), "value")
@@ -87,6 +97,7 @@ def test_a_run_with_labels_is_stopped_resumed_tuned_and_can_be_wished_of(dashboa
     assert done.wait(PATIENCE_S)
     assert "4 generated digits, wished for: 7; a classifier" in generate.result.widget.value
 
+    train.what.value = train.what.options[1]
     train.start_from.value = "ten (unfinished)"
     assert train.classes.disabled
     assert train.n_classes.field.disabled
@@ -94,8 +105,61 @@ def test_a_run_with_labels_is_stopped_resumed_tuned_and_can_be_wished_of(dashboa
     done = said(train.view.message, "Finished: saved as tuned.")
     train.begin.click()
     assert done.wait(PATIENCE_S)
+    assert generate.wish.value == "7"  # a run that ends takes no wish back
     generate.model.value = "tuned"
     assert generate.wish.options == ("any", *"0123456789")
+
+
+def test_the_studio_generates_at_once_when_it_is_shown(dashboard, monkeypatch):
+    generate = dashboard.generate
+    assert dashboard.shown.get_title(0) == "Generate"
+    assert generate.result.widget.value == ""
+    done = said(generate.message, "40 digits of qdvae-256, seed 1")
+    monkeypatch.setattr("qdvae_helpers.widgets.panels.display", lambda widget: None)
+    dashboard._ipython_display_()
+    assert done.wait(PATIENCE_S)
+    assert "10 held-out digits: " in generate.originals.widget.value
+    assert "through encoder, spins and decoder" in generate.copies.widget.value
+    assert "40 generated digits" in generate.result.widget.value
+
+
+def test_the_page_begins_with_what_the_studio_generates_first():
+    still = np.asarray(Image.open(STILL)).astype(float)
+    made = np.asarray(opening_still()).astype(float)
+    assert still.shape == made.shape
+    assert np.abs(still - made).mean() < 3  # else store it anew, see opening_still
+
+
+def test_the_accounts_solvers_can_be_chosen_from(leap, dashboard):
+    sampler = dashboard.train.sampler
+    assert sampler.solver.layout.display == "none"
+    listed = said(sampler.message, "1 solver of your account")
+    sampler.list.value = "qpu"
+    assert listed.wait(PATIENCE_S)
+    assert sampler.solver.layout.display is None
+    assert sampler.options == {}
+    sampler.solver.value = "Advantage2_test"
+    assert sampler.solver.label == f"Advantage2_test (zephyr, {len(leap.graph.nodes):,} qubits)"
+    assert sampler.options == {"solver": "Advantage2_test"}
+    sampler.list.value = "gibbs"
+    assert sampler.options == {}
+
+
+def test_why_there_are_no_solvers_is_told_without_the_token(leap, dashboard):
+    sampler = dashboard.train.sampler
+    leap.faults["solvers"].extend(["401"] * 9)
+    refused = said(sampler.message, "Leap refuses the token")
+    sampler.list.value = "qpu"
+    assert refused.wait(PATIENCE_S)
+    assert sampler.solver.label == "that of D-Wave's settings, or the largest"
+    assert TOKEN not in sampler.message.widget.value
+
+
+def test_without_a_token_one_line_says_how_to_set_one(dashboard):
+    sampler = dashboard.generate.sampler
+    told = said(sampler.message, "No Leap token is set: set DWAVE_API_TOKEN")
+    sampler.list.value = "qpu"
+    assert told.wait(PATIENCE_S)
 
 
 def test_clusters_are_nothing_to_wish_for(dashboard):
@@ -179,7 +243,7 @@ def test_a_wish_of_a_shipped_model_and_its_picture(dashboard):
     [
         ("reconstructions", "Ten digits, "),
         ("model diagram", "256 spins at their qubits"),
-        ("loss curves", "Training curves of qdvae-256"),
+        ("loss curves", "Training curves of qdvae-256, steps"),
     ],
 )
 def test_each_view_into_a_model_is_drawn(dashboard, view, alt):
@@ -188,7 +252,8 @@ def test_each_view_into_a_model_is_drawn(dashboard, view, alt):
     done = said(inside.message, f"{view} of qdvae-256")
     inside.image.value = 17
     assert done.wait(PATIENCE_S)
-    assert alt in inside.result.widget.value
+    (shown,) = inside.place.children
+    assert alt in (shown.alt if view == "loss curves" else shown.value)
 
 
 def test_two_models_are_compared(dashboard):

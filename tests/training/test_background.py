@@ -35,9 +35,10 @@ def follow(store, request, cancel_at=None) -> SimpleNamespace:
         if cancel_at is not None and progress.step >= cancel_at:
             run.cancel()
 
-    def on_report(history, images):
+    def on_report(history, images, pairs):
         told.reports = list(history)
         told.pictures.append(images)
+        assert pairs.shape == (2, 10, 1, 28, 28)
         if cancel_at is not None:
             run.cancel()
 
@@ -184,3 +185,16 @@ def test_progress_in_words():
     assert str(Progress(0, 40, 20, None)) == "epoch 1 of 2, batch 1 of 20"
     assert str(Progress(25, 40, 20, 61.0)).endswith("batch 6 of 20, about 1 min 01 s left")
     assert str(Progress(40, 40, 20, 0.0)).startswith("epoch 2 of 2, batch 20 of 20")
+
+
+@pytest.mark.parametrize(("after", "known"), [(0.0, True), (1e9, False)])
+def test_the_time_left_is_told_once_it_is_known(store, monkeypatch, after, known):
+    monkeypatch.setattr("qdvae_helpers.training.background._KNOWN_AFTER_S", after)
+    told = follow(store, TrainRequest("short", epochs=1, n_spins=16))
+    assert told.progress[0].seconds_left is None
+    assert (told.progress[-1].seconds_left is not None) == known
+
+
+def test_a_solver_has_a_name():
+    with pytest.raises(SettingError, match="name of the solver is blank"):
+        TrainRequest("mine", solver=" ")

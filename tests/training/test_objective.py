@@ -108,3 +108,25 @@ def test_the_generator_alone_decides_the_noise(recipe, model, batch, prior_spins
         found.append(loss_of(model, batch, prior_spins, recipe=recipe, spin_draws=2).item())
     assert found[0] == found[1]
     assert math.isfinite(found[0])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "weights"),
+    [
+        ("elbo", {"reconstruction": 1.0, "kl": 0.7}),
+        ("mmd", {"reconstruction": 1.0, "mmd": 30.0, "nll": 1.0}),
+        ("iwae", {}),
+    ],
+)
+def test_the_parts_of_the_last_loss_are_at_hand_and_add_up(
+    model, batch, prior_spins, recipe, weights
+):
+    objective = Objective(model, TrainConfig(recipe=recipe, mmd_weight=30.0, spin_draws=2))
+    loss = objective(batch, prior_spins, 0.7, seeded_generator())
+    parts = objective.parts
+    assert set(parts) == {"loss", *(f"loss_{name}" for name in weights)}
+    assert not any(part.requires_grad for part in parts.values())
+    torch.testing.assert_close(parts["loss"], loss.detach())
+    if weights:
+        added = sum(weight * parts[f"loss_{name}"] for name, weight in weights.items())
+        torch.testing.assert_close(added, parts["loss"])

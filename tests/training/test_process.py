@@ -79,7 +79,7 @@ def in_this_process(store, request):
         store,
         request,
         on_progress=lambda progress: None,
-        on_report=lambda history, images: None,
+        on_report=lambda *told: None,
         on_end=lambda *end: ends.append(end),
     )
     run.start()
@@ -96,7 +96,7 @@ def test_a_run_outlives_its_window_and_is_cancelled_orphaned_killed_and_resumed(
     second.wait_for(lambda: second.reports and second.progress)
     assert second.names == [("parts",)]
     assert isinstance(second.progress[-1][0], Progress)
-    history, images = second.reports[-1]
+    history, images, _ = second.reports[-1]
     assert history[-1]["step"] > 0
     assert images.shape == (20, 1, 28, 28)
     assert 0 <= images.min() < images.max() <= 1
@@ -225,3 +225,18 @@ def test_a_run_in_a_kernel_belongs_to_the_kernels_server(monkeypatch):
     assert process._owner() == psutil.Process()
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     assert process._owner() == psutil.Process().parent()
+
+
+def test_a_run_asks_the_solver_that_was_chosen_for_it_also_when_it_is_resumed(store, monkeypatch):
+    monkeypatch.setenv("DWAVE_API_SOLVER", "that of the settings")
+    process._choose_solver(store, TrainRequest("usual"))
+    assert os.environ["DWAVE_API_SOLVER"] == "that of the settings"
+    process._choose_solver(store, TrainRequest("chosen", solver="Advantage2_test"))
+    assert os.environ["DWAVE_API_SOLVER"] == "Advantage2_test"
+    header = {"info": {"studio": {"solver": "Advantage2_other"}}}
+    monkeypatch.setattr(ModelStore, "unfinished_header", lambda store, name: header)
+    process._choose_solver(store, "chosen")
+    assert os.environ["DWAVE_API_SOLVER"] == "Advantage2_other"
+    header["info"]["studio"]["solver"] = 7
+    process._choose_solver(store, "chosen")
+    assert os.environ["DWAVE_API_SOLVER"] == "Advantage2_other"
