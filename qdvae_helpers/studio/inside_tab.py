@@ -12,13 +12,14 @@ from qdvae_helpers.studio.tab import HELD_OUT, Tab, held_out, reconstructed, sho
 from qdvae_helpers.widgets.curves import Curves
 from qdvae_helpers.widgets.digits import Digits
 from qdvae_helpers.widgets.panels import Number, Picture, choice, on_change, read_aloud
+from qdvae_helpers.widgets.stage import Stage
 from qdvae_helpers.widgets.wishes import in_words, noun_of
 
 _SHOWN = 10  # reconstructions
 
 
 class InsideTab(Tab):
-    """What happens inside one model: reconstructions, one image's way, training curves.
+    """What happens inside one model: the stage, reconstructions, one image's way, training curves.
 
     Args:
         store: where models are read.
@@ -31,15 +32,16 @@ class InsideTab(Tab):
         self.model = choice("model", [])
         #: What each view shows of the model of this name, and of this held-out image: a widget.
         self.views: dict[str, Callable[[str, int], widgets.Widget]] = {
+            "live": self._live,
             "reconstructions": self._reconstructions,
             "model diagram": self._diagram,
             "loss curves": self._curves,
         }
-        # The live model belongs first here:
-        # "live": lambda name, _: Stage(self.store.load(name)).widget,
         self.view = choice("view", list(self.views))
         self.image = Number("held-out image", 0, 0, HELD_OUT - _SHOWN)
         self.pictures, self.diagram, self.curves = Digits(), Picture(), Curves()
+        self.stage: Stage | None = None
+        self._on_stage: tuple[str, int] | None = None
         self.place = widgets.Box()
         self.place.add_class("qdvae-place")
         for control in (self.model, self.view, self.image.field):
@@ -69,6 +71,17 @@ class InsideTab(Tab):
         name, view = self.model.value, self.view.value
         self.place.children = (self.views[view](name, self.image.value),)
         self.message.say(f"{view} of {name}")
+
+    def _live(self, name: str, number: int) -> widgets.Widget:
+        model = self.store.load(name)
+        former, self._on_stage = self._on_stage, (name, number)
+        if self.stage is None or former is None or former[0] != name:
+            if self.stage is not None:
+                self.stage.close()
+            self.stage = Stage(model)
+        elif former != self._on_stage:  # another image was asked for
+            self.stage.image = held_out(model).images[number]
+        return self.stage
 
     def _reconstructions(self, name: str, first: int) -> widgets.Widget:
         shown = slice(first, first + _SHOWN)

@@ -24,10 +24,10 @@ _THEMES = {
         "text": "#1b1f28",
         "soft": "#4b515c",
         "line": "#c3c8d2",
-        "up": "#0072b2",
+        "up": "#1a7fc1",
         "down": "#e69f00",
-        "agree": "#007956",
-        "differ": "#aa3c96",
+        "agree": "#12915a",
+        "differ": "#8942b9",
     },
     "dark": {
         "paper": (16, 19, 28),
@@ -38,7 +38,7 @@ _THEMES = {
         "up": "#56b4e9",
         "down": "#e69f00",
         "agree": "#46c896",
-        "differ": "#e178cd",
+        "differ": "#be87f0",
     },
 }
 

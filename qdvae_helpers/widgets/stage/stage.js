@@ -364,15 +364,15 @@ const TIPS = {
 };
 
 const THEMES = {
-  light: { paper: [255, 255, 255], ink: [22, 24, 35], up: "#0072b2", down: "#e69f00",
-    rim: "#30343f", agree: "0,121,86", differ: "170,60,150", text: "#555b66", held: "#000000" },
+  light: { paper: [255, 255, 255], ink: [22, 24, 35], up: "#1a7fc1", down: "#e69f00",
+    rim: "#30343f", agree: "18,145,90", differ: "137,66,185", text: "#555b66", held: "#000000" },
   dark: { paper: [16, 19, 28], ink: [240, 243, 250], up: "#56b4e9", down: "#e69f00",
-    rim: "#c9d1e0", agree: "70,200,150", differ: "225,120,205", text: "#a9b1bf", held: "#ffffff" },
+    rim: "#c9d1e0", agree: "70,200,150", differ: "190,135,240", text: "#a9b1bf", held: "#ffffff" },
 };
 
 const STYLE = `
 .qs { --bg:#f6f7fa; --card:#fff; --fg:#1b1f28; --soft:#555b66; --line:#d4d8e0; --accent:#0072b2;
-  --up:#0072b2; --down:#e69f00;
+  --up:#1a7fc1; --down:#e69f00;
   container-type:inline-size; box-sizing:border-box; width:100%; max-width:1240px; margin:0 auto;
   background:var(--bg); color:var(--fg); border:1px solid var(--line); border-radius:14px;
   padding:12px 14px; font:14px/1.4 system-ui,-apple-system,"Segoe UI",sans-serif }
