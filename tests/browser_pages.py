@@ -162,6 +162,40 @@ def write_widget_notebooks(folder: Path) -> None:
         nbformat.write(notebook, folder / f"{stem}.ipynb")
 
 
+#: The stage with its state told back: what Python hears of the page, and what it sets itself.
+STAGE = """
+import ipywidgets as widgets
+from IPython.display import display
+from qdvae_helpers.checkpoints import load_pretrained
+from qdvae_helpers.data import held_out_sample
+from qdvae_helpers.widgets.stage import Stage
+
+stage = Stage(load_pretrained("qdvae-256-labels"), mode="encode")
+stage.image = held_out_sample(1).rounded().images[0]
+heard = widgets.HTML()
+heard.add_class("heard")
+
+def tell(change):
+    spins = None if stage.spins is None else int(stage.spins.abs().sum())
+    heard.value = f"mode {stage.mode}, wish {stage.wish or 'any'}, spins {spins}, "
+    heard.value += f"ink {float(stage.image.sum()):.0f}"
+    if stage.wish == "3":
+        stage.temperature = 0.5  # from Python to the page
+
+stage.observe(tell, ["mode", "wish", "_spins", "_drawn"])
+tell(None)
+display(stage, heard)
+"""
+
+
+def write_stage_notebook(folder: Path) -> None:
+    """A notebook with the stage in it."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": kernel})
+    notebook.cells = [nbformat.v4.new_code_cell(STAGE)]
+    nbformat.write(notebook, folder / "stage.ipynb")
+
+
 def open_and_run(page: Page, lab: str, notebook: str) -> None:
     stem = notebook.split(".")[0]  # a workspace of its own, or Lab opens the last test's notebook
     page.goto(f"{lab}/lab/workspaces/{stem}/tree/{notebook}")

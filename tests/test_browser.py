@@ -24,6 +24,7 @@ from browser_pages import (
     served,
     type_number,
     widget,
+    write_stage_notebook,
     write_widget_notebooks,
 )
 from playwright.sync_api import expect
@@ -61,6 +62,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
     """JupyterLab on a folder with the studio's lesson and a short notebook for each widget."""
     folder = tmp_path_factory.mktemp("lab")
     write_widget_notebooks(folder)
+    write_stage_notebook(folder)
     shutil.copy(STUDIO_LESSON, folder)
     quiet = {
         "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
@@ -129,8 +131,13 @@ def test_a_full_round_in_the_studio(page, app):
     # The page stays alive: look into another model while this one trains.
     page.get_by_role("tab", name="Look inside").click()
     inside = page.locator(".qdvae-inside")
+    expect(inside.locator(".qs-chip canvas")).to_be_visible()
+    type_number(inside, "held-out image", 17)  # which the stage then encodes
+    encode = inside.get_by_role("button", name="Encode", exact=True)
+    expect(encode).to_have_attribute("aria-pressed", "true")
+    inside.get_by_label("view").select_option("reconstructions")
     shown = picture(inside)
-    type_number(inside, "held-out image", 17)
+    type_number(inside, "held-out image", 18)
     expect_new_picture(inside, shown)
     page.get_by_role("tab", name="Train").click()
     expect(train.get_by_role("button", name="Cancel")).to_be_enabled()
@@ -387,3 +394,25 @@ def test_the_studios_lesson_in_jupyterlab(page, run_all):
     generate.get_by_role("button", name="Generate").click()
     expect(generate.get_by_text("4 digits of qdvae-256-labels, wished for: 7")).to_be_visible()
     assert not serious_violations(page, ".qdvae-studio")
+
+
+def test_the_stage_and_python_hear_of_each_other(page, run_all):
+    run_all("stage.ipynb")
+    stage, heard = page.locator(".jp-OutputArea .qs"), page.locator(".jp-OutputArea .heard")
+    expect(stage.get_by_role("button", name="Encode", exact=True)).to_have_attribute(
+        "aria-pressed", "true"
+    )
+    expect(heard).to_contain_text(re.compile("spins 256, ink [1-9]"))
+    inked = heard.inner_text()
+    box = stage.locator(".qs-in canvas").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 60, box["y"] + 60, steps=4)
+    page.mouse.up()
+    expect(heard).not_to_have_text(inked)
+    stage.get_by_role("button", name="Steer", exact=True).click()
+    expect(heard).to_contain_text("mode steer")
+    stage.get_by_label("wish").select_option("3")
+    expect(heard).to_contain_text("wish 3")
+    expect(stage.get_by_text("temperature 0.50")).to_be_visible()
+    assert not serious_violations(page, ".qs")

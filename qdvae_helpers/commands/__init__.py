@@ -8,6 +8,7 @@ torch does not.
 import argparse
 import contextlib
 import errno
+import functools
 import importlib
 import io
 import os
@@ -130,7 +131,10 @@ def _wrapped(text: str) -> str:
 def _overview() -> argparse.ArgumentParser:
     about = "Lessons, models and samples of the QDVAE tutorials."
     more = "'qdvae COMMAND --help' has the options of a command."
-    parser = argparse.ArgumentParser(prog="qdvae", description=about, epilog=more)
+    wide = functools.partial(argparse.HelpFormatter, max_help_position=32)
+    parser = argparse.ArgumentParser(
+        prog="qdvae", description=about, epilog=more, formatter_class=wide
+    )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, line in COMMANDS.items():

@@ -39,6 +39,7 @@ SAID = {
     ],
     "studio": ["of the server; default: 8866"],
     "record": ["what to draw:", "output:", "spin strings to record; default: 1000"],
+    "export-stage": ["default: qdvae-256-labels", "page (.html) or data (.safetensors) to write"],
     "doctor": ["LOOK"],
 }
 
