@@ -296,7 +296,7 @@ def test_each_mode_shows_something_and_axe_is_content(opened):
 
 def test_new_pictures_stream_by_themselves(page, address):
     errors = []
-    page.on("pageerror", errors.append)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(address("shipped"))
     page.wait_for_function("document.querySelector('#stage')?.stage?.past.length >= 3")
     page.wait_for_function("document.querySelector('#stage').stage.phase === 'rest'")

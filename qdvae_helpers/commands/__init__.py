@@ -8,7 +8,6 @@ torch does not.
 import argparse
 import contextlib
 import errno
-import functools
 import importlib
 import io
 import os
@@ -128,12 +127,18 @@ def _wrapped(text: str) -> str:
     return "\n\n".join(textwrap.fill(part, width) for part in paragraphs)
 
 
+def _wide(prog: str) -> argparse.HelpFormatter:
+    """Argparse forgets by how much names of commands are indented, and breaks the longest."""
+    formatter = argparse.HelpFormatter(prog)
+    formatter._action_max_length = max(map(len, COMMANDS)) + 6
+    return formatter
+
+
 def _overview() -> argparse.ArgumentParser:
     about = "Lessons, models and samples of the QDVAE tutorials."
     more = "'qdvae COMMAND --help' has the options of a command."
-    wide = functools.partial(argparse.HelpFormatter, max_help_position=32)
     parser = argparse.ArgumentParser(
-        prog="qdvae", description=about, epilog=more, formatter_class=wide
+        prog="qdvae", description=about, epilog=more, formatter_class=_wide
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)

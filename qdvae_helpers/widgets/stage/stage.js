@@ -406,7 +406,7 @@ const STYLE = `
 .qs-way polygon { fill:var(--soft) }
 .qs-way.flows path { stroke:var(--accent); animation:qs-flow .7s linear infinite }
 .qs-way.flows polygon { fill:var(--accent) }
-.qs-way.off { opacity:.25 }
+.qs-way.off svg { opacity:.25 }
 @keyframes qs-flow { to { stroke-dashoffset:-20 } }
 .qs-losses { grid-area:loss; display:grid; grid-template-columns:1fr 1fr 1fr; gap:8px; text-align:center }
 .qs-loss { border-top:2px solid var(--line); padding-top:4px; font-size:12.5px; color:var(--soft) }
