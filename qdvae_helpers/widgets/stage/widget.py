@@ -19,6 +19,8 @@ from qdvae_helpers.widgets.stage.data import stage_bytes
 from qdvae_helpers.widgets.stage.page import SOURCE
 from qdvae_helpers.widgets.wishes import label_names
 
+# The page sends memory views, which a trait of bytes refuses.
+_AS_BYTES = {"sync": True, "from_json": lambda value, _: bytes(value)}
 MODES = ("watch", "encode", "steer", "compare")
 
 
@@ -43,8 +45,8 @@ class Stage(anywidget.AnyWidget):
     _esm = Path(SOURCE)
     _file = traitlets.Bytes().tag(sync=True)
     _image = traitlets.Bytes().tag(sync=True)
-    _drawn = traitlets.Bytes().tag(sync=True)
-    _spins = traitlets.Bytes().tag(sync=True)
+    _drawn = traitlets.Bytes().tag(**_AS_BYTES)
+    _spins = traitlets.Bytes().tag(**_AS_BYTES)
     _seed = traitlets.Int(0).tag(sync=True)
     mode = traitlets.Enum(MODES, default_value="watch").tag(sync=True)
     wish = traitlets.Unicode("").tag(sync=True)
