@@ -67,7 +67,7 @@ def test_the_conda_environment_names_the_same_packages_and_ranges(project):
 def test_every_library_that_the_helpers_import_is_declared(project, requirements):
     providers = importlib.metadata.packages_distributions()
     extra = {Requirement(r).name for r in project["optional-dependencies"]["studio"]}
-    its_files = {"studio_app.py", "studio_guard.py"}
+    its_files = {"studio_app.py", "studio_guard.py", "studio_opening.py"}
     # Also: Colab's own, a name that many share, and what doctor asks before all is installed.
     others = {"qdvae_helpers", "google", "dwave", "pip"}
     seen = set()
