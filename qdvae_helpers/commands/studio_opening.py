@@ -9,8 +9,6 @@ import functools
 import re
 from pathlib import Path
 
-from jupyter_core.paths import jupyter_path
-
 #: The digits that the studio generates first, so that the page does not jump when they come.
 STILL = Path(__file__).with_name("studio_still.png")
 
@@ -74,7 +72,9 @@ def with_opening(page: str) -> str:
 
 def _dark() -> str:
     """JupyterLab's own dark colours, as nbconvert has them; without nbconvert's file a few."""
-    for folder in jupyter_path("nbconvert", "templates", "lab", "static"):
+    from voila.paths import collect_static_paths  # the still is looked at without Voila, too
+
+    for folder in collect_static_paths(["voila", "nbconvert"], "lab"):
         file = Path(folder, "theme-dark.css")
         if file.is_file():
             text = re.sub(r"/\*.*?\*/", "", file.read_text("utf-8"), flags=re.DOTALL)

@@ -203,15 +203,17 @@ class TrainingRun:
         began = last_told = time.monotonic()
 
         def tell() -> None:
-            done, now = step - first, time.monotonic()
+            done, now = step - first - 1, time.monotonic()  # the first step also warms up
             left = None
-            if done and now - began > _KNOWN_AFTER_S:
+            if done > 0 and now - began > _KNOWN_AFTER_S:
                 left = (now - began) / done * (config.steps - step)
             self._on_progress(Progress(step, config.steps, per_epoch, left))
 
         def after_a_step() -> bool:
-            nonlocal step, last_told
+            nonlocal step, last_told, began
             step += 1
+            if step == first + 1:
+                began = time.monotonic()
             if time.monotonic() - last_told > 0.3 or step == config.steps:
                 last_told = time.monotonic()
                 tell()

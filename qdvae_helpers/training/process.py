@@ -178,7 +178,7 @@ class SharedRun:
             case [str(how), str(sentence)]:
                 self._on_end(how, sentence)
             case _:
-                self._on_end("stopped", self._no_last_word())
+                self._on_end(*self._no_last_word())
                 _tidy(self.store.folder)
 
     def _read(self) -> None:
@@ -194,13 +194,14 @@ class SharedRun:
                 pairs = _unpacked(told["pairs"]).view(2, -1, *_IMAGE)
                 self._on_report(history, _unpacked(told["images"]), pairs)
 
-    def _no_last_word(self) -> str:
+    def _no_last_word(self) -> tuple[str, str]:
+        """How a run has ended that nobody has heard of, or heard too late on a busy machine."""
+        if self.name in self.store.names():  # written last of all
+            return "finished", f"Finished: saved as {self.name}."
         kept = "nothing had been saved yet"
-        if self.name in self.store.names():
-            kept = "it is saved"
-        elif self.name in self.store.unfinished():
+        if self.name in self.store.unfinished():
             kept = "its last saved step can be resumed"
-        return f"The process that trained {self.name} ended without a word: {kept}."
+        return "stopped", f"The process that trained {self.name} ended without a word: {kept}."
 
     def _listing(self) -> list[tuple]:
         files = self.store.folder.glob("*.safetensors")

@@ -113,10 +113,11 @@ class TrainingView:
     def _data_set(self) -> str:
         """What the run learns, as its file says; a run that has not saved yet is taken for MNIST's.
 
-        The loop saves before it reports.
+        The loop saves before it reports.  The last report may be drawn when the run has finished.
         """
-        with contextlib.suppress(QdvaeError, OSError):
-            return data_set_of(self.store.unfinished_header(self.run.name)["info"])
+        for header in (self.store.unfinished_header, self.store.header):
+            with contextlib.suppress(QdvaeError, OSError):
+                return data_set_of(header(self.run.name)["info"])
         return "mnist"
 
     def _ended(self, how: str, sentence: str) -> None:

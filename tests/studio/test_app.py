@@ -75,6 +75,14 @@ def app(tmp_path_factory) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(address=address, folder=folder)
 
 
+@pytest.fixture
+def mortal(tmp_path) -> Iterator[SimpleNamespace]:
+    """Another one, for a test that ends it: pytest may run that before those of ``app``."""
+    command = ["qdvae_helpers", "studio", "--pages=2", *QUICK]
+    with served(command, tmp_path, "is running at") as address:
+        yield SimpleNamespace(address=address, folder=tmp_path)
+
+
 @pytest.fixture(scope="module")
 def closed(tmp_path_factory) -> Iterator[SimpleNamespace]:
     """The app behind a proxy's name, and the token that was printed."""
@@ -180,13 +188,13 @@ def test_no_option_goes_round_the_limit_of_pages(option, capsys, monkeypatch):
 
 @pytest.mark.usefixtures("patience")
 def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
-    app, page, context, launch_browser
+    mortal, page, context, launch_browser
 ):
     """Pages are closed and reloaded in mid-training; a browser, a kernel, the server are ended."""
     context.set_default_timeout(1_000 * PATIENCE_S)
     train = page.locator(".qdvae-train")
     progress = train.locator(".qdvae-progress")
-    page.goto(f"data:text/html,<a href='{app.address}'>from another page</a>")
+    page.goto(f"data:text/html,<a href='{mortal.address}'>from another page</a>")
     page.get_by_text("from another page").click()
     expect(page.get_by_role("heading", name="Open the studio?")).to_be_visible()
     assert kernels() == 0
@@ -204,17 +212,17 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     (program,) = set(browsers()) - before
     other = doomed.new_page()
     other.set_default_timeout(1_000 * PATIENCE_S)
-    other.goto(app.address)
+    other.goto(mortal.address)
     other.get_by_role("tab", name="Train").click()
     watched = other.locator(".qdvae-train")
     expect(watched.locator(".qdvae-progress")).to_contain_text(re.compile("long: epoch [1-9]"))
     expect(watched.locator("img")).to_have_count(2)
     expect(watched.get_by_role("button", name="Train", exact=True)).to_be_disabled()
-    lock = app.folder / "models" / "studio-run"
+    lock = mortal.folder / "models" / "studio-run"
     run = holder(lock)
 
     third = context.new_page()
-    assert third.goto(app.address).status == 503
+    assert third.goto(mortal.address).status == 503
     expect(third.get_by_role("heading", name="The studio is full")).to_be_visible()
     third.close()
 
@@ -226,7 +234,7 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     os.kill(program.pid, signal.SIGKILL)
     wait_for_kernels(1)
     third = context.new_page()
-    third.goto(app.address)
+    third.goto(mortal.address)
     third.get_by_role("tab", name="Train").click()
     third.locator(".qdvae-train").get_by_role("button", name="Cancel").click()
     expect(progress).to_contain_text("Stopped: long keeps its last step")
@@ -254,10 +262,11 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
 
     # The server ends: so do the kernels, and the run is saved.
     page = context.new_page()
-    page.goto(app.address)
+    page.goto(mortal.address)
     page.get_by_role("tab", name="Train").click()
     expect(page.locator(".qdvae-progress")).to_contain_text(re.compile("long: epoch [1-9]"))
-    processes("qdvae_helpers studio")[0].send_signal(signal.SIGINT)
+    port = urlsplit(mortal.address).port
+    processes(f"--port={port}")[0].send_signal(signal.SIGINT)
     expect(page.locator("#qdvae-gone")).to_contain_text("The studio does not answer")
     wait_for_kernels(0)
     until = time.monotonic() + PATIENCE_S
