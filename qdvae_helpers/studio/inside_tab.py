@@ -32,7 +32,7 @@ class InsideTab(Tab):
         self.model = choice("model", [])
         #: What each view shows of the model of this name, and of this held-out image: a widget.
         self.views: dict[str, Callable[[str, int], widgets.Widget]] = {
-            "live": self._live,
+            "live stage": self._live,
             "reconstructions": self._reconstructions,
             "model diagram": self._diagram,
             "loss curves": self._curves,

@@ -59,7 +59,12 @@ class Stage(anywidget.AnyWidget):
             raise SettingError(f"mode={mode!r}: choose one of {', '.join(MODES)}.")
         require_kind("model", model, QDVAE)
         self._wishes = ("", *label_names(model.class_names, model.info))
-        super().__init__(_file=stage_bytes(model), mode=mode, _seed=require_seed(seed) % 2**31)
+        super().__init__(
+            _file=stage_bytes(model),
+            mode=mode,
+            _seed=require_seed(seed) % 2**31,
+            layout={"width": "100%"},  # it has no width of its own
+        )
 
     @traitlets.validate("wish")
     def _known_wish(self, proposal: dict) -> str:
