@@ -8,6 +8,9 @@ The shipped models are scored, and those in further files, for example other tra
 them.  Each model is scored in four views: 28x28 and 32x32 pixels, grey and rounded to black and
 white.
 
+Files that are named ``NAME, training seed K.safetensors`` count as trainings of one model, with the
+shipped one of that name as a further one; means over them come first in the whole table.
+
 The real side of every score is the test set in random order without the last ``--images`` of it;
 these are scored, too (``floor: other test images``: only the luck of the draw is left).  ``floor:
 copies of training images`` is the value of a perfect generator of what the models have seen; the
@@ -233,6 +236,37 @@ def short_table(scores: dict[str, Scores], models: list[str]) -> list[str]:
     return tables.markdown([*columns, "recognised: drawn, encoder's"], rows)
 
 
+def training_of(name: str) -> str:
+    """What trainings with several seeds have in common: the name up to ``, training seed``."""
+    return name.partition(", training seed")[0]
+
+
+def table_of_trainings(scores: dict[str, Scores], models: list[str]) -> list[str]:
+    """Mean and standard deviation over training seeds; nothing where no model has several.
+
+    ``share`` is the distance above the floor, in parts of the best reference model's.
+    """
+    groups: dict[str, list[str]] = {}
+    for model in models:
+        groups.setdefault(training_of(model), []).append(model)
+    rows = []
+    for view, of_view in scores.items():
+        floor = of_view[FLOORS[0]].quality.frechet
+        best = [s.quality.frechet for name, s in of_view.items() if name.startswith("reference")]
+        for name, ones in groups.items():
+            if len(ones) < 2:
+                continue
+            found = {kind: [of_view[one + kind] for one in ones] for kind in KINDS}
+            drawn = [[s.quality.frechet for s in of_kind] for of_kind in found.values()]
+            means = [f"{statistics.mean(d):.1f} ± {statistics.stdev(d):.1f}" for d in drawn]
+            share = (statistics.mean(drawn[0]) - floor) / (min(best) - floor) if best else None
+            sure = [statistics.mean(s.recognised for s in found[kind]) for kind in list(KINDS)[:2]]
+            rows.append([view, f"`{name}`", str(len(ones)), *means])
+            rows[-1] += [f"{share:.3f}" if best else "", f"{sure[0]:.3f}, {sure[1]:.3f}"]
+    columns = ["view", "model", "training seeds", *KINDS.values(), "share"]
+    return tables.markdown([*columns, "recognised: drawn, encoder's"], rows) if rows else []
+
+
 def short_errors(errors: list[list[str]]) -> list[str]:
     """Of the rows of errors those at 28x28 rounded, a row a model."""
     ways = list(dict.fromkeys(row[1] for row in errors))
@@ -300,7 +334,16 @@ def main() -> int:
         f"random {len(real):,} of {data_set} test."
     )
     wishes = table_of_wishes(models, n, options.seeds, judge, train, test)
-    whole = [*whole_table(scores), "", *of_errors, *wishes, *tables.note(about)]
+    trainings = table_of_trainings(scores, list(models))
+    whole = [
+        *trainings,
+        *([""] if trainings else []),
+        *whole_table(scores),
+        "",
+        *of_errors,
+        *wishes,
+        *tables.note(about),
+    ]
     short = [*short_table(scores, list(models)), *wishes, "", *short_errors(errors[:-1])]
     short += tables.note(about)
     print("\n".join([*whole, "", *short]))
