@@ -199,6 +199,17 @@ def type_number(part: Locator, label: str, value: float) -> None:
     field.press("Tab")
 
 
+def paint(page: Page, area: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a stroke over an area with the pointer pressed; places are shares of its size."""
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=3)  # fewer than there are cells: a fast hand
+    page.mouse.up()
+
+
 def serious_violations(page: Page, part: str) -> list[str]:
     """What axe-core calls critical or serious in this part of the page."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")

@@ -46,11 +46,15 @@ def test_the_latent_map_answers(digits):
 def test_the_spin_board_answers(model12, digits):
     panel = SpinBoard(lambda x: model12.spins(model12.encode(x)), model12.decode, digits.images)
     before = source(panel.result)
-    panel.boxes[3].value = not panel.boxes[3].value
+    values = list(panel.board.values)
+    values[3] = not values[3]
+    panel.board.values = values
     assert panel.message.text.startswith("1 spins flipped")
     assert source(panel.result) != before
     panel.number.value = 7
     assert panel.message.text.startswith("0 spins flipped; 0.0 pixels")
+    assert panel.board.values == panel.board.before
+    assert (panel.board.rows, panel.board.columns) == (2, 6)  # no row is unfinished
 
 
 def test_the_kernel_explorer_sees_equal_and_shifted_samples():
