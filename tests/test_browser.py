@@ -18,6 +18,7 @@ from browser_pages import (
     browser_type_launch_args,  # noqa: F401
     expect_new_picture,
     open_and_run,
+    paint,
     patience,  # noqa: F401
     picture,
     serious_violations,
@@ -293,14 +294,31 @@ def test_the_latent_map_of_lesson_01(page, run_all):
     assert not serious_violations(page, ".qdvae-latent-map")
 
 
-def test_the_spin_boxes_of_lesson_02(page, run_all):
+def test_the_spins_of_lesson_02(page, run_all):
+    """Flip a spin with the pointer, a row in one stroke, and one by keyboard."""
     run_all("02.ipynb")
-    part = widget(page, "spin-board")
+    part, said = widget(page, "spin-board"), page.locator(".qdvae-spin-board .qdvae-message")
     shown = picture(part)
-    box = part.get_by_label("spin 17", exact=True)
-    box.focus()
-    page.keyboard.press("Space")
-    expect(part.locator(".qdvae-message")).to_contain_text("1 spins flipped")
+    spin = part.get_by_role("button", name="spin 17:")
+    before = spin.get_attribute("aria-pressed")
+    spin.click()
+    expect(said).to_contain_text("1 spins flipped")
+    expect(spin).to_have_accessible_name(re.compile(r"spin 17: [+−]1, flipped"))
+    expect(spin).to_have_attribute("aria-pressed", "false" if before == "true" else "true")
+    shown = expect_new_picture(part, shown)
+    page.keyboard.press("Space")  # the click has left the focus there
+    expect(said).to_contain_text("0 spins flipped")
+    shown = expect_new_picture(part, shown)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowLeft")
+    expect(part.get_by_role("button", name="spin 24:")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(said).to_contain_text("1 spins flipped")
+    shown = expect_new_picture(part, shown)
+    paint(page, part.locator(".cells"), (0.03, 0.03), (0.97, 0.03))
+    row = part.get_by_role("button", name=re.compile(r"spin [0-7]:"))
+    first = row.first.get_attribute("aria-pressed")
+    assert {row.nth(i).get_attribute("aria-pressed") for i in range(8)} == {first}
     shown = expect_new_picture(part, shown)
     type_number(part, "image", 3)
     expect(part.locator(".qdvae-message")).to_contain_text("0 spins flipped")
@@ -364,8 +382,12 @@ def test_the_inpainting_of_lesson_06(page, run_all):
     part.get_by_role("button", name="Stop").click()
     expect(part.get_by_role("button", name="Walk")).to_be_enabled()
     shown = picture(part)
-    part.get_by_label("d7", exact=True).check()
-    expect(part.locator(".qdvae-message")).to_contain_text("464 pixels known")
+    expect(part.locator(".qdvae-message")).to_contain_text("392 pixels known")
+    part.get_by_role("button", name="column 4, row 14: unknown").click()
+    expect(part.locator(".qdvae-message")).to_contain_text("396 pixels known")
+    shown = expect_new_picture(part, shown)
+    paint(page, part.locator(".cells"), (0.02, 0.98), (0.98, 0.98))  # but one cell of it is known
+    expect(part.locator(".qdvae-message")).to_contain_text("448 pixels known")
     shown = expect_new_picture(part, shown)
     part.get_by_role("button", name="nothing").click()
     expect(part.locator(".qdvae-message")).to_contain_text("0 pixels known")

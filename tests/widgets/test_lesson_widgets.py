@@ -154,5 +154,8 @@ def test_inpainting_walks_and_stops(model12, digits):
     (nothing,) = (brush for brush in panel.brushes if brush.description == "nothing")
     nothing.click()
     assert "0 pixels known" in panel.message.text
-    panel.squares[0].value = True
-    assert "16 pixels known" in panel.message.text
+    panel.board.values = [True] + [False] * 195
+    assert "4 pixels known" in panel.message.text
+    assert bytes(panel.board.picture) == bytes((255 * digits.images[0]).byte().flatten().tolist())
+    panel.number.value = 3
+    assert bytes(panel.board.picture) == bytes((255 * digits.images[3]).byte().flatten().tolist())
