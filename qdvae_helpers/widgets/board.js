@@ -6,7 +6,7 @@ const SIDE = 28; // pixels of the picture below a mask
 const WORDS = { spins: ["+1", "−1"], mask: ["known", "unknown"] }; // of true and false
 const HINTS = {
   spins: "Click a spin to flip it, or paint over several.",
-  mask: "Paint on the picture what is known; paint over it again to hide it.",
+  mask: "Paint what is known; paint again to hide it.",
 };
 
 const make = (name, properties = {}) => Object.assign(document.createElement(name), properties);

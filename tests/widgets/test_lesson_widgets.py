@@ -85,6 +85,25 @@ def test_the_qpu_explorer_samples_and_leaves_the_lessons_model_alone(grbm12, gra
     assert float(panel.grbm.quadratic[0]) == -2.0
 
 
+def test_a_click_on_the_chip_chooses_and_changes_nothing(grbm12, graph12):
+    panel = QPUExplorer(grbm12, graph12)
+    drawn = panel.message.text
+    panel.chip.set_state({"qubit": 3})  # a click on the page
+    panel.chip.set_state({"coupler": 5})
+    assert (panel.qubit.value, panel.coupler.value) == (3, 5)
+    assert panel.h.value == pytest.approx(float(grbm12.linear[3]), abs=0.01)
+    assert panel.J.value == pytest.approx(float(grbm12.quadratic[5]), abs=0.01)
+    panel.qubit.value = 1
+    assert panel.chip.qubit == 1
+    panel.close()
+    assert panel.message.text == drawn
+    assert torch.equal(panel.grbm.linear, grbm12.linear)
+    assert torch.equal(panel.grbm.quadratic, grbm12.quadratic)
+    assert [sorted(pair) for pair in panel.chip.edges] == [
+        sorted(graph12.nodes.index(q) for q in edge) for edge in graph12.edges
+    ]
+
+
 def test_live_training_trains_and_cleans_up():
     panel = LiveTraining()
     folder = panel.view.store.folder
