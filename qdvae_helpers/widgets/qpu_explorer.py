@@ -89,7 +89,7 @@ class QPUExplorer(Panel):
         energies = self.grbm(spins)
         one = self.shown.value == "one chain"
         fig, ax = new_figure(figsize=(6.2, 2.7), layout=None)
-        fig.subplots_adjust(left=0.11, right=0.98, bottom=0.2, top=0.97)
+        fig.subplots_adjust(left=0.11, right=0.95, bottom=0.2, top=0.97)
         bins = np.histogram_bin_edges(levels.numpy(), 30).tolist()
         share = torch.full_like(energies, 1 / len(energies))
         ax.hist(energies, bins, weights=share, color=BLUE, alpha=0.6, label="chains")
