@@ -229,4 +229,14 @@ def widget(page: Page, name: str) -> Locator:
     """A lesson's widget in the page, once it is drawn."""
     part = page.locator(f".jp-OutputArea .qdvae-{name}")
     expect(part.locator(".qdvae-picture img").first).to_be_visible()
+    expect_one_glance(part)
     return part
+
+
+def expect_one_glance(part: Locator) -> None:
+    """The result stands beside the controls, not below them, and all is lower than a laptop."""
+    controls, result = (
+        part.locator(f".qdvae-{half}").bounding_box() for half in ("controls", "result")
+    )
+    assert result["x"] >= controls["x"] + controls["width"]
+    assert part.bounding_box()["height"] < 760  # of 900, below the browser's and Lab's own bars

@@ -392,13 +392,15 @@ def test_the_inpainting_of_lesson_06(page, run_all):
     expect(part.locator(".qdvae-message")).to_contain_text("392 pixels known")
     part.get_by_role("button", name="column 4, row 14: unknown").click()
     expect(part.locator(".qdvae-message")).to_contain_text("396 pixels known")
-    shown = expect_new_picture(part, shown)
+    expect(part.get_by_role("button", name="column 4, row 14: known")).to_be_focused()
     paint(page, part.locator(".cells"), (0.02, 0.98), (0.98, 0.98))  # but one cell of it is known
     expect(part.locator(".qdvae-message")).to_contain_text("448 pixels known")
-    shown = expect_new_picture(part, shown)
     part.get_by_role("button", name="nothing").click()
     expect(part.locator(".qdvae-message")).to_contain_text("0 pixels known")
+    expect(part.locator(".cells [aria-pressed=true]")).to_have_count(0)
+    part.get_by_role("button", name="Walk").click()  # on from there, with nothing known
     expect_new_picture(part, shown)
+    part.get_by_role("button", name="Stop").click()
     assert not serious_violations(page, ".qdvae-inpainting")
 
 
