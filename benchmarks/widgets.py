@@ -54,7 +54,9 @@ def spin_board() -> Iterator[tuple[str, Panel, Change]]:
     )
 
     def flip(k: int) -> None:
-        panel.boxes[k].value = not panel.boxes[k].value
+        values = list(panel.board.values)
+        values[k] = not values[k]
+        panel.board.values = values
 
     yield "02 a spin", panel, flip
     yield "02 another image", panel, lambda k: setattr(panel.number, "value", k + 1)
@@ -87,10 +89,12 @@ def inpainting() -> Iterator[tuple[str, Panel, Change]]:
     held_out = held_out_sample().rounded()
     panel = Inpainting(load_pretrained(), held_out, lambda score, spins, sweeps: spins)
 
-    def tick(k: int) -> None:
-        panel.squares[k].value = not panel.squares[k].value
+    def stroke(k: int) -> None:
+        values = list(panel.board.values)
+        values[k] = not values[k]
+        panel.board.values = values
 
-    yield "06 a square of the brush", panel, tick
+    yield "06 a stroke of the brush", panel, stroke
     yield "06 another image", panel, lambda k: setattr(panel.number, "value", k + 1)
 
 

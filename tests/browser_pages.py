@@ -233,6 +233,17 @@ def type_number(part: Locator, label: str, value: float) -> None:
     field.press("Tab")
 
 
+def paint(page: Page, area: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw a stroke over an area with the pointer pressed; places are shares of its size."""
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[1], steps=3)  # fewer than there are cells: a fast hand
+    page.mouse.up()
+
+
 def serious_violations(page: Page, part: str) -> list[str]:
     """What axe-core calls critical or serious in this part of the page."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -252,4 +263,14 @@ def widget(page: Page, name: str) -> Locator:
     """A lesson's widget in the page, once it is drawn."""
     part = page.locator(f".jp-OutputArea .qdvae-{name}")
     expect(part.locator(".qdvae-picture img").first).to_be_visible()
+    expect_one_glance(part)
     return part
+
+
+def expect_one_glance(part: Locator) -> None:
+    """The result stands beside the controls, not below them, and all is lower than a laptop."""
+    controls, result = (
+        part.locator(f".qdvae-{half}").bounding_box() for half in ("controls", "result")
+    )
+    assert result["x"] >= controls["x"] + controls["width"]
+    assert part.bounding_box()["height"] < 760  # of 900, below the browser's and Lab's own bars

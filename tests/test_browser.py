@@ -1,38 +1,28 @@
-"""Widgets as a person meets them: Debian's Chromium on a local JupyterLab and on Voila.
+"""The studio's app as a person meets it: Debian's Chromium on Voila.
 
 What counts is what can be seen: texts, and the bytes of pictures.  An error in a widget's function
 reaches no cell, so that no cell failed proves little; every step waits for its visible effect.
 """
 
-import json
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
 from browser_pages import (
-    ROOT,
     browser_type_launch_args,  # noqa: F401
     expect_new_picture,
-    open_and_run,
     patience,  # noqa: F401
     picture,
     serious_violations,
     served,
     type_number,
-    widget,
-    write_stage_notebook,
-    write_widget_notebooks,
 )
 from playwright.sync_api import expect
 
 from qdvae_helpers.idx_files import FASHION_MNIST_SHA256, find_fashion
-
-(STUDIO_LESSON,) = (ROOT / "notebooks").glob("*_studio.ipynb")
-
 
 BUSY = 5  # a machine that runs other tests is so much slower
 # What is wider than its place, or leaves the window at the right.
@@ -55,37 +45,6 @@ def app(tmp_path_factory) -> Iterator[tuple[str, Path]]:
     pytest.importorskip("voila", reason="the app's test needs Voila (extra studio)")
     with served(["qdvae_helpers", "studio"], folder, "is running at") as address:
         yield address, folder
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory) -> Iterator[str]:
-    """JupyterLab on a folder with the studio's lesson and a short notebook for each widget."""
-    folder = tmp_path_factory.mktemp("lab")
-    write_widget_notebooks(folder)
-    write_stage_notebook(folder)
-    shutil.copy(STUDIO_LESSON, folder)
-    quiet = {
-        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
-        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-        "@jupyterlab/apputils-extension:notification": {
-            "fetchNews": "false",
-            "checkForUpdates": False,
-        },
-    }
-    settings = folder / "overrides"
-    settings.mkdir()
-    (settings / "overrides.json").write_text(json.dumps(quiet))
-    command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
-    command += ["--expose-app-in-browser", f"--LabApp.app_settings_dir={settings}"]
-    with served(command, folder, "is running at") as address:
-        yield address
-
-
-@pytest.fixture
-def run_all(page, lab) -> Iterator[Callable[[str], None]]:
-    """Open a notebook, run its cells, and see that none failed; the kernel ends with the test."""
-    yield lambda notebook: open_and_run(page, lab, notebook)
-    page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
 
 
 def read_curves(page, curves, *named: str) -> None:
@@ -280,139 +239,3 @@ def test_the_studio_works_from_the_keyboard(page, app):
             break
     page.keyboard.press("Enter")
     expect(generate.get_by_text("5 digits of qdvae-256")).to_be_visible()
-
-
-def test_the_latent_map_of_lesson_01(page, run_all):
-    run_all("01.ipynb")
-    part = widget(page, "latent-map")
-    shown = picture(part)
-    type_number(part, "first number", 1.5)
-    expect(part.locator(".qdvae-message")).to_contain_text("(1.5, 0.0) on the map of the auto")
-    shown = expect_new_picture(part, shown)
-    part.get_by_label("map").select_option("VAE")
-    expect(part.locator(".qdvae-message")).to_contain_text("on the map of the VAE")
-    shown = expect_new_picture(part, shown)
-    # The slider is reachable by keyboard and moves the number.
-    part.locator(".noUi-handle").nth(1).focus()
-    page.keyboard.press("ArrowUp")
-    expect(part.get_by_label("second number")).to_have_value("0.1")
-    expect_new_picture(part, shown)
-    assert not serious_violations(page, ".qdvae-latent-map")
-
-
-def test_the_spin_boxes_of_lesson_02(page, run_all):
-    run_all("02.ipynb")
-    part = widget(page, "spin-board")
-    shown = picture(part)
-    box = part.get_by_label("spin 17", exact=True)
-    box.focus()
-    page.keyboard.press("Space")
-    expect(part.locator(".qdvae-message")).to_contain_text("1 spins flipped")
-    shown = expect_new_picture(part, shown)
-    type_number(part, "image", 3)
-    expect(part.locator(".qdvae-message")).to_contain_text("0 spins flipped")
-    expect_new_picture(part, shown)
-    assert not serious_violations(page, ".qdvae-spin-board")
-
-
-def test_the_kernel_of_lesson_03(page, run_all):
-    run_all("03.ipynb")
-    part = widget(page, "kernel")
-    shown = picture(part)
-    type_number(part, "shift of y", 0)
-    shown = expect_new_picture(part, shown)
-    type_number(part, "log2 of bandwidth", -4)
-    expect(part.locator(".qdvae-message")).to_contain_text("bandwidth 0.0625")
-    expect_new_picture(part, shown)
-    assert not serious_violations(page, ".qdvae-kernel")
-
-
-def test_the_qpu_subgraph_of_lesson_04(page, run_all):
-    run_all("04.ipynb")
-    part = widget(page, "qpu")
-    shown = picture(part)
-    type_number(part, "temperature", 0.5)
-    expect(part.locator(".qdvae-message")).to_contain_text("temperature 0.5, 20 sweeps")
-    shown = expect_new_picture(part, shown)
-    type_number(part, "its coupling J", -3)
-    shown = expect_new_picture(part, shown)
-    type_number(part, "sweeps", 0)
-    expect(part.locator(".qdvae-message")).to_contain_text("0 sweeps from random spins")
-    expect_new_picture(part, shown)
-    assert not serious_violations(page, ".qdvae-qpu")
-
-
-def test_the_live_training_of_lesson_05(page, run_all):
-    run_all("05.ipynb")
-    part = page.locator(".jp-OutputArea .qdvae-live")
-    type_number(part, "latent spins", 16)
-    type_number(part, "weight of the KL", 20)
-    part.get_by_role("button", name="Train", exact=True).click()
-    expect(part.locator("img")).to_have_count(2)
-    expect(part.locator(".qdvae-progress")).to_contain_text("Finished")
-    shown = part.locator("img").last.get_attribute("src")
-    type_number(part, "epochs", 20)
-    part.get_by_role("button", name="Train", exact=True).click()
-    expect(part.locator("img").last).not_to_have_attribute("src", shown)
-    part.get_by_role("button", name="Cancel").click()
-    expect(part.locator(".qdvae-progress")).to_contain_text("Stopped")
-    assert not serious_violations(page, ".qdvae-live")
-
-
-def test_the_inpainting_of_lesson_06(page, run_all):
-    run_all("06.ipynb")
-    part = widget(page, "inpainting")
-    shown = picture(part)
-    part.get_by_role("button", name="Walk").click()
-    expect(part.locator(".qdvae-message")).to_contain_text(re.compile("^[1-9][0-9]* sweeps"))
-    shown = expect_new_picture(part, shown)
-    type_number(part, "inverse temperature", 0.5)
-    expect(part.locator(".qdvae-message")).to_contain_text("inverse temperature 0.5")
-    part.get_by_role("button", name="Stop").click()
-    expect(part.get_by_role("button", name="Walk")).to_be_enabled()
-    shown = picture(part)
-    part.get_by_label("d7", exact=True).check()
-    expect(part.locator(".qdvae-message")).to_contain_text("464 pixels known")
-    shown = expect_new_picture(part, shown)
-    part.get_by_role("button", name="nothing").click()
-    expect(part.locator(".qdvae-message")).to_contain_text("0 pixels known")
-    expect_new_picture(part, shown)
-    assert not serious_violations(page, ".qdvae-inpainting")
-
-
-def test_the_studios_lesson_in_jupyterlab(page, run_all):
-    """Every cell runs, the dashboard works inside the notebook, in the dark theme, too."""
-    run_all(STUDIO_LESSON.name)
-    page.evaluate(
-        "jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
-    )
-    studio = page.locator(".jp-OutputArea .qdvae-studio")
-    generate = studio.locator(".qdvae-generate")
-    type_number(generate, "pictures", 4)
-    generate.get_by_label("model").select_option("qdvae-256-labels")
-    generate.get_by_label("wish").select_option("7")
-    generate.get_by_role("button", name="Generate").click()
-    expect(generate.get_by_text("4 digits of qdvae-256-labels, wished for: 7")).to_be_visible()
-    assert not serious_violations(page, ".qdvae-studio")
-
-
-def test_the_stage_and_python_hear_of_each_other(page, run_all):
-    run_all("stage.ipynb")
-    stage, heard = page.locator(".jp-OutputArea .qs"), page.locator(".jp-OutputArea .heard")
-    expect(stage.get_by_role("button", name="Encode", exact=True)).to_have_attribute(
-        "aria-pressed", "true"
-    )
-    expect(heard).to_contain_text(re.compile("spins 256, ink [1-9]"))
-    inked = heard.inner_text()
-    box = stage.locator(".qs-in canvas").bounding_box()
-    page.mouse.move(box["x"] + 20, box["y"] + 20)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 60, box["y"] + 60, steps=4)
-    page.mouse.up()
-    expect(heard).not_to_have_text(inked)
-    stage.get_by_role("button", name="Steer", exact=True).click()
-    expect(heard).to_contain_text("mode steer")
-    stage.get_by_label("wish").select_option("3")
-    expect(heard).to_contain_text("wish 3")
-    expect(stage.get_by_text("temperature 0.50")).to_be_visible()
-    assert not serious_violations(page, ".qs")

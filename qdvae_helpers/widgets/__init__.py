@@ -2,7 +2,8 @@
 
 They answer at once, or, where an answer takes longer, in a thread that always works on the latest
 wish.  They change nothing of the lesson: models are copied or only read.  ``panels`` has their
-building blocks, ``worker`` the thread, ``training_view`` a training run on the screen.
+building blocks, ``worker`` the thread, ``training_view`` a training run on the screen.  ``board``
+and ``chip`` are for the hand: they answer in the browser before Python does.
 """
 
 from qdvae_helpers.widgets.inpainting import Inpainting

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 
-import ipywidgets as widgets
 import torch
 import torch.nn.functional as F
 
@@ -12,7 +11,17 @@ from qdvae_helpers.models import QDVAE
 from qdvae_helpers.plots import image_grid
 from qdvae_helpers.priors import energies_of, wanted_classes
 from qdvae_helpers.samplers import GibbsSampler
-from qdvae_helpers.widgets.panels import Number, Panel, Picture, beside, button, choice, on_change
+from qdvae_helpers.widgets.board import Board
+from qdvae_helpers.widgets.panels import (
+    Number,
+    Panel,
+    Picture,
+    beside,
+    button,
+    choice,
+    halves,
+    on_change,
+)
 from qdvae_helpers.widgets.wishes import ANY, label_names
 from qdvae_helpers.widgets.worker import LatestOnly
 
@@ -31,7 +40,7 @@ class Inpainting(Panel):
     """
 
     _CHAINS = 8
-    _SIDE = 7  # squares of 4 by 4 pixels
+    _SIDE = 14  # squares of 2 by 2 pixels
     _MOST_SWEEPS = 200  # then a walk ends by itself
 
     def __init__(self, model: QDVAE, held_out: ImageSet, metropolis: Callable) -> None:
@@ -45,48 +54,33 @@ class Inpainting(Panel):
         self.beta = Number("inverse temperature", 1.0, 0.1, 3.0, 0.1)
         self.walk = button("Walk", self.guarded(self._walk), button_style="primary")
         self.halt = button("Stop", self._stop, disabled=True)
-        layout = {"width": "52px"}
-        self.squares = [
-            widgets.Checkbox(
-                value=row < self._SIDE // 2 + 1,
-                description=f"{'abcdefg'[column]}{row + 1}",
-                indent=False,
-                layout=layout,
-            )
-            for row in range(self._SIDE)
-            for column in range(self._SIDE)
+        names = [
+            f"column {c + 1}, row {r + 1}" for r in range(self._SIDE) for c in range(self._SIDE)
         ]
+        self.board = Board(self._SIDE, self._SIDE, names, "mask", label="known part of the picture")
         self.brushes = [
             button(label, self.guarded(lambda rule=rule: self._paint(rule)))
             for label, rule in (
-                ("upper half", lambda row, column: row < 4),
-                ("left half", lambda row, column: column < 4),
+                ("upper half", lambda row, column: row < self._SIDE // 2),
+                ("left half", lambda row, column: column < self._SIDE // 2),
                 ("everything", lambda row, column: True),
                 ("nothing", lambda row, column: False),
             )
         ]
+        self.board.values = self._where(lambda row, column: row < self._SIDE // 2)
         self.result = Picture()
-        self._filling = False
         self._halt = threading.Event()
         self._restart = True
         self._sweeps = 0
         self.worker = LatestOnly(self.message.error, pause=0.0)
         self.number.on_change(self.guarded(self._start_anew))
         on_change(self.wish, self.guarded(self._start_anew))
-        for square in self.squares:
-            on_change(square, self.guarded(self._draw_if_idle))
-        grid = {"grid_template_columns": f"repeat({self._SIDE}, 56px)"}
+        painted = self.guarded(self._draw_if_idle)
+        self.board.observe(lambda change: painted(), "values")
         self.widget.add_class("qdvae-inpainting")
-        self.arrange(
-            self.number.widget,
-            *([self.wish] if labels else []),
-            self.beta.widget,
-            beside(self.walk, self.halt),
-            self.result.widget,
-            widgets.HTML("Ticked squares are known (columns a to g, rows 1 to 7):"),
-            beside(*self.brushes),
-            widgets.GridBox(self.squares, layout=grid),
-        )
+        controls = [self.number.widget, *([self.wish] if labels else []), self.beta.widget]
+        controls += [beside(self.walk, self.halt), beside(*self.brushes), self.board]
+        self.arrange(halves(controls, [self.result.widget]))
         self._start_anew()  # an error here belongs to the cell
 
     def close(self) -> None:
@@ -100,24 +94,24 @@ class Inpainting(Panel):
 
     def _known(self) -> torch.Tensor:
         """Which pixels are known, ``(28, 28)``."""
-        ticked = torch.tensor([square.value for square in self.squares])
-        squares = ticked.view(self._SIDE, self._SIDE)
-        return squares.repeat_interleave(4, 0).repeat_interleave(4, 1)
+        cells = torch.tensor(self.board.values).view(self._SIDE, self._SIDE)
+        return cells.repeat_interleave(2, 0).repeat_interleave(2, 1)
+
+    def _where(self, rule: Callable[[int, int], bool]) -> list[bool]:
+        """Which cells a rule for row and column takes as known."""
+        return [rule(*divmod(k, self._SIDE)) for k in range(self._SIDE**2)]
 
     def _paint(self, rule: Callable[[int, int], bool]) -> None:
-        self._filling = True  # not one picture for each square
-        for k, square in enumerate(self.squares):
-            square.value = rule(*divmod(k, self._SIDE))
-        self._filling = False
-        self._draw_if_idle()
+        self.board.values = self._where(rule)
 
     def _start_anew(self) -> None:
         """Chains at fresh samples of the prior; a walk in progress goes on from there."""
         self._restart = True
+        self.board.show(self.held_out.images[self.number.value])
         self._draw_if_idle()
 
     def _draw_if_idle(self) -> None:
-        if not self._filling and not self.walk.disabled:
+        if not self.walk.disabled:
             self._draw(self._first_spins() if self._restart else self._spins)
 
     @torch.no_grad()
@@ -166,12 +160,12 @@ class Inpainting(Panel):
         image, known = self.held_out.images[self.number.value], self._known()
         decoded = self.model.decode(spins)
         wrong = (decoded - image).abs()[:, 0, known].sum(1).mean() if known.any() else 0.0
-        shown = torch.cat([image.unsqueeze(0), torch.where(known, image, 0.25)[None], decoded])
-        title = "True, known, and eight completions"
+        shown = torch.cat([image.unsqueeze(0), decoded])
+        title = "The true picture, then eight completions"
         self.message.say(
             f"{self._sweeps} sweeps at inverse temperature {self.beta.value:g}; {int(known.sum())} "
             f"pixels known, of which the completions miss {float(wrong):.1f} on average; mean "
             f"energy {energies_of(self.model.grbm, spins, self._classes).mean():.1f}"
         )
-        alt = f"A digit, its known part, and completions of it. {self.message.text}."
-        self.result.show(image_grid(shown, title=title, size=0.8), alt=alt)
+        alt = f"A digit, and completions of its known part. {self.message.text}."
+        self.result.show(image_grid(shown, 3, title=title, size=1.4), alt=alt)

@@ -5,7 +5,7 @@ from dwave.plugins.torch.nn.modules.kernels import GaussianKernel
 
 from qdvae_helpers.losses import mmd_loss
 from qdvae_helpers.plots import BLUE, GREY, ORANGE, new_figure
-from qdvae_helpers.widgets.panels import Number, Panel, Picture
+from qdvae_helpers.widgets.panels import Number, Panel, Picture, halves
 
 
 class KernelExplorer(Panel):
@@ -27,7 +27,7 @@ class KernelExplorer(Panel):
         for part in parts:
             part.on_change(self.guarded(self._draw))
         self.widget.add_class("qdvae-kernel")
-        self.arrange(*(part.widget for part in parts), self.result.widget)
+        self.arrange(halves([part.widget for part in parts], [self.result.widget]))
         self._draw()  # an error here belongs to the cell
 
     def _draw(self) -> None:
@@ -44,22 +44,23 @@ class KernelExplorer(Panel):
         weights = torch.where(splits < n, 1 / n, -1 / n)
         values = ((weights @ gram) * weights).sum(1)
         p = (1 + int((values[1:] >= values[0]).sum())) / (1 + self._SPLITS)
-        fig, (left, right) = new_figure(1, 2, figsize=(9, 3.5), layout=None)
-        fig.subplots_adjust(left=0.08, right=0.93, bottom=0.15, top=0.9, wspace=0.25)
+        shares = {"height_ratios": (1, 1.3)}
+        fig, (above, below) = new_figure(2, figsize=(6.2, 5.6), layout=None, gridspec_kw=shares)
+        fig.subplots_adjust(left=0.11, right=0.97, bottom=0.09, top=0.94, hspace=0.45)
         t = torch.linspace(-7, 7, 400)
-        left.plot(t, torch.exp(-t.square() / bandwidth), color=GREY, label="kernel around 0")
+        above.plot(t, torch.exp(-t.square() / bandwidth), color=GREY, label="kernel around 0")
         for label, points, colour, mark, height in (
             ("x", x, BLUE, "o", -0.08),
             ("y", y, ORANGE, "^", -0.2),
         ):
-            left.plot(points, [height] * n, mark, color=colour, ms=5, alpha=0.7, label=label)
-        left.set(title="Two samples", xlabel="value", ylabel="kernel value", xlim=(-7, 7))
-        left.legend(loc="upper left", fontsize=9)
-        drawn = right.imshow(gram.numpy(), cmap="viridis", vmin=0, vmax=1)
-        right.axhline(n - 0.5, color="white")
-        right.axvline(n - 0.5, color="white")
-        right.set(title="Gram matrix", xlabel="point (number)", ylabel="point (number)")
-        fig.colorbar(drawn, ax=right, label="kernel value")
+            above.plot(points, [height] * n, mark, color=colour, ms=5, alpha=0.7, label=label)
+        above.set(title="Two samples", xlabel="value", ylabel="kernel value", xlim=(-7, 7))
+        above.legend(loc="upper left", fontsize=9)
+        drawn = below.imshow(gram.numpy(), cmap="viridis", vmin=0, vmax=1)
+        below.axhline(n - 0.5, color="white")
+        below.axvline(n - 0.5, color="white")
+        below.set(title="Gram matrix", xlabel="point (number)", ylabel="point (number)")
+        fig.colorbar(drawn, ax=below, label="kernel value")
         self.message.say(
             f"bandwidth {bandwidth:.3g}: squared MMD {unbiased:.4f} unbiased, "
             f"{float(values[0]):.4f} biased; p-value {p:.3f} of {self._SPLITS} random splits"

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from PIL import Image, ImageDraw, ImageOps
 
 from qdvae_helpers.plots import FRAME, INK, VERMILLION, new_figure, to_image
-from qdvae_helpers.widgets.panels import Number, Panel, Picture, choice, on_change
+from qdvae_helpers.widgets.panels import Number, Panel, Picture, choice, halves, on_change
 
 
 class LatentMap(Panel):
@@ -39,7 +39,8 @@ class LatentMap(Panel):
         for control in (self.which, self.x.field, self.y.field):
             on_change(control, self.guarded(self._draw))
         self.widget.add_class("qdvae-latent-map")
-        self.arrange(self.which, self.x.widget, self.y.widget, self.result.widget)
+        controls = [self.which, self.x.widget, self.y.widget]
+        self.arrange(halves(controls, [self.result.widget]))
         self._draw()  # an error here belongs to the cell
 
     @torch.no_grad()
@@ -59,12 +60,12 @@ class LatentMap(Panel):
             pen.line([(x, top), (x, bottom)], fill=INK, width=2)
             pen.line([(left, y), (right, y)], fill=INK, width=2)
             pen.ellipse([x - 14, y - 14, x + 14, y + 14], outline=VERMILLION, width=6)
-        size = canvas.height * 3 // 5
-        wide = Image.new("RGBA", (canvas.width + size + 80, canvas.height))  # transparent
+        size = canvas.height * 2 // 5
+        wide = Image.new("RGBA", (canvas.width + size + 50, canvas.height))  # transparent
         wide.paste(canvas, (0, 0))
         digit = Image.fromarray(decoded).resize((size, size), Image.Resampling.NEAREST)
         framed = ImageOps.expand(digit.convert("RGB"), 2, FRAME)
-        wide.paste(framed, (canvas.width + 40, canvas.height // 5))
+        wide.paste(framed, (canvas.width + 20, canvas.height // 4))
         label = int(self.labels[nearest])
         self.message.say(
             f"({point[0, 0]:.1f}, {point[0, 1]:.1f}) on the map of the {name}: the nearest code "
@@ -75,7 +76,7 @@ class LatentMap(Panel):
 
     def _ground(self, name: str, codes: torch.Tensor) -> tuple[Image.Image, Callable, tuple]:
         """The map as an image, where on it a code lies, and the frame of its axes in pixels."""
-        fig, ax = new_figure(figsize=(5.6, 4.4))
+        fig, ax = new_figure(figsize=(4.6, 4.2))
         self.draw_map(ax, codes[: self._DRAWN], self.labels[: self._DRAWN], name)
         image = to_image(fig)
         to_pixels = ax.transData.frozen()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from qdvae_helpers.model_store import ModelStore
 from qdvae_helpers.training import TrainRequest
-from qdvae_helpers.widgets.panels import Number, Panel, beside, button, choice
+from qdvae_helpers.widgets.panels import Number, Panel, beside, button, choice, halves
 from qdvae_helpers.widgets.training_view import TrainingView
 
 
@@ -29,12 +29,9 @@ class LiveTraining(Panel):
         self.view.when_idle(self.begin)
         self.widget.add_class("qdvae-live")
         numbers = (self.n_spins, self.epochs, self.kl_weight, self.seed)
-        self.arrange(
-            self.loss,
-            *(number.widget for number in numbers),
-            beside(self.begin, self.view.cancel),
-            *self.view.parts,
-        )
+        controls = [self.loss, *(number.widget for number in numbers)]
+        controls.append(beside(self.begin, self.view.cancel))
+        self.arrange(halves(controls, self.view.parts))
 
     def _begin(self) -> None:
         self._runs += 1

@@ -6,7 +6,8 @@ with a name beside it, because a slider's handle has none that a screen reader c
 
 import html
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import ipywidgets as widgets
 import torch
@@ -19,18 +20,7 @@ from qdvae_helpers.judge import load_judge
 from qdvae_helpers.plots import VERMILLION, image_tag, picture
 
 _WIDE = {"description_width": "150px"}
-# The grey of inactive tabs is too pale to read in both themes; pictures must not leave the page.
-_STYLE = """<style>
-.qdvae-panel .lm-TabBar-tabLabel, .qdvae-panel .p-TabBar-tabLabel
-{ color: var(--jp-ui-font-color1) }
-.qdvae-panel img { max-width: 100%; height: auto }
-.qdvae-panel table { color: var(--jp-ui-font-color1) }
-.qdvae-side-by-side { display: flex; flex-flow: row wrap; gap: 4px 20px; width: 100% }
-.qdvae-digits { flex: 1 1 280px; min-width: 0; max-width: 640px }
-.qdvae-digits img { display: block; width: 100% }
-.qdvae-digits h4 { margin: 4px 0; line-height: 1.3; font-size: 14px }
-[data-jp-theme-light="false"] .qdvae-digits img { filter: invert(1) }
-</style>"""
+_STYLE = Path(__file__).with_name("panels.css")
 
 
 class Picture:
@@ -160,6 +150,18 @@ def beside(*parts: widgets.Widget) -> widgets.HBox:
     return widgets.HBox(list(parts), layout={"flex_flow": "row wrap"})
 
 
+def halves(controls: Sequence[widgets.Widget], result: Sequence[widgets.Widget]) -> widgets.Box:
+    """Controls at the left and the result at the right; below them where the page is narrow."""
+    parts = []
+    for part, name in ((controls, "controls"), (result, "result")):
+        half = widgets.VBox(list(part))
+        half.add_class(f"qdvae-{name}")
+        parts.append(half)
+    both = widgets.Box(parts)
+    both.add_class("qdvae-halves")
+    return both
+
+
 @torch.no_grad()
 def read_aloud(images: torch.Tensor) -> str:
     """Digits ``(N, 1, 28, 28)`` as a classifier reads them, for the alternative text."""
@@ -185,7 +187,11 @@ class Panel:
     def arrange(self, *parts: widgets.Widget) -> None:
         """Put the parts under each other, below the panel's message: the panel is complete."""
         type(self)._last = self  # not earlier: half a panel could not be closed
-        self.widget.children = [widgets.HTML(_STYLE), self.message.widget, *parts]
+        self.widget.children = [
+            widgets.HTML(f"<style>{_STYLE.read_text('utf-8')}</style>"),
+            self.message.widget,
+            *parts,
+        ]
 
     def guarded(self, answer: Callable[[], None]) -> Callable[[], None]:
         """The same function, but an error is shown to the person; nothing once this is closed."""

@@ -2,20 +2,24 @@
 
 import copy
 
+import ipywidgets as widgets
 import numpy as np
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
 from qdvae_helpers.evaluate import enumerate_states
 from qdvae_helpers.graphs import QPUGraph
-from qdvae_helpers.plots import BLUE, INK, draw_qpu, new_figure
+from qdvae_helpers.plots import BLUE, INK, new_figure
 from qdvae_helpers.samplers import GibbsSampler
-from qdvae_helpers.widgets.panels import Number, Panel, Picture, beside, choice, on_change
+from qdvae_helpers.widgets.chip import Chip
+from qdvae_helpers.widgets.panels import Number, Panel, Picture, choice, halves, on_change
 from qdvae_helpers.widgets.worker import LatestOnly
 
 
 class QPUExplorer(Panel):
     """Biases, couplings, a temperature, and the samples on a small part of a QPU graph.
+
+    A click on the chip chooses a qubit or a coupler, as the lists do.
 
     Args:
         grbm: to begin with; copied.  At most 20 spins, since the exact energies stand beside.
@@ -35,7 +39,9 @@ class QPUExplorer(Panel):
         self.temperature = Number("temperature", 1.0, 0.1, 5.0, 0.1)
         self.sweeps = Number("sweeps", 20, 0, 300)
         self.shown = choice("show", ["mean of all chains", "one chain"])
-        self.result = Picture()
+        self.chip, self.result = Chip(graph), Picture()
+        for name, dropdown in (("qubit", self.qubit), ("coupler", self.coupler)):
+            widgets.link((self.chip, name), (dropdown, "value"))
         self._filling = False
         self.worker = LatestOnly(self.message.error, pause=0.02)
         for dropdown in (self.qubit, self.coupler):
@@ -45,14 +51,9 @@ class QPUExplorer(Panel):
         for control in (self.temperature.field, self.sweeps.field, self.shown):
             on_change(control, self._sample_soon)
         self.widget.add_class("qdvae-qpu")
-        self.arrange(
-            beside(self.qubit, self.h.widget),
-            beside(self.coupler, self.J.widget),
-            self.temperature.widget,
-            self.sweeps.widget,
-            self.shown,
-            self.result.widget,
-        )
+        controls = [self.qubit, self.h.widget, self.coupler, self.J.widget]
+        controls += [self.temperature.widget, self.sweeps.widget, self.shown]
+        self.arrange(halves(controls, [self.chip, self.result.widget]))
         self._fill()
         self._draw()  # an error here belongs to the cell
 
@@ -86,25 +87,28 @@ class QPUExplorer(Panel):
         levels = self.grbm(exact.states)
         truth = float(exact.probabilities @ levels.double())
         energies = self.grbm(spins)
-        widths = {"width_ratios": (1.2, 1)}
-        fig, (left, right) = new_figure(1, 2, figsize=(10, 4), layout=None, gridspec_kw=widths)
-        fig.subplots_adjust(left=0.02, right=0.97, bottom=0.13, top=0.91, wspace=0.25)
         one = self.shown.value == "one chain"
-        title = "One chain" if one else f"Mean spins of {self._CHAINS} chains"
-        shown = spins[0] if one else spins.mean(0)
-        draw_qpu(left, self.graph, self.grbm.quadratic, title=title, spins=shown)
+        fig, ax = new_figure(figsize=(6.2, 2.7), layout=None)
+        fig.subplots_adjust(left=0.11, right=0.95, bottom=0.2, top=0.97)
         bins = np.histogram_bin_edges(levels.numpy(), 30).tolist()
         share = torch.full_like(energies, 1 / len(energies))
-        right.hist(energies, bins, weights=share, color=BLUE, alpha=0.6, label="chains")
-        right.hist(
+        ax.hist(energies, bins, weights=share, color=BLUE, alpha=0.6, label="chains")
+        ax.hist(
             levels, bins, weights=exact.probabilities, histtype="step", color=INK, label="exact"
         )
-        right.set(title="Energies", xlabel="energy (dimensionless)", ylabel="share")
-        right.legend()
+        ax.set(xlabel="energy (dimensionless)", ylabel="share")
+        ax.legend()
         error = float(energies.std()) / len(energies) ** 0.5
         self.message.say(
             f"temperature {self.temperature.value:.1f}, {sweeps} sweeps from random spins: mean "
             f"energy {float(energies.mean()):.2f} +- {error:.2f}, exact {truth:.2f}"
         )
-        alt = f"Qubits coloured by spin, and energies of chains and exact. {self.message.text}."
+        shown = "one chain" if one else f"the mean of {self._CHAINS} chains"
+        self.chip.show(
+            spins[0] if one else spins.mean(0),
+            self.grbm.linear,
+            self.grbm.quadratic,
+            alt=f"Qubits coloured by the spins of {shown}, couplers by their couplings.",
+        )
+        alt = f"How often chains have an energy, and how often exactly. {self.message.text}."
         self.result.show(fig, alt=alt)

@@ -2,21 +2,23 @@
 
 from collections.abc import Callable
 
-import ipywidgets as widgets
 import torch
 
 from qdvae_helpers.plots import INK_CHANGE, draw_picture, new_figure
-from qdvae_helpers.widgets.panels import Number, Panel, Picture, button, on_change
+from qdvae_helpers.widgets.board import Board
+from qdvae_helpers.widgets.panels import Number, Panel, Picture, button, halves
 
 
 class SpinBoard(Panel):
-    """Spins as boxes to tick, and the picture that the decoder makes of them.
+    """Spins on a board to flip by hand, and the picture that the decoder makes of them.
 
     Args:
         spins_of: images ``(B, 1, 28, 28)`` to spins ``(B, n)``.
         decode: spins ``(B, n)`` to images ``(B, 1, 28, 28)`` in [0, 1].
         images: ``(N, 1, 28, 28)`` to choose from.
     """
+
+    _MOST_COLUMNS = 8
 
     def __init__(self, spins_of: Callable, decode: Callable, images: torch.Tensor) -> None:
         super().__init__()
@@ -25,21 +27,16 @@ class SpinBoard(Panel):
         self.number.on_change(self.guarded(self._encode))
         with torch.no_grad():
             n = spins_of(images[:1]).shape[1]
-        layout = {"width": "84px"}
-        self.boxes = [
-            widgets.Checkbox(description=f"spin {i}", indent=False, layout=layout) for i in range(n)
-        ]
-        for box in self.boxes:
-            on_change(box, self.guarded(self._draw))
-        columns = {"grid_template_columns": "repeat(8, 88px)"}
+        # The most columns that leave no row unfinished.
+        columns = max(c for c in range(1, self._MOST_COLUMNS + 1) if n % c == 0)
+        names = [f"spin {i}" for i in range(n)]
+        self.board = Board(n // columns, columns, names, "spins", label="spins of the image")
+        self.board.observe(lambda change: self._answer(), "values")
+        self._answer = self.guarded(self._draw)
         self.result = Picture()
         self.widget.add_class("qdvae-spin-board")
-        self.arrange(
-            self.number.widget,
-            button("Encode again", self.guarded(self._encode)),
-            self.result.widget,
-            widgets.GridBox(self.boxes, layout=columns),
-        )
+        again = button("Encode again", self.guarded(self._encode))
+        self.arrange(halves([self.number.widget, again, self.board], [self.result.widget]))
         self._filling = False
         self._encode()  # an error here belongs to the cell
 
@@ -47,9 +44,9 @@ class SpinBoard(Panel):
     def _encode(self) -> None:
         image = self.images[self.number.value : self.number.value + 1]
         self._start = self.spins_of(image)[0]
-        self._filling = True  # not one picture for each box
-        for box, spin in zip(self.boxes, self._start.tolist(), strict=True):
-            box.value = spin > 0
+        self._filling = True  # one picture is enough
+        with self.board.hold_sync():
+            self.board.values = self.board.before = (self._start > 0).tolist()
         self._filling = False
         self._draw()
 
@@ -57,12 +54,12 @@ class SpinBoard(Panel):
     def _draw(self) -> None:
         if self._filling:
             return
-        spins = torch.tensor([1.0 if box.value else -1.0 for box in self.boxes])
+        spins = torch.tensor([1.0 if up else -1.0 for up in self.board.values])
         before, now = self.decode(torch.stack([self._start, spins]))[:, 0]
         flipped = int((spins != self._start).sum())
         moved = float((now - before).abs().sum())
-        fig, axes = new_figure(1, 3, figsize=(7.6, 2.7), layout=None)
-        fig.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.9, wspace=0.04)
+        fig, axes = new_figure(1, 3, figsize=(6.4, 2.4), layout=None)
+        fig.subplots_adjust(left=0.01, right=0.99, bottom=0.02, top=0.87, wspace=0.04)
         for ax, shown, title in ((axes[0], before, "encoder's spins"), (axes[1], now, "yours")):
             draw_picture(ax, shown, title)
         shades = {"cmap": INK_CHANGE, "vmin": -0.6, "vmax": 0.6}

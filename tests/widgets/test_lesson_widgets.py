@@ -46,11 +46,15 @@ def test_the_latent_map_answers(digits):
 def test_the_spin_board_answers(model12, digits):
     panel = SpinBoard(lambda x: model12.spins(model12.encode(x)), model12.decode, digits.images)
     before = source(panel.result)
-    panel.boxes[3].value = not panel.boxes[3].value
+    values = list(panel.board.values)
+    values[3] = not values[3]
+    panel.board.values = values
     assert panel.message.text.startswith("1 spins flipped")
     assert source(panel.result) != before
     panel.number.value = 7
     assert panel.message.text.startswith("0 spins flipped; 0.0 pixels")
+    assert panel.board.values == panel.board.before
+    assert (panel.board.rows, panel.board.columns) == (2, 6)  # no row is unfinished
 
 
 def test_the_kernel_explorer_sees_equal_and_shifted_samples():
@@ -79,6 +83,25 @@ def test_the_qpu_explorer_samples_and_leaves_the_lessons_model_alone(grbm12, gra
     assert source(panel.result) != shown
     assert torch.equal(grbm12.quadratic, before)
     assert float(panel.grbm.quadratic[0]) == -2.0
+
+
+def test_a_click_on_the_chip_chooses_and_changes_nothing(grbm12, graph12):
+    panel = QPUExplorer(grbm12, graph12)
+    drawn = panel.message.text
+    panel.chip.set_state({"qubit": 3})  # a click on the page
+    panel.chip.set_state({"coupler": 5})
+    assert (panel.qubit.value, panel.coupler.value) == (3, 5)
+    assert panel.h.value == pytest.approx(float(grbm12.linear[3]), abs=0.01)
+    assert panel.J.value == pytest.approx(float(grbm12.quadratic[5]), abs=0.01)
+    panel.qubit.value = 1
+    assert panel.chip.qubit == 1
+    panel.close()
+    assert panel.message.text == drawn
+    assert torch.equal(panel.grbm.linear, grbm12.linear)
+    assert torch.equal(panel.grbm.quadratic, grbm12.quadratic)
+    assert [sorted(pair) for pair in panel.chip.edges] == [
+        sorted(graph12.nodes.index(q) for q in edge) for edge in graph12.edges
+    ]
 
 
 def test_live_training_trains_and_cleans_up():
@@ -150,5 +173,8 @@ def test_inpainting_walks_and_stops(model12, digits):
     (nothing,) = (brush for brush in panel.brushes if brush.description == "nothing")
     nothing.click()
     assert "0 pixels known" in panel.message.text
-    panel.squares[0].value = True
-    assert "16 pixels known" in panel.message.text
+    panel.board.values = [True] + [False] * 195
+    assert "4 pixels known" in panel.message.text
+    assert bytes(panel.board.picture) == bytes((255 * digits.images[0]).byte().flatten().tolist())
+    panel.number.value = 3
+    assert bytes(panel.board.picture) == bytes((255 * digits.images[3]).byte().flatten().tolist())
