@@ -7,6 +7,7 @@ nothing is executed and nothing is fetched: fonts, search and formulas come from
 
 import html
 import json
+import os
 import re
 import sys
 import tomllib
@@ -132,6 +133,7 @@ def fold_solutions(app, name: str, source: list[str]) -> None:
 def write_stage(app, exception: Exception | None) -> None:
     """The page of the stage, beside the front page, which shows it in a frame."""
     if exception is None and app.builder.name == "html":
+        os.environ.setdefault("QDVAE_DOWNLOAD", "0")  # building the site fetches nothing
         from qdvae_helpers.checkpoints import load_pretrained
         from qdvae_helpers.widgets.stage import stage_bytes, stage_page
 
