@@ -1,15 +1,17 @@
 """The stage as a person meets it: a page from a disk, in Debian's Chromium."""
 
+import json
 import re
 
 import pytest
+from safetensors.torch import load, save
 
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
 from browser_pages import browser_type_launch_args, patience, serious_violations  # noqa: F401
 from playwright.sync_api import expect
 from stage_pages import address, opened, shipped, small  # noqa: F401
 
-from qdvae_helpers.widgets.stage import stage_page
+from qdvae_helpers.widgets.stage import stage_bytes, stage_page
 
 pytestmark = pytest.mark.usefixtures("patience")
 
@@ -20,7 +22,7 @@ def test_each_mode_shows_something_and_axe_is_content(opened):
         "Watch": "",
         "Encode": "Draw on the left",
         "Steer": "Click qubits to hold them",
-        "Compare": "without couplings",
+        "Compare": "couplings taken away",
     }.items():
         page.get_by_role("button", name=mode, exact=True).click()
         expect(page.get_by_role("button", name=mode, exact=True)).to_have_attribute(
@@ -126,13 +128,62 @@ def test_a_phone_shows_it_whole_in_either_theme(scheme, browser, address):
     context.close()
 
 
-def test_a_broken_file_is_said_to_be_broken(page, tmp_path):
-    for name, content in {
-        "other": b"\x02" + bytes(7) + b"{}",
-        "short": b"abc",
-        "long": b"\xff" * 64,
-    }.items():
-        path = tmp_path / f"{name}.html"
-        path.write_text(stage_page(content))
+def changed(content: bytes, **tensors) -> bytes:
+    """A stage file with other tensors; None takes one out."""
+    length = int.from_bytes(content[:8], "little")
+    text = json.loads(content[8 : 8 + length])["__metadata__"]
+    parts = load(content) | tensors
+    return save({k: v for k, v in parts.items() if v is not None}, metadata=text)
+
+
+def test_a_broken_file_is_said_to_be_broken(page, tmp_path, small):
+    whole = stage_bytes(small)
+    parts = load(whole)
+    broken = {
+        "is too short": b"abc",
+        "header is longer than the file": b"\xff" * 64,
+        "header cannot be read": b"\x02" + bytes(7) + b"{}",
+        "is cut off": whole[:-100],
+        "unknown type": changed(whole, linear=parts["linear"].double()),
+        "it has no qubits": changed(whole, linear=None),
+        "places does not fit 16 qubits": changed(whole, places=parts["places"][:5].clone()),
+        "its couplers do not fit": changed(whole, edges=parts["edges"] + 3),
+        "its order of qubits is none": changed(whole, order=parts["order"] // 2),
+        "biases and shares of classes": changed(whole, shares=parts["shares"][:2].clone()),
+        "layer 1 of the decoder does not fit": changed(whole, **{"decoder.1.bias": None}),
+        "the encoder ends in 24 numbers": changed(whole, **{"encoder.2.weight": None}),
+        "its pictures do not fit": changed(whole, examples=parts["examples"][:3].clone()),
+    }
+    for says, content in broken.items():
+        path = tmp_path / "broken.html"
+        path.write_text(stage_page(content), encoding="utf-8")
         page.goto(path.as_uri())
         expect(page.locator("#stage")).to_contain_text("The model cannot be shown")
+        expect(page.locator("#stage")).to_contain_text(says)
+
+
+def test_a_click_in_the_stream_holds_what_is_seen(opened):
+    """The string that is shown stays, but for the spin that was turned round."""
+    page = opened("shipped")
+    found = page.evaluate(
+        """() => {
+        const { stage } = document.querySelector('#stage');
+        const [before, y] = [stage.chain.spins.slice(), stage.chain.y];
+        stage.press(17);
+        const changed = [...before.keys()].filter((i) => before[i] !== stage.chain.spins[i]);
+        return [stage.state.mode, changed, stage.chain.held.indexOf(1), stage.chain.y === y];
+        }"""
+    )
+    assert found == ["steer", [17], 17, True]
+
+
+def test_a_frame_has_the_theme_of_its_site(browser, address):
+    """Light within a dark system, and the other way round."""
+    for scheme, theme in (("dark", "light"), ("light", "dark")):
+        context = browser.new_context(color_scheme=scheme)
+        page = context.new_page()
+        page.goto(f"{address('shipped')}#{theme}")
+        page.wait_for_function("document.querySelector('#stage')?.stage")
+        dark = "document.querySelector('.qs').classList.contains('dark')"
+        page.wait_for_function(f"{dark} === {str(theme == 'dark').lower()}")
+        context.close()

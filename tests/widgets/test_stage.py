@@ -163,6 +163,10 @@ def test_the_widget_refuses_what_it_cannot_show(model12, graph12):
     stage = Stage(model12)
     with pytest.raises(SettingError, match="image"):
         stage.image = torch.full((1, 28, 28), float("nan"))
+    with pytest.raises(SettingError, match="2 images, where one is shown"):
+        stage.image = torch.zeros(2, 1, 28, 28)
+    with pytest.raises(SettingError, match="image"):
+        stage.image = [[0.0]]
     with pytest.raises(SettingError, match="wish"):
         stage.wish = "7"
     with pytest.raises(SettingError, match="temperature"):

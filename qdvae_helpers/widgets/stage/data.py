@@ -92,6 +92,7 @@ def _about(model: QDVAE, examples: ImageSet | None) -> dict:
     return {
         "caption": f"{model.n_spins} spins, {learned}; sampled classically, in this browser",
         "noun": made,
+        "graph": model.graph.topology.capitalize(),
         "recipe": model.info.get("train", {}).get("recipe", "elbo"),
         "classes": list(model.class_names),
         "wishes": list(label_names(model.class_names, model.info)),

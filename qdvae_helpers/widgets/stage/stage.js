@@ -14,19 +14,33 @@ l means P(s = +1) = 1 / (1 + exp(-l)).  A picture is 784 numbers from 0 (paper) 
 
 const TYPES = { F32: Float32Array, I32: Int32Array, I8: Int8Array, U8: Uint8Array };
 const FORMAT = "qdvae-stage/1";
+const MOST_QUBITS = 10000;
+
+function damaged(why) {
+  throw new Error(`This stage file is damaged: ${why}.`);
+}
 
 /* A safetensors file: the length of the header, the header (JSON), then the tensors. */
 export function readFile(bytes) {
+  if (bytes.byteLength < 8) damaged("it is too short");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const length = Number(view.getBigUint64(0, true));
-  if (!(length > 0 && length <= bytes.byteLength - 8)) throw new Error("This is no stage file.");
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
-  const about = JSON.parse((header.__metadata__ || {}).qdvae || "{}");
-  if (about.format !== FORMAT) throw new Error(`This is no stage file of the format ${FORMAT}.`);
+  if (!(length > 0 && length <= bytes.byteLength - 8)) damaged("its header is longer than the file");
+  let header, about;
+  try {
+    header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+    about = JSON.parse(header.__metadata__.qdvae);
+  } catch {
+    damaged("its header cannot be read");
+  }
+  if (about?.format !== FORMAT) throw new Error(`This is no stage file of the format ${FORMAT}.`);
   const tensors = {};
   for (const [name, entry] of Object.entries(header)) {
     if (name === "__metadata__") continue;
     const { dtype, shape, data_offsets: [from, to] } = entry;
+    const wanted = shape.reduce((all, one) => all * one, TYPES[dtype]?.BYTES_PER_ELEMENT);
+    if (!(Number.isInteger(from) && from >= 0 && to - from === wanted
+      && 8 + length + to <= bytes.byteLength)) damaged(`${name} is cut off, or of an unknown type`);
     // A copy, because a typed array must begin at a multiple of its width.
     const raw = bytes.slice(8 + length + from, 8 + length + to);
     tensors[name] = Object.assign(new TYPES[dtype](raw.buffer), { shape });
@@ -232,10 +246,39 @@ function spacingOf(places) {
   return nearest.sort((a, b) => a - b)[nearest.length >> 1];
 }
 
+/* The parts of a file must be there and fit each other. */
+function requireWhole(about, tensors) {
+  const lengths = { linear: 1, order: 1, qubits: 1, places: 2 };
+  const n = tensors.linear?.length;
+  if (!(n > 0 && n <= MOST_QUBITS)) damaged(`it has ${n ?? "no"} qubits`);
+  for (const [name, each] of Object.entries(lengths))
+    if (tensors[name]?.length !== each * n) damaged(`${name} does not fit ${n} qubits`);
+  if (!tensors.edges || tensors.edges.length !== 2 * tensors.quadratic?.length
+    || tensors.edges.some((i) => !(i >= 0 && i < n))) damaged("its couplers do not fit");
+  if (new Set(tensors.order).size !== n || tensors.order.some((i) => !(i >= 0 && i < n)))
+    damaged("its order of qubits is none");
+  const classes = tensors.shares?.length;
+  if (tensors.class_biases && tensors.class_biases.length !== classes * n)
+    damaged("biases and shares of classes do not fit");
+  for (const [name, first, last] of [["encoder", 784, n], ["decoder", n, 784]]) {
+    let width = first;
+    for (let k = 0; tensors[`${name}.${k}.weight`]; k++) {
+      const [rows, columns] = tensors[`${name}.${k}.weight`].shape;
+      if (columns !== width || tensors[`${name}.${k}.scale`]?.length !== rows
+        || tensors[`${name}.${k}.bias`]?.length !== rows) damaged(`layer ${k} of the ${name} does not fit`);
+      width = rows;
+    }
+    if (width !== last || !tensors[`${name}.0.weight`]) damaged(`the ${name} ends in ${width} numbers`);
+  }
+  if (!Array.isArray(about.examples) || (tensors.examples?.length ?? 0) !== 784 * about.examples.length)
+    damaged("its pictures do not fit");
+}
+
 /* The whole model: networks, prior, places of the qubits, some pictures to begin with. */
 export class Model {
   constructor(bytes) {
     const { about, tensors } = readFile(bytes);
+    requireWhole(about, tensors);
     this.about = about;
     this.encoder = new Network(tensors, "encoder");
     this.decoder = new Network(tensors, "decoder");
@@ -286,7 +329,7 @@ export class Model {
   }
 }
 
-/* Spins that agree with known pixels: Metropolis steps towards exp(-beta E(s)) p(known | s). */
+/* Spins that agree with known pixels: Gibbs steps, spin by spin, towards exp(-beta E(s)) p(known | s). */
 export class Completion {
   constructor(model, chain, image, known) {
     Object.assign(this, { model, chain, image, known, next: 0 });
@@ -320,7 +363,8 @@ export class Completion {
     const misfit = this.misfitOf(turned);
     const force = chain.prior.force(chain.spins, i, chain.y, chain.coupled);
     const gain = beta * 2 * chain.spins[i] * force + this.misfit - misfit;
-    if (gain >= 0 || chain.random() < Math.exp(gain)) {
+    // The rule of Gibbs sampling: always accepting a gain could turn an idle spin for ever.
+    if (chain.random() < sigmoid(gain)) {
       chain.spins[i] = -chain.spins[i];
       this.first = turned;
       this.misfit = misfit;
@@ -341,18 +385,17 @@ const MODES = {
   watch: ["Watch", "new pictures come out of the prior"],
   encode: ["Encode", "draw or choose a picture, see its spins"],
   steer: ["Steer", "wish for a class, hold qubits, complete half a picture"],
-  compare: ["Compare", "what the couplings are worth"],
+  compare: ["Compare", "with the couplings, and with them taken away"],
 };
 
 /* Hover texts; `{n}` and the like are filled from the model. */
 const TIPS = {
-  input: "A picture of 28 by 28 pixels. Draw on it with mouse or finger.",
   encoder: "The encoder: a network that gives each of {n} spins a probability to be +1. "
     + "The spins are then drawn by chance.",
-  chip: "{n} spins, one a qubit, at their places in the Zephyr graph of a QPU; {m} couplers join "
-    + "them. Here a Gibbs sampler in your browser draws them: classical, no QPU is asked.",
+  chip: "{n} spins, one a qubit, at their places in the {graph} graph of a QPU; {m} couplers join "
+    + "them. A Gibbs sampler in your browser draws them: classical, no QPU is asked. Arrow keys go to "
+    + "a qubit, Enter turns its spin round, H holds it.",
   decoder: "The decoder: a network that turns {n} spins into the brightness of each pixel.",
-  output: "What the decoder makes of the spins on the chip, at every moment.",
   reconstruction: "Reconstruction loss: how badly the output foretells the input, in nats. "
     + "It trains encoder and decoder.",
   kl: "KL divergence: how far the encoder's spins for a picture lie from the prior. It keeps the "
@@ -451,10 +494,13 @@ function make(tag, attributes = {}, ...children) {
 /* Whether the page around an element is dark: by the first background that is not transparent. */
 function isDark(element) {
   for (let at = element.parentElement; at; at = at.parentElement) {
-    const [r, g, b, a = 1] = (getComputedStyle(at).backgroundColor.match(/[\d.]+/g) || []).map(Number);
-    if (a > 0.5 && r !== undefined) return 0.299 * r + 0.587 * g + 0.114 * b < 128;
+    const colour = getComputedStyle(at).backgroundColor;
+    if (!colour.startsWith("rgb")) continue;
+    const [r, g, b, a = 1] = colour.match(/[\d.]+/g).map(Number);
+    if (a > 0.5) return 0.299 * r + 0.587 * g + 0.114 * b < 128;
   }
-  return matchMedia("(prefers-color-scheme: dark)").matches;
+  const { theme } = document.documentElement.dataset;
+  return theme ? theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
 }
 
 /* Pictures on a canvas, `side` of them in a row, in the colours of the theme. */
@@ -504,7 +550,7 @@ export class Stage {
     this.cursor = -1;
     this.frameWork = []; // milliseconds of the last frames
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
-    if (this.still.matches && !options.state?.playing) this.state.playing = false;
+    if (this.still.matches) this.state.playing = false;
     this.build();
     this.follow();
     this.enter(this.state.mode);
@@ -527,13 +573,15 @@ export class Stage {
     const id = `qs${++stages}`;
     const { model, state } = this;
     const fill = (text) => text.replace("{n}", model.prior.n.toLocaleString("en"))
-      .replace("{m}", model.prior.quadratic.length.toLocaleString("en"));
+      .replace("{graph}", model.about.graph).replace("{m}", model.prior.quadratic.length.toLocaleString("en"));
     this.root = make("section", { class: "qs", "aria-label": "The model, alive" });
     const tips = (element, name) => {
       const tip = fill(TIPS[name]);
       element.title = tip;
-      element.addEventListener("pointerenter", () => this.say(tip));
-      element.addEventListener("focus", () => this.say(tip));
+      const begin = () => { this.tip = tip; this.say(tip); };
+      const end = () => { this.tip = null; this.explain(); };
+      for (const event of ["pointerenter", "focus"]) element.addEventListener(event, begin);
+      for (const event of ["pointerleave", "blur"]) element.addEventListener(event, end);
       return element;
     };
     const canvas = (label, more = {}) => make("canvas", { role: "img", "aria-label": label, ...more });
@@ -542,13 +590,13 @@ export class Stage {
     this.modes = Object.entries(MODES).map(([mode, [name, what]]) =>
       make("button", { type: "button", title: what, "aria-pressed": "false", "data-mode": mode,
         click: () => this.enter(mode) }, name));
-    this.input = tips(canvas("The picture that goes in"), "input");
+    this.input = canvas("The picture that goes in");
     this.inputText = make("figcaption");
-    this.outputCanvas = tips(canvas("The picture that comes out"), "output");
+    this.outputCanvas = canvas("The picture that comes out");
     this.outputText = make("figcaption");
-    this.chip = canvas(fill("Chip with {n} qubits"), { role: "application", tabindex: 0 });
-    this.chip.setAttribute("aria-roledescription", "chip: arrow keys go to a qubit, Enter turns its "
-      + "spin round, H holds it");
+    const help = make("span", { id: `${id}-chip`, hidden: true }, fill(TIPS.chip));
+    this.chip = canvas(fill("Chip with {n} qubits"), { role: "application", tabindex: 0,
+      "aria-describedby": `${id}-chip`, focus: () => this.cursor < 0 && this.say(fill(TIPS.chip)) });
     const line = (text) => make("span", {}, make("s"), text);
     const key = make("div", { class: "qs-key" },
       make("span", {}, make("i", { style: "background:var(--up)" }), "spin +1"),
@@ -599,7 +647,10 @@ export class Stage {
     this.controls.wish = () => { this.wish.value = state.wish; };
     this.couplings = button("couplings", () => this.set("coupled", !state.coupled));
     this.controls.coupled = () => this.couplings.setAttribute("aria-pressed", state.coupled);
-    const half = (text, rule) => button(text, () => this.know(rule));
+    const half = (text, rule) => button(text, (event) => {
+      for (const one of this.halves.children) one.setAttribute("aria-pressed", one === event.target);
+      this.know(rule);
+    }, { "aria-pressed": String(!rule) });
     this.halves = make("div", { class: "qs-modes", role: "group", "aria-label": "what is known of the picture" },
       half("know nothing", null), half("know the upper half", (row) => row < 14),
       half("know the left half", (row, column) => column < 14));
@@ -627,7 +678,7 @@ export class Stage {
         key),
       make("div", { class: "qs-main", id },
         figure("in", this.input, this.inputText), this.encoderWay,
-        figure("chip", this.chip), this.decoderWay,
+        figure("chip", this.chip, help), this.decoderWay,
         figure("out", this.outputCanvas, this.outputText), losses),
       this.tools,
       make("div", { class: "qs-foot" }, this.words,
@@ -636,6 +687,9 @@ export class Stage {
     this.element.replaceChildren(this.root);
     this.element.stage = this;
     for (const name of Object.keys(this.controls)) this.controls[name]();
+    // JupyterLab would take the arrow keys for its cells.
+    for (const one of this.root.querySelectorAll("button, select, input, [tabindex]"))
+      one.dataset.lmSuppressShortcuts = "true";
     this.listenToPicture();
     this.listenToChip();
   }
@@ -661,7 +715,7 @@ export class Stage {
     for (const whole of [document.documentElement, document.body])
       page.observe(whole, { attributes: true,
         attributeFilter: ["class", "style", "theme", "data-theme", "data-jp-theme-light"] });
-    const sight = new IntersectionObserver(([entry]) => { this.hidden = !entry.isIntersecting; });
+    const sight = new IntersectionObserver((entries) => { this.hidden = !entries.at(-1).isIntersecting; });
     sight.observe(this.root);
     this.ends = [() => size.disconnect(), () => page.disconnect(), () => sight.disconnect(),
       () => scheme.removeEventListener("change", theme)];
@@ -685,8 +739,8 @@ export class Stage {
     this.state[name] = value;
     this.controls[name]?.();
     this.tell(name, value);
-    if (name === "coupled") { this.chain.coupled = value; this.edges = null; this.completion?.refresh(); }
-    if (["wish", "coupled"].includes(name) && this.state.mode === "watch") this.past = [];
+    if (name === "coupled") { this.chain.coupled = this.state.mode === "compare" || value; this.edges = null; this.completion?.refresh(); }
+    if (["wish", "coupled", "temperature"].includes(name)) { this.past = []; this.spare = null; }
     if (name === "wish" && this.state.mode !== "encode") this.restart();
     this.draw();
   }
@@ -706,6 +760,7 @@ export class Stage {
     this.input.classList.toggle("draws", mode === "encode" || mode === "steer");
     this.known = null;
     this.completion = null;
+    [...this.halves.children].forEach((one, k) => one.setAttribute("aria-pressed", k === 0));
     if (mode !== "steer") this.chain.held.fill(0);
     this.trace = [];
     this.tell("mode", mode);
@@ -728,9 +783,10 @@ export class Stage {
     if (mode === "watch" && !wish) this.nextExample();
     if (mode === "watch" || mode === "steer")
       this.chain.restart(this.model.prior.draw(this.random, wish));
+    if (mode === "watch") { this.clock = 1e-6; this.advanceWatch(); } // never without a phase
     if (mode === "encode") this.encodeImage();
     if (mode === "compare") this.restartWalls();
-    if (mode === "steer" && this.known) this.completion.refresh();
+    if (mode === "steer" && this.known) this.complete();
     this.explain();
     this.look();
     this.draw();
@@ -751,8 +807,10 @@ export class Stage {
   }
 
   changedImage(told = true) {
+    this.pressed = false;
     if (this.state.mode === "encode") this.encodeImage();
-    if (this.completion) this.complete();
+    if (this.completion) this.stale = true; // completed anew when there is time
+    if (this.stale && !this.state.playing) this.complete();
     if (told) this.tell("image", this.image);
     this.look();
     this.draw();
@@ -770,13 +828,15 @@ export class Stage {
       rule(Math.floor(p / SIDE), p % SIDE) ? 1 : 0);
     this.complete();
     this.explain();
+    this.look();
     this.draw();
   }
 
   complete() {
+    this.stale = false;
     if (!this.known) { this.completion = null; return; }
     this.chain.restart(this.model.prior.draw(this.random, this.state.wish));
-    this.chain.anneal(200);
+    this.chain.anneal(200, 1 / this.state.temperature);
     this.completion = new Completion(this.model, this.chain, this.image, this.known);
   }
 
@@ -787,7 +847,7 @@ export class Stage {
   }
 
   listenToPicture() {
-    let last = null;
+    let [last, pointer] = [null, null];
     const at = (event) => {
       const box = this.input.getBoundingClientRect();
       return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
@@ -809,22 +869,24 @@ export class Stage {
       this.changedImage(false);
     };
     this.input.addEventListener("pointerdown", (event) => {
-      if (!this.input.classList.contains("draws")) return;
+      if (last || event.button !== 0 || !this.input.classList.contains("draws")) return;
       event.preventDefault();
+      pointer = event.pointerId;
       this.input.setPointerCapture(event.pointerId);
       last = at(event);
       brush(last, last);
     });
     this.input.addEventListener("pointermove", (event) => {
-      if (!last) return;
+      if (!last || event.pointerId !== pointer) return;
       const next = at(event);
       brush(last, next);
       last = next;
     });
     for (const end of ["pointerup", "pointercancel"])
-      this.input.addEventListener(end, () => {
-        if (last) this.tell("image", this.image);
+      this.input.addEventListener(end, (event) => {
+        if (!last || event.pointerId !== pointer) return;
         last = null;
+        this.tell("image", this.image);
       });
   }
 
@@ -875,24 +937,39 @@ export class Stage {
     this.draw();
   }
 
+  /* Whether the spins on the chip are the encoder's, which belong to no class of the prior. */
+  get encoded() {
+    return this.state.mode === "encode" || (this.state.mode === "watch" && this.phase === "encode");
+  }
+
   tellOf(i) {
     const { prior, qubits } = this.model;
     const { chain } = this;
-    const mean = Math.tanh(-prior.force(chain.spins, i, chain.y, chain.coupled) / this.state.temperature);
     const number = (v) => (v < 0 ? "−" : "+") + Math.abs(v).toFixed(2);
+    const force = prior.force(chain.spins, i, chain.y, chain.coupled);
     const neighbours = prior.first[i + 1] - prior.first[i];
+    const own = `bias ${number(prior.fields[chain.y * prior.n + i])}`
+      + (chain.coupled ? `, with its ${neighbours} neighbours ${number(force)}` : ", without its neighbours")
+      + `; ${this.known ? "by the prior alone" : "so"} its mean spin would now be `
+      + `${number(Math.tanh(-force * (this.beta ?? 1)))}.`;
+    const encoders = `${neighbours} neighbours. The encoder wants ${number(Math.tanh((this.logits?.[i] ?? 0) / 2))} on average.`;
     return `Qubit ${qubits[i]}: spin ${chain.spins[i] > 0 ? "+1" : "−1"}${chain.held[i] ? ", held" : ""}; `
-      + `bias ${number(prior.fields[chain.y * prior.n + i])}, with its ${neighbours} neighbours `
-      + `${number(prior.force(chain.spins, i, chain.y, chain.coupled))}, so its mean spin would now be ${number(mean)}.`
-      + (this.state.mode === "encode" ? ` The encoder says ${number(Math.tanh(this.logits[i] / 2))}.` : "")
-      + " Click: turn it round" + (this.state.mode === "steer" ? " and hold it; again: free it." : ".");
+      + (this.encoded ? encoders : own)
+      + (this.state.mode === "encode" ? " Click: turn it round."
+        : " Click: turn it round and hold it; again: free it.");
   }
 
   /* A click on a qubit: the spin turns round; where one steers it is then held. */
   press(i, holdOnly = false) {
     if (i < 0) return;
     const { chain } = this;
-    if (this.state.mode === "compare" || this.state.mode === "watch") this.enter("steer");
+    if (this.state.mode === "compare" || this.state.mode === "watch") {
+      const { y } = chain;
+      const spins = chain.spins.slice();
+      this.enter("steer"); // which draws all spins anew, where the string shown is wanted
+      chain.spins.set(spins);
+      chain.y = y;
+    }
     if (this.state.mode === "steer" && chain.held[i]) chain.held[i] = 0;
     else {
       if (!holdOnly) this.turn(i, -chain.spins[i]);
@@ -929,7 +1006,9 @@ export class Stage {
     else if (mode === "encode") {
       if (this.clock >= 45 && !this.pressed) { this.clock = 0; this.encodeImage(); this.tell("spins", this.chain.spins); }
     } else if (this.completion) {
-      const until = performance.now() + WORK_MS;
+      if (this.stale) this.complete();
+      const until = performance.now() + WORK_MS * Math.min(1, speed);
+      this.beta = 1 / this.state.temperature;
       while (performance.now() < until) {
         const i = this.chain.prior.order[this.completion.next];
         const before = this.chain.spins[i];
@@ -937,12 +1016,13 @@ export class Stage {
         if (this.chain.spins[i] !== before) this.flash[i] = 1;
       }
     } else this.sweeps(1);
-    if (mode !== "encode") this.remember();
+    if (!this.encoded) this.remember();
     this.look();
   }
 
   /* Sweeps of the chain on the chip at an inverse temperature; fractions add up. */
   sweeps(many, beta = 1 / this.state.temperature) {
+    this.beta = beta;
     this.rest = (this.rest || 0) + many * this.state.speed;
     const before = this.chain.spins.slice();
     for (; this.rest >= 1; this.rest--) this.chain.sweep(beta);
@@ -955,8 +1035,7 @@ export class Stage {
     const at = this.clock - told;
     if (at <= 0) {
       if (this.phase !== "encode") { this.phase = "encode"; this.encodeImage(); this.explain(); }
-      // Time enough to fill the wall of new pictures, one a frame.
-      else if (this.past.length < WALL * WALL) this.past.push(this.anotherPicture());
+      else if (this.past.length < WALL * WALL) this.anotherPicture(performance.now() + WORK_MS);
       return;
     }
     if (at <= WATCH.frames) {
@@ -981,13 +1060,21 @@ export class Stage {
     }
   }
 
-  /* A new picture, made as those that one watches. */
-  anotherPicture() {
-    const chain = new Chain(this.model.prior, this.random);
-    chain.coupled = this.state.coupled;
-    chain.restart(this.model.prior.draw(this.random, this.state.wish));
-    chain.anneal(WATCH.sweeps, 1 / this.state.temperature);
-    return this.model.decode(chain.spins);
+  /* Go on with a further picture for the wall, made as those that one watches. */
+  anotherPicture(until) {
+    if (!this.spare) {
+      this.spare = new Chain(this.model.prior, this.random);
+      this.spare.restart(this.model.prior.draw(this.random, this.state.wish));
+      this.spare.done = 0;
+    }
+    this.spare.coupled = this.state.coupled;
+    for (; this.spare.done < WATCH.sweeps; this.spare.done++) {
+      const cold = Math.min(1, this.spare.done / (0.8 * WATCH.sweeps)) / this.state.temperature;
+      this.spare.sweep(cold);
+      if (performance.now() > until) return;
+    }
+    this.past.push(this.model.decode(this.spare.spins));
+    this.spare = null;
   }
 
   restartWalls() {
@@ -1019,8 +1106,11 @@ export class Stage {
     const began = performance.now();
     const cold = Math.min(1, this.clock / COMPARE.frames) / this.state.temperature;
     const before = this.chain.spins.slice();
-    for (const wall of this.walls)
-      for (const { chain } of wall) chain.sweep(cold);
+    this.beta = cold;
+    this.rest = (this.rest || 0) + this.state.speed;
+    for (; this.rest >= 1; this.rest--)
+      for (const wall of this.walls)
+        for (const { chain } of wall) chain.sweep(cold);
     for (let i = 0; i < before.length; i++) if (before[i] !== this.chain.spins[i]) this.flash[i] = 1;
     this.refreshWalls(began + WORK_MS);
     if (this.clock > COMPARE.frames + COMPARE.rest) { this.clock = 0; this.restartWalls(); }
@@ -1050,15 +1140,21 @@ export class Stage {
       watch: {
         encode: `The encoder writes a test picture (${label}) as ${n} spins; the decoder reads them.`,
         sample: `The picture is forgotten. The sampler starts from random spins and cools them${wished}.`,
-        rest: `The spins are a sample of the prior, and the decoder reads them: a new ${made}.`,
+        rest: this.state.coupled && this.state.temperature === 1
+          ? `The spins are, nearly, a sample of the prior, and the decoder reads them: a new ${made}.`
+          : `These spins are not the prior's: ${this.state.coupled ? "another temperature" : "no couplings"}. `
+            + "The decoder reads them all the same.",
       }[this.phase] || "",
       encode: "Draw on the left, or choose a picture. The chip shows the encoder's spins, drawn anew now and then; "
         + "click a qubit to turn its spin round.",
       steer: this.known ? "The spins walk so that the decoder agrees with the known part, and the prior with the spins."
         : `The prior's spins walk at the temperature you choose${wished}. Click qubits to hold them.`,
-      compare: `Left: spins drawn with the couplings. Right: with the same biases and without couplings${wished}.`,
+      compare: `Left: spins drawn with the couplings. Right: with the same biases, couplings taken away${wished}. `
+        + "(A prior that had been trained without any would have other biases.)",
     };
-    if (this.cursor < 0) this.say(texts[mode]);
+    // A stream of sentences would keep a screen reader from everything else.
+    this.words.setAttribute("aria-live", mode === "watch" && this.cursor < 0 ? "off" : "polite");
+    if (this.cursor < 0 && !this.tip) this.say(texts[mode]);
     const captions = {
       watch: this.phase === "encode" || !this.phase ? ["goes in", "comes back"] : ["made so far", `a new ${made}`],
       encode: ["yours: draw here", "what comes back"],
@@ -1067,6 +1163,8 @@ export class Stage {
       compare: ["with couplings", "without couplings"],
     }[mode];
     [this.inputText.textContent, this.outputText.textContent] = captions;
+    this.input.setAttribute("aria-label", captions[0]);
+    this.outputCanvas.setAttribute("aria-label", captions[1]);
     const encodes = mode === "encode" || (mode === "watch" && (this.phase === "encode" || !this.phase));
     this.encoderWay.classList.toggle("flows", encodes && !this.still.matches);
     this.encoderWay.classList.toggle("off", !encodes);
@@ -1204,7 +1302,8 @@ export class Stage {
         context.lineTo((k / 239) * width, 3 + (height - 6) * (1 - (energy - low) / (high - low))));
       context.stroke();
     }
-    const text = `energy ${this.chain.energy.toFixed(0).replace("-", "−")}`;
+    const classless = this.encoded && this.model.prior.classes > 1;
+    const text = classless ? "" : `energy ${this.chain.energy.toFixed(0).replace("-", "−")}`;
     if (this.traceText.textContent !== text) this.traceText.textContent = text;
   }
 }
@@ -1213,6 +1312,7 @@ export class Stage {
 
 /* Show the stage in an element of a page; returns it. */
 export function mount(element, bytes, options = {}) {
+  element.stage?.stop();
   return new Stage(element, bytes, options);
 }
 
@@ -1225,22 +1325,31 @@ export default {
     };
     const names = ["mode", "wish", "temperature", "coupled", "playing"];
     const state = Object.fromEntries(names.map((name) => [name, model.get(name)]));
-    const stage = new Stage(el, bytesOf("_file"), { state, seed: model.get("_seed") });
-    const given = () => {
-      const image = bytesOf("_image");
-      if (image) stage.setImage(Float32Array.from(image, (v) => v / 255), false);
-    };
-    given();
+    let stage;
+    try {
+      stage = new Stage(el, bytesOf("_file"), { state, seed: model.get("_seed") });
+    } catch (error) {
+      el.textContent = `The model cannot be shown: ${error.message}`;
+      return undefined;
+    }
+    const show = (bytes) => bytes && stage.setImage(Float32Array.from(bytes, (v) => v / 255), false);
     const heard = names.map((name) => [`change:${name}`, () =>
       (name === "mode" ? model.get(name) !== stage.state.mode && stage.enter(model.get(name))
         : stage.set(name, model.get(name)))]);
-    heard.push(["change:_image", given]);
+    heard.push(["change:_image", () => show(bytesOf("_image"))]);
     for (const [event, answer] of heard) model.on(event, answer);
-    const send = (name, value) => { model.set(name, value); model.save_changes(); };
+    const send = (name, value) => {
+      // Old versions of ipywidgets find any two views of memory equal.
+      if (ArrayBuffer.isView(value)) model.set(name, null, { silent: true });
+      model.set(name, value);
+      model.save_changes();
+    };
     for (const name of names) stage.on(name, (value) => model.get(name) !== value && send(name, value));
     stage.on("image", (image) =>
       send("_drawn", new DataView(Uint8Array.from(image, (v) => Math.round(255 * v)).buffer)));
     stage.on("spins", (spins) => send("_spins", new DataView(Int8Array.from(spins).buffer)));
+    if (["encode", "steer"].includes(stage.state.mode)) show(bytesOf("_drawn") || bytesOf("_image"));
+    if (model.get("playing") !== stage.state.playing) send("playing", stage.state.playing);
     return () => {
       for (const [event, answer] of heard) model.off(event, answer);
       stage.stop();

@@ -89,8 +89,15 @@ class Stage(anywidget.AnyWidget):
 
     @image.setter
     def image(self, image: torch.Tensor) -> None:
-        image = require_images("image", image.reshape(1, *image.shape[-3:]))
-        pixels = (image * 255).round().to(torch.uint8).flatten()
+        alone = (
+            image.unsqueeze(0) if isinstance(image, torch.Tensor) and image.dim() == 3 else image
+        )
+        if len(require_images("image", alone)) != 1:
+            raise SettingError(f"image: {len(alone)} images, where one is shown: give one of them.")
+        if self.mode not in ("encode", "steer"):
+            self.mode = "encode"
+        self._image = b""  # so that the same picture is sent again
+        pixels = (alone * 255).round().to(torch.uint8).flatten()
         self._drawn = self._image = bytes(pixels.tolist())
 
     @property
