@@ -1053,7 +1053,9 @@ export class Stage {
       this.past.length = Math.min(this.past.length, WALL * WALL);
       this.tell("spins", this.chain.spins);
       this.explain();
-    } else if (at > WATCH.frames + WATCH.rest) {
+    } else if (at <= WATCH.frames + WATCH.rest) {
+      if (this.past.length < WALL * WALL) this.anotherPicture(performance.now() + WORK_MS);
+    } else {
       this.clock = 0;
       this.phase = "";
       if (told) this.nextExample();
