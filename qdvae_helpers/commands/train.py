@@ -15,6 +15,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
 from qdvae_helpers.checkpoints import load_checkpoint, read_header, save_checkpoint
 from qdvae_helpers.data import LABEL_NAMES
 from qdvae_helpers.errors import CheckpointError, OutputError, SettingError, TrainingError
@@ -297,6 +299,9 @@ def _train(
 
     if not prepared.fit(checkpoint=part, on_report=log, fabric=fabric).finished:
         return _INTERRUPTED
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        # Else the threads that listen to the others may abort a process that ends after them.
+        torch.distributed.destroy_process_group()
     if not is_first:
         return 0
     about: dict = {"profile": _profile(options).name}

@@ -13,7 +13,7 @@ SAMPLERS = [
     ("exact (classical, up to about 56 latents)", "exact"),
     ("QPU, live (Leap token and budget)", "qpu"),
 ]
-_USUAL = ("that of D-Wave's settings, or the largest", None)
+_USUAL = ("that of D-Wave's settings, or the largest", "")  # None would be shown as no choice
 
 
 class SamplerChoice:
@@ -43,7 +43,7 @@ class SamplerChoice:
     @property
     def name_of_solver(self) -> str | None:
         """The QPU that was chosen from the list; ``None`` for the usual one, or no QPU."""
-        return self.solver.value if self.kind == "qpu" else None
+        return self.solver.value or None if self.kind == "qpu" else None
 
     @property
     def options(self) -> dict[str, str]:

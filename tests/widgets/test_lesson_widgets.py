@@ -113,7 +113,7 @@ def test_live_training_trains_and_cleans_up():
     assert panel.view.message.text == "Finished: saved as run-1."
     assert (folder / "run-1.safetensors").is_file()
     assert "generated digits" in source(panel.view.samples)
-    assert "held-out reconstruction" in source(panel.view.curves)
+    assert "held-out images" in panel.view.curves.alt
     panel.epochs.value = 20
     panel.begin.click()
     run = panel.view.run
