@@ -57,6 +57,8 @@ def test_every_built_page_keeps_to_this_host_and_shows_its_formulas(page, addres
     page.on("requestfailed", lambda request: failed.append(request.url))
     pages = sorted((ROOT / SITE).rglob("*.html"))
     pages = [path for path in pages if not {"_static", "_modules"} & set(path.parts)]
+    # The first page only leads to another one, and would take the ground from under a question.
+    pages = [path for path in pages if 'http-equiv="refresh"' not in path.read_text("utf-8")[:500]]
     assert len(pages) > 5
     faults, formulas = [], 0
     for path in pages:

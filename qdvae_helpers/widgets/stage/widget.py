@@ -33,10 +33,8 @@ class Stage(anywidget.AnyWidget):
             (wishes, held qubits, half a picture completed), or ``compare`` (couplings on and off).
         seed: of the page's random numbers.
 
-    Attributes:
-        mode, wish, temperature, coupled, playing: what the person sees and may change, too.
-        image: ``(1, 28, 28)``, the picture that goes in; setting it shows it.
-        spins: ``(n,)`` of -1 and +1, as last told by the page; ``None`` before that.
+    ``mode``, ``wish``, ``temperature``, ``coupled`` and ``playing`` are what the person sees and
+    changes, and may be set from here, too; :attr:`image` and :attr:`spins` come from the page.
 
     Raises:
         SettingError: no trained model, or a wish that it does not know.
@@ -81,7 +79,7 @@ class Stage(anywidget.AnyWidget):
 
     @property
     def image(self) -> torch.Tensor | None:
-        """The picture that went in last, by hand or from here."""
+        """The picture ``(1, 28, 28)`` that went in last; setting it shows it."""
         if not self._drawn:
             return None
         values = torch.frombuffer(bytearray(self._drawn), dtype=torch.uint8)
@@ -102,7 +100,7 @@ class Stage(anywidget.AnyWidget):
 
     @property
     def spins(self) -> torch.Tensor | None:
-        """The spins on the chip, when the page last told of them."""
+        """The spins ``(n,)`` on the chip, -1 and +1, when the page last told of them."""
         if not self._spins:
             return None
         return torch.frombuffer(bytearray(self._spins), dtype=torch.int8).float()
