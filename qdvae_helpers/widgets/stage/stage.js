@@ -379,7 +379,8 @@ const WALL = 4; // pictures a side where many are shown
 /* Sweeps of one new picture, and in how many frames they are done at speed 1. */
 const WATCH = { sweeps: 400, frames: 100, rest: 70, encode: 80 };
 const COMPARE = { frames: 80, rest: 100 };
-const WORK_MS = 7; // of one frame at most, where work can wait
+const WORK_MS = 6; // of one frame at most, where work can wait
+const SLOW_MS = 9;
 
 const MODES = {
   watch: ["Watch", "new pictures come out of the prior"],
@@ -1017,7 +1018,9 @@ export class Stage {
       }
     } else this.sweeps(1);
     if (!this.encoded) this.remember();
-    this.look();
+    // Where a frame takes long, as on a phone, the picture follows every second one.
+    this.even = !this.even;
+    if (this.even || !(this.frameWork.at(-1) > SLOW_MS)) this.look();
   }
 
   /* Sweeps of the chain on the chip at an inverse temperature; fractions add up. */
@@ -1049,6 +1052,7 @@ export class Stage {
       this.sweeps(WATCH.sweeps / WATCH.frames, cold);
     } else if (this.phase !== "rest") {
       this.phase = "rest";
+      this.look();
       this.past.unshift(this.output.slice());
       this.past.length = Math.min(this.past.length, WALL * WALL);
       this.tell("spins", this.chain.spins);
