@@ -22,7 +22,6 @@ row on an idle machine.
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -105,7 +104,6 @@ COLUMNS = [
     "encoder's strings",
     "reconstruction (nats)",
     "squared error",
-    "seconds",
 ]
 
 
@@ -208,22 +206,18 @@ def gaussian_row(k: int, train: ImageSet, steps: int, seed: int, measures: Measu
     """Train a Gaussian VAE with ``k`` classes, measure it."""
     train, _ = in_classes(train, "labels", k)
     config = TrainConfig.for_profile(PROFILE, steps=steps, seed=seed)
-    began = time.perf_counter()
     model, prior = gaussian_vae.trained(train.images, config, PROFILE.hidden, train.labels)
-    seconds = time.perf_counter() - began
     n = len(measures.seen[0])
     labels = train.labels[torch.linspace(0, len(train) - 1, n).long()].tolist()
     numbers = sum(p.numel() for p in [*model.parameters(), *prior])
-    return [f"{numbers:,}", *measures.of_gaussians(model, prior, labels), f"{seconds:.0f}"]
+    return [f"{numbers:,}", *measures.of_gaussians(model, prior, labels)]
 
 
 def spin_row(row: Row, train: ImageSet, steps: int, seed: int, measures: Measures) -> list[str]:
     """Train a model with a Boltzmann machine, measure it."""
     run = prepared(row, train, steps, seed)
-    began = time.perf_counter()
     run.fit(progress=False)
-    seconds = time.perf_counter() - began
-    return [f"{parameters(run.model):,}", *measures.of_spins(run), f"{seconds:.0f}"]
+    return [f"{parameters(run.model):,}", *measures.of_spins(run)]
 
 
 def main() -> int:
