@@ -80,7 +80,7 @@ def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repetitions", type=int, default=3)
-    tables.add_write_option(parser)
+    tables.add_write_option(parser, "results")
     options = parser.parse_args()
     rows = []
     for name, before, timed in LINES:
@@ -91,7 +91,7 @@ def main() -> int:
     lines += tables.note(f"Median of {options.repetitions}; {tables.made_with()}.")
     print("\n".join(lines))
     if options.write:
-        tables.to_readme("loading", lines)
+        tables.to_results("loading", lines)
     return 0
 
 
