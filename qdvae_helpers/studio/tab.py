@@ -90,9 +90,10 @@ def refill(dropdown: widgets.Dropdown, options: list[str], place: int = 0) -> No
     """New options for a list that keeps its choice if it can, or takes the one at this place."""
     chosen = dropdown.value
     if list(dropdown.options) != options:
-        dropdown.options = options
         usual = options[min(place, len(options) - 1)] if options else None
-        dropdown.value = chosen if chosen in options else usual
+        with dropdown.hold_sync():  # in one message, lest a choice made in between be undone
+            dropdown.options = options
+            dropdown.value = chosen if chosen in options else usual
 
 
 @torch.no_grad()
