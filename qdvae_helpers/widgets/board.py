@@ -70,5 +70,9 @@ class Board(anywidget.AnyWidget):
 
     def show(self, image: torch.Tensor) -> None:
         """Put a picture ``(1, 28, 28)`` in [0, 1], 1 is ink, below the cells of a mask."""
-        image = require_images("image", image.reshape(1, *image.shape[-3:]))
+        alone = (
+            image.unsqueeze(0) if isinstance(image, torch.Tensor) and image.dim() == 3 else image
+        )
+        if len(image := require_images("image", alone)) != 1:
+            raise SettingError(f"image: {len(image)} images, where one is shown: give one of them.")
         self.picture = bytes((image * 255).round().to(torch.uint8).flatten().tolist())
