@@ -1,4 +1,4 @@
-"""Measuring models and samplers (taught in ``04``, ``05`` and ``07_how_good_is_it``)."""
+"""Measuring models and samplers (taught in ``04``, ``05`` and ``08_judging_samples``)."""
 
 import copy
 import warnings

@@ -1,4 +1,4 @@
-"""Two gate-model classifiers without a circuit simulator (taught in ``09`` and ``10``).
+"""Two gate-model classifiers without a circuit simulator (taught in ``13`` and ``14``).
 
 * The 17-qubit circuit of the TensorFlow Quantum tutorial after Farhi and Neven
   (arXiv:1802.06002): its output has a closed form, :func:`readout_expectation`.

@@ -1,4 +1,4 @@
-"""How probable a model finds an image, in nats (taught in ``07_how_good_is_it``)."""
+"""How probable a model finds an image, in nats (taught in ``08_judging_samples``)."""
 
 import math
 from collections.abc import Sequence

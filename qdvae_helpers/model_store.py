@@ -1,4 +1,4 @@
-"""The models that the studio may read and write (used in ``08_studio``).
+"""The models that the studio may read and write (used in ``12_studio``).
 
 A name that people type must never become a path to somewhere else: every file lies directly in one
 folder, and reading goes through the list of what is there.
@@ -110,7 +110,7 @@ class ModelStore:
     def _sorted(self) -> tuple[dict[str, Path], dict[str, str]]:
         """Files that hold models, and what is wrong with others.
 
-        Lesson 10 saves a circuit's weights in this folder, too: they belong to neither.
+        Lesson 14 saves a circuit's weights in this folder, too: they belong to neither.
         """
         readable, others = {}, {}
         for name, file in self._files().items():

@@ -204,7 +204,7 @@ def test_lesson_10_reads_fashion_mnist_where_its_files_are(monkeypatch, tmp_path
             checksum = hashlib.sha256(content).hexdigest()
             monkeypatch.setitem(idx_files.FASHION_MNIST_SHA256, file, checksum)
     monkeypatch.setenv("QDVAE_DATA", str(tmp_path))
-    path = ROOT / "notebooks" / "10_quantum_convolution.ipynb"
+    path = ROOT / "notebooks" / "14_quantum_convolution.ipynb"
     sources = [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
     names = {"torch": torch, "sets": {}, "n_train": 20}
     wanted = ("def four_classes", "def fashion_sets", '["fashion"] = fashion_sets()')

@@ -1,4 +1,4 @@
-"""Checks of lesson 09: the ceiling of patterns, the closed form, the hinge loss, half a circuit."""
+"""Checks of lesson 13: the ceiling of patterns, the closed form, the hinge loss, half a circuit."""
 
 import math
 

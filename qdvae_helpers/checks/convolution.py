@@ -1,4 +1,4 @@
-"""Checks of lesson 10: amplitudes, what blocks read, a gate on a state, a double softmax."""
+"""Checks of lesson 14: amplitudes, what blocks read, a gate on a state, a double softmax."""
 
 import torch
 import torch.nn.functional as F

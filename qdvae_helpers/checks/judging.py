@@ -1,4 +1,4 @@
-"""Checks of lesson 07: distances with errors, the importance bound, the effective sample size."""
+"""Checks of lesson 08: distances with errors, the importance bound, the effective sample size."""
 
 import math
 

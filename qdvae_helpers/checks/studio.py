@@ -1,4 +1,4 @@
-"""Checks of lesson 08: steps of a run, names of models, the time left."""
+"""Checks of lesson 12: steps of a run, names of models, the time left."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Checks of lesson 11: one rotation, independent qubits, errors of shots, a chain of CNOTs."""
+"""Checks of lesson 15: one rotation, independent qubits, errors of shots, a chain of CNOTs."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The studio: train, generate, look inside, compare, with widgets (used in ``08_studio``).
+"""The studio: train, generate, look inside, compare, with widgets (used in ``12_studio``).
 
 ``dashboard`` is the whole, with one file a tab on the base in ``tab``; ``facts`` says what a file
 tells and what is measured, ``figures`` draws one image's way through a model.

@@ -1,4 +1,4 @@
-"""Answers to the exercises of lessons 05 to 08 as learners write them, right and wrong."""
+"""Answers to the exercises of lessons 05 to 12 as learners write them, right and wrong."""
 
 import math
 import re
