@@ -21,7 +21,7 @@ export GOMP_SPINCOUNT ?= 1000
 export PYTHONUNBUFFERED = 1
 
 .PHONY: help setup run stage test test-helpers test-notebooks test-twice test-annealer test-recorded
-.PHONY: test-widgets7 test-lessons test-qpu lab studio lint notebooks pretrained recordings docs slides answers badges
+.PHONY: test-widgets7 test-lessons test-qpu lab studio lint notebooks pretrained recordings docs slides answers student minutes badges
 .PHONY: colab-check bundle stills clean
 
 help:
@@ -32,10 +32,10 @@ help:
 	@echo "  make stage   writes the model as a page for any browser, build/stage.html"
 	@echo "  make test    runs all tests"
 	@echo "  make docs    builds the site in build/docs"
-	@echo "To teach: slides answers bundle"
+	@echo "To teach: slides answers student bundle"
 	@echo "To work on it: setup lint test-helpers test-notebooks test-twice test-annealer"
 	@echo "  test-recorded test-widgets7 test-lessons test-qpu notebooks pretrained recordings"
-	@echo "  badges colab-check clean"
+	@echo "  minutes badges colab-check clean"
 
 setup: $(READY)
 
@@ -157,6 +157,14 @@ slides: $(READY_DOCS)
 # For instructors: every exercise with its hint and its answer.
 answers: $(READY)
 	$(BIN)/python tools/answers.py
+
+# A copy of the lessons without solutions, for a class.
+student: $(READY)
+	$(BIN)/python tools/student.py
+
+# How long lessons take, by one rule (CONTRIBUTING.md), written into lessons and README.
+minutes: $(READY)
+	$(BIN)/python tools/lesson_minutes.py
 
 # Launch badges and Colab's first cell in every notebook, badges in the README: after a release or a new lesson.
 badges: $(READY)

@@ -18,8 +18,10 @@ sys.path.insert(0, str(ROOT / "tools"))
 
 import answers  # noqa: E402
 import bundle  # noqa: E402
+import lesson_minutes  # noqa: E402
 import slides  # noqa: E402
 import stage_pictures  # noqa: E402
+import student  # noqa: E402
 import train_judge  # noqa: E402
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -28,6 +30,66 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
 def lesson(request) -> tuple[str, nbformat.NotebookNode]:
     return request.param.stem, nbformat.read(request.param, as_version=4)
+
+
+def test_a_class_copy_has_no_solution_and_still_fits_together(lesson):
+    _, notebook = lesson
+    whole = nbformat.writes(notebook)
+    copy = student.class_copy(notebook)
+    nbformat.validate(copy)
+    assert nbformat.writes(notebook) == whole
+    code = "\n".join(cell.source for cell in copy.cells if cell.cell_type == "code")
+    for cell in notebook.cells:
+        if "solution" in cell.metadata.get("tags", []):
+            assert cell.source not in code
+    used = set(re.findall(r"\b(\w+_solution)\b", code))
+    taken = set(re.findall(r"^(\w+_solution) = (?!.*_solution)", code, re.MULTILINE))
+    assert used == taken
+    assert "<details>" not in copy.cells[-1].source
+    questions = [line for line in copy.cells[-1].source.splitlines() if line.endswith("?")]
+    assert len(questions) >= 3
+
+
+def test_the_class_copy_is_written_with_what_it_links_to(tmp_path):
+    assert student.main(["--output", str(tmp_path)]) == 0
+    for path in (tmp_path / "notebooks").iterdir():
+        text = "".join(c.source for c in nbformat.read(path, as_version=4).cells)
+        for target in re.findall(r"\]\((\.\./docs/[^)#\s]+)", text):
+            assert (path.parent / target).exists(), target
+
+
+def test_minutes_follow_from_the_lesson_itself(lesson):
+    stem, notebook = lesson
+    size = lesson_minutes.size_of(notebook)
+    assert size.cells <= lesson_minutes.MOST_CELLS
+    assert size.reading <= lesson_minutes.MOST_READING
+    assert len(size.exercises) >= 3
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert lesson_minutes.computing_minutes(readme)[stem] <= lesson_minutes.MOST_COMPUTING
+
+
+def test_minutes_are_the_same_wherever_they_stand():
+    """If not: ``make minutes``."""
+    assert not lesson_minutes.rewritten()
+
+
+def test_how_a_lesson_is_counted():
+    def cell(kind, source, **meta):
+        return {"cell_type": kind, "source": source, "metadata": meta}
+
+    cells = [
+        cell("markdown", "one two [three](some/where.md)\n<details>not counted</details> - 4"),
+        cell("markdown", "### Exercise 1 (warm-up, 7 minutes): five words"),
+        cell("code", "a = 1\n\nb = 2\n"),
+        cell("code", "hidden = 1", jupyter={"source_hidden": True}),
+    ]
+    size = lesson_minutes.size_of({"cells": cells})
+    assert (size.cells, size.words, size.lines, size.exercises) == (4, 11, 2, (7,))
+    assert size.reading == 5
+    said = lesson_minutes.time_line(size, 2)
+    assert said.endswith(
+        "5 minutes to read, about 2 minutes of computing, 7 minutes for one exercise"
+    )
 
 
 def test_every_exercise_gets_its_own_task_hint_and_answer(lesson):

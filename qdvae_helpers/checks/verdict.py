@@ -26,6 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from qdvae_helpers.checks import solved
+
 Rows = Iterator[tuple[Any, str]]
 
 _EMPTY = "there is no answer yet: replace the `...` in the cell above, run it, then this one again."
@@ -58,6 +60,8 @@ def exercise(check: Callable[[Any], str | None]) -> Callable[[Any], None]:
             problem = f"your code stopped with {type(error).__name__}: {error}"
             if "must be Tensor, not" in problem:
                 problem += " (torch.tensor(...) makes a tensor of it)"
+        if problem is None:
+            solved.note(check.__name__)
         print("Correct." if problem is None else f"Not yet: {problem}")
 
     del verdict.__wrapped__  # `help` shall show that a check takes an answer

@@ -1,0 +1,79 @@
+"""A copy of the lessons without solutions, for a class: build/student.
+
+    python tools/student.py [--output FOLDER]
+
+Solutions go.  Where later cells use one, a cell takes the learner's own answer in its place.  Of
+the questions at a lesson's end the answers go, too; hints stay.
+"""
+
+import argparse
+import ast
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+
+from qdvae_helpers.outputs import replacing
+from qdvae_helpers.paths import ROOT
+
+FOR_INSTRUCTORS = ("instructor-guide.md", "teaching.md")
+_QUESTION = re.compile(r"<details>\s*<summary>(.*?)</summary>.*?</details>", re.DOTALL)
+
+
+def class_copy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without solutions; the given one stays as it is."""
+    copy = nbformat.from_dict(notebook)
+    cells = []
+    for i, cell in enumerate(copy.cells):
+        tags = cell.metadata.get("tags", [])
+        if "solution" in tags:
+            later = "\n".join(c.source for c in copy.cells[i + 1 :] if c.cell_type == "code")
+            used = [name for name in _defined(cell.source) if re.search(rf"\b{name}\b", later)]
+            if not used:
+                continue
+            takes = [f"{name} = {name.removesuffix('_solution')}" for name in used]
+            cell.source = "\n".join(["# From here on your answer is used.", *takes])
+            cell.outputs, cell.execution_count = [], None
+            cell.metadata = {"tags": ["answer"]}
+        elif cell is copy.cells[-1]:  # takeaways, and questions with folded answers
+            cell.source = _QUESTION.sub(r"- \1", cell.source)
+        elif cell.cell_type == "code" and "exercise" in tags:
+            cell.outputs, cell.execution_count = [], None
+        cells.append(cell)
+    copy.cells = cells
+    return copy
+
+
+def _defined(source: str) -> list[str]:
+    """Names that a solution's cell defines, in order."""
+    names = []
+    for node in ast.parse(source).body:
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return [name for name in names if name.endswith("_solution")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the folder; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "student")
+    output = parser.parse_args(arguments).output
+    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        copy = class_copy(nbformat.read(path, as_version=4))
+        with replacing(output / "notebooks" / path.name) as part:
+            nbformat.write(copy, part)
+    docs = output / "docs"
+    shutil.copytree(ROOT / "docs" / "images", docs / "images", dirs_exist_ok=True)
+    for page in (ROOT / "docs").glob("*.md"):
+        if page.name not in FOR_INSTRUCTORS:
+            shutil.copy(page, docs / page.name)
+    print(f"Wrote {output}: open its notebooks in JupyterLab with the class's environment.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
