@@ -1183,15 +1183,20 @@ export class Stage {
   draw() {
     if (!this.theme) return;
     const { mode } = this.state;
+    // Where a frame takes long, walls and chip are drawn in turn.
+    const inTurn = mode === "compare" && this.state.playing && Math.max(...this.frameWork.slice(-2)) > SLOW_MS;
     if (mode === "compare" && this.walls) {
-      paint(this.input, this.walls[0].map((one) => one.image), this.theme, WALL);
-      paint(this.outputCanvas, this.walls[1].map((one) => one.image), this.theme, WALL);
+      if (!inTurn || this.even) {
+        paint(this.input, this.walls[0].map((one) => one.image), this.theme, WALL);
+        paint(this.outputCanvas, this.walls[1].map((one) => one.image), this.theme, WALL);
+      }
     } else {
       const past = mode === "watch" && this.phase && this.phase !== "encode";
       if (past) paint(this.input, this.past, this.theme, WALL);
       else paint(this.input, [this.image], this.theme, 1, this.known);
       paint(this.outputCanvas, [this.output], this.theme);
     }
+    if (inTurn && this.even) return;
     this.drawChip();
     this.drawTrace();
   }
