@@ -6,7 +6,37 @@ SAME: dict[tuple[str, str], str] = {}
 SAME |= {}  # 00
 
 # Lesson 01
-SAME |= {}  # 01
+SAME |= {
+    (
+        "own_draws",
+        "left dropped: return chosen + torch.randn_like(chosen)",
+    ): "noise of another size",
+    (
+        "own_draws",
+        "other operator: return chosen - 0.1 * codes.std(0) * torch.randn_like(chosen)",
+    ): "noise has no sign",
+    (
+        "own_draws",
+        "constant negated: return chosen + -0.1 * codes.std(0) * torch.randn_like(chosen)",
+    ): "noise has no sign",
+    (
+        "own_draws",
+        "one less: chosen = codes[torch.randint(len(codes) - 1, (n,))]",
+    ): "one code in 200 is not missed",
+    (
+        "own_draws",
+        "absolute value: chosen = codes[torch.randint(len(abs(codes)), (n,))]",
+    ): "only a length",
+    ("own_draws", "negated: chosen = codes[torch.randint(len(-codes), (n,))]"): "only a length",
+    (
+        "own_draws",
+        "absolute value: chosen = codes[torch.randint(len(codes), (abs(n),))]",
+    ): "n is positive",
+    (
+        "own_draws",
+        "detached: return chosen + 0.1 * codes.std(0).detach() * torch.randn_like(chosen)",
+    ): "no gradient is asked for",
+}  # 01
 
 # Lesson 02
 SAME |= {}  # 02

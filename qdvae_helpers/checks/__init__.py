@@ -5,7 +5,14 @@
 is written stands in :mod:`qdvae_helpers.checks.verdict`.
 """
 
-from .autoencoders import count_parameters, gaussian_kl_by_hand, interpolate, reparameterise
+from .autoencoders import (
+    batch_loss,
+    count_parameters,
+    gaussian_kl_by_hand,
+    interpolate,
+    own_draws,
+    reparameterise,
+)
 from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
 from .classifier import ceiling, closed_form, hinge, zz_for
 from .convolution import amplitudes, apply_gate, count_read, post_loss
