@@ -36,6 +36,18 @@ SAME |= {
         "own_draws",
         "detached: return chosen + 0.1 * codes.std(0).detach() * torch.randn_like(chosen)",
     ): "no gradient is asked for",
+    (
+        "own_draws",
+        "right dropped: return chosen + 0.1 * torch.randn_like(chosen)",
+    ): "noise of another size",
+    (
+        "own_draws",
+        "absolute value: return chosen + 0.1 * abs(codes).std(0) * torch.randn_like(chosen)",
+    ): "noise of another size",
+    (
+        "own_draws",
+        "negated: return chosen + 0.1 * (-codes).std(0) * torch.randn_like(chosen)",
+    ): "a spread has no sign",
 }  # 01
 
 # Lesson 02
@@ -69,7 +81,27 @@ SAME |= {}  # 10
 SAME |= {}  # 11
 
 # Lesson 12
-SAME |= {}  # 12
+SAME |= {
+    ("safe_name", "absolute value"): "true stays true",
+    ("safe_name", "clamped at zero"): "true stays true",
+    ("safe_name", "rounded"): "true stays true",
+    (
+        "safe_name",
+        "result -({}): return -(re.fullmatch('[A-Za-z0-9][A-Za-z0-9_-]{0,63}', name) is not None)",
+    ): "any true value says yes",
+    (
+        "safe_name",
+        "result 2 * ({}): "
+        "return 2 * (re.fullmatch('[A-Za-z0-9][A-Za-z0-9_-]{0,63}', name) is not None)",
+    ): "any true value says yes",
+    (
+        "safe_name",
+        "result ({}) / 2: "
+        "return (re.fullmatch('[A-Za-z0-9][A-Za-z0-9_-]{0,63}', name) is not None) / 2",
+    ): "any true value says yes",
+    ("time_left", "absolute value"): "time left is never negative",
+    ("time_left", "clamped at zero"): "time left is never negative",
+}  # 12
 
 # Lesson 13
 SAME |= {}  # 13

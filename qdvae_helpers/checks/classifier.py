@@ -72,6 +72,7 @@ def hinge(y: Tensor, f: Tensor) -> Rows:
 
 @by_examples(
     (tensor([0.5, -1.0, 2.0]),),
+    (tensor([0.3, 0.8]),),
     read=lambda s: torch.exp(1j * math.pi * s),  # exponents count modulo 2
 )
 def zz_for(angles: Tensor) -> Rows:

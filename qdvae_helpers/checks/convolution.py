@@ -21,7 +21,7 @@ def amplitudes(pixels: Tensor) -> Rows:
 
 @by_examples(
     ([("a", (0, 1), 0), ("a", (1, 2), 3), ("b", (0, 2), 5), ("b", (0, 1), 9)], {"a": 3, "b": 2}),
-    ([("a", (0, 1), 2), ("b", (1, 2), 2), ("a", (0, 2), 10)], {"a": 2, "b": 4}),
+    ([("a", (0, 1), 2), ("b", (1, 2), 2), ("a", (0, 2), 10)], {"a": 2, "b": 5}),
     form="these are the parameters themselves: return how many they are.",
 )
 def count_read(blocks: list, angles: dict) -> Rows:
@@ -46,6 +46,7 @@ def _complex(seed: int, *shape: int) -> Tensor:
 
 @by_examples(
     (_complex(0, 2, 2, 2), _complex(1, 4, 4)),
+    (_complex(2, 2, 2, 2), _complex(3, 4, 4)),
     form="the result has the shape (2, 2, 2) again, yours is {found}: reshape it back.",
 )
 def apply_gate(state: Tensor, gate: Tensor) -> Rows:

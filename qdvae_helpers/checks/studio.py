@@ -46,7 +46,7 @@ def safe_name(function: Callable[[str], bool]) -> str | None:
     return None
 
 
-@by_examples((50, 100, 0, 10.0), (300, 400, 200, 20.0))
+@by_examples((50, 130, 0, 7.5), (300, 430, 200, 20.6))
 def time_left(done: int, total: int, first: int, seconds: float) -> Rows:
     """``function(done, total, first, seconds)``: seconds left, from this session's own steps."""
     asked = "for step {done} of {total}, begun at step {first}, after {seconds:g} seconds"
