@@ -131,6 +131,12 @@ def test_exercises_state_their_level_and_minutes(raw, prose):
     assert len(stubs) == len(levels)
 
 
+def test_held_out_images_are_a_random_part_of_the_test_set(raw):
+    """The first so many are by tidier writers: ``held_out_sample`` draws."""
+    code = "\n".join("".join(c["source"]) for c in raw["cells"] if c["cell_type"] == "code")
+    assert not re.search(r"""load_images\([^)]*["']test["'][^)]*limit""", code)
+
+
 def test_the_glossary_is_at_hand(prose):
     assert "](../docs/glossary.md)" in prose
 
