@@ -101,6 +101,19 @@ SAME |= {
     ): "any true value says yes",
     ("time_left", "absolute value"): "time left is never negative",
     ("time_left", "clamped at zero"): "time left is never negative",
+    ("may_exchange", "clamped at zero"): "a truth value stays one",
+    ("journey", "detached: logits = model.encode(images).detach()"): "no gradient is asked for",
+    ("journey", "detached: spins = model.spins(logits).detach()"): "no gradient is asked for",
+    (
+        "journey",
+        "detached: return (torch.tanh(logits / 2), spins, model.decode(spins).detach())",
+    ): "no gradient is asked for",
+    ("journey", "absolute value: logits = model.encode(abs(images))"): "ink is never negative",
+    (
+        "what_counts",
+        "sides exchanged: return [name for name in one if name in seeds and "
+        "abs(other[name] - one[name]) > 2 * statistics.stdev(seeds[name])]",
+    ): "the absolute value is the same",
 }  # 12
 
 # Lesson 13

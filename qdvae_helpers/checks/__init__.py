@@ -28,7 +28,7 @@ from .mmd import biased_mmd, p_value, spin_distance, unbiased_mmd
 from .solved import progress
 from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit
-from .studio import safe_name, steps_of_a_run, time_left
+from .studio import journey, may_exchange, safe_name, steps_of_a_run, time_left, what_counts
 from .training import diagnoses, gap_of_moments, kl_from_three_terms, parts_that_move
 from .transfer import joint, probability_of_one, shot_error, through_chain
 from .verdict import by_examples, exercise

@@ -1,6 +1,10 @@
-"""Checks of lesson 12: steps of a run, names of models, the time left."""
+"""Checks of lesson 12: files, stations, steps, names, the time left, differences that count."""
 
+import statistics
 from collections.abc import Callable
+
+import torch
+from torch import Tensor
 
 from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
 
@@ -55,3 +59,129 @@ def time_left(done: int, total: int, first: int, seconds: float) -> Rows:
     why = "a resumed run is too quick: another session did the first steps, divide by done - first."
     yield left * seconds / done, why
     yield total * step, "that is the time of the whole run: only total - done steps are left."
+
+
+_FACTS = {"graph": "256 qubits, 2,078 couplers, hash cba5", "classes": "250 clusters", "seed": 0}
+_OTHERS = {
+    "other seeds do not matter: compare graph and classes alone.": ({"seed": 1}, True),
+    "other steps do not matter: compare graph and classes alone.": ({"steps": "100"}, True),
+    "the hash differs: as many qubits and couplers, but not the same ones.": (
+        {"graph": "256 qubits, 2,078 couplers, hash 77f0"},
+        False,
+    ),
+    "the graph is another one, so its couplings have no place.": (
+        {"graph": "64 qubits, 400 couplers, hash 1234"},
+        False,
+    ),
+    "the classes are others, so their biases mean other things.": ({"classes": "10 labels"}, False),
+    "graph and classes both differ.": ({"graph": "64 qubits", "classes": "10 labels"}, False),
+}
+
+
+@exercise
+def may_exchange(function: Callable[[dict, dict], bool]) -> str | None:
+    """``function(one, other)``: whether two tables of facts belong to priors of one form."""
+    for why, (changes, fits) in _OTHERS.items():
+        for one, other in ((_FACTS, _FACTS | changes), (_FACTS | changes, _FACTS)):
+            given = function(dict(one), dict(other))
+            if not isinstance(given, bool):
+                return f"return True or False; yours is a {type(given).__name__}."
+            if given != fits:
+                return f"you say {given} of {changes} against {_FACTS}: {why}"
+    return None
+
+
+class _Stations:
+    """A model of three spins and two pixels that notes what it was asked."""
+
+    def __init__(self) -> None:
+        self.generator = torch.Generator().manual_seed(0)
+
+    def encode(self, images: Tensor) -> Tensor:
+        return images.flatten(1) @ torch.tensor([[2.0, -1.0, 0.5], [-3.0, 0.5, 1.5]])
+
+    def spins(self, logits: Tensor) -> Tensor:
+        uniform = torch.rand(logits.shape, generator=self.generator)
+        return torch.where(uniform < logits.sigmoid(), 1.0, -1.0)
+
+    def decode(self, spins: Tensor) -> Tensor:
+        return torch.sigmoid(spins @ torch.tensor([[1.0, 0.2], [-0.4, 2.0], [0.7, -1.0]]))
+
+
+@exercise
+def journey(function: Callable[[_Stations, Tensor], tuple]) -> str | None:
+    """``function(model, images)``: mean spins, drawn spins, and the ink of the drawn ones."""
+    for images in (torch.tensor([[0.9, 0.1]]), torch.tensor([[0.2, 0.7], [0.5, 0.5], [1.0, 0.0]])):
+        model = _Stations()
+        found = function(model, images.clone())
+        if not isinstance(found, tuple) or len(found) != 3:
+            return "return three things as a tuple: mean_spins, spins, ink."
+        means, spins, ink = found
+        logits = model.encode(images)
+        if any(not isinstance(part, Tensor) or len(part) != len(images) for part in found):
+            return "each of the three is a tensor with a row for every image."
+        if means.shape == logits.shape and torch.allclose(means, logits):
+            return "the first are the logits: the mean of a spin is tanh(logit / 2)."
+        if means.shape == logits.shape and torch.allclose(means, logits.sigmoid()):
+            return (
+                "the first are probabilities of +1: a mean spin is 2 p - 1, which is tanh(l / 2)."
+            )
+        if means.shape != logits.shape or not torch.allclose(means, torch.tanh(logits / 2)):
+            return "the first are not the mean spins, tanh(logit / 2)."
+        if spins.shape != logits.shape or not (spins.abs() == 1).all():
+            return "the second are the drawn spins, each -1 or +1."
+        if ink.shape == model.decode(means).shape and torch.allclose(ink, model.decode(means)):
+            return "you decoded the mean spins: the picture comes from the drawn ones."
+        if not torch.allclose(ink, model.decode(spins)):
+            return "the ink belongs to other spins than those you return: draw once."
+        if not torch.equal(spins, _Stations().spins(logits)):
+            return "draw once, with model.spins: a second draw gives other spins."
+    return None
+
+
+_ONE = {"nats": 52.5, "Frechet": 14.0, "precision": 0.95, "dead": 36}
+_OTHER = {"Frechet": 9.0, "dead": 2, "nats": 54.3, "precision": 0.94}
+_SEEDS = {
+    "precision": [0.93, 0.95, 0.94],
+    "Frechet": [13.0, 15.0, 14.0],
+    "nats": [52.0, 53.0, 52.4],
+}
+
+
+@exercise
+def what_counts(function: Callable[[dict, dict, dict], list]) -> str | None:
+    """``function(one, other, seeds)``: measures that differ by more than twice their spread."""
+    more = _SEEDS | {"dead": [2, 3, 40]}
+    close = {"a": 1.0, "b": 3.0, "c": 5.0}, {"a": 3.1, "b": 4.0, "c": 5.0}
+    spreads = {"a": [0.0, 2.0, 1.0], "b": [1.0, 2.0], "c": [5.0, 5.0, 5.0]}
+    for one, other, seeds in (
+        (_ONE, _OTHER, _SEEDS),
+        (_OTHER, _ONE, _SEEDS),
+        (_ONE, _OTHER, more),
+        (*close, spreads),
+    ):
+        given = function(dict(one), dict(other), dict(seeds))
+        if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
+            return "return a list with the names of the measures."
+        spread = {name: statistics.stdev(values) for name, values in seeds.items()}
+        gap = {name: one[name] - other[name] for name in one}
+        right = [name for name in one if name in seeds and abs(gap[name]) > 2 * spread[name]]
+        for why, wrong in {
+            "a measure without seeds does not count.": [
+                name for name in one if abs(gap[name]) > 2 * spread.get(name, 0.0)
+            ],
+            "a difference may be negative: take its absolute value.": [
+                name for name in one if name in seeds and gap[name] > 2 * spread[name]
+            ],
+            "compare with *twice* the standard deviation.": [
+                name for name in one if name in seeds and abs(gap[name]) > spread[name]
+            ],
+            "these are the measures that do not count.": [n for n in one if n not in right],
+        }.items():
+            if given != right and given == wrong:
+                return why
+        if sorted(given) == sorted(right) and given != right:
+            return "these are the right measures: give them in the order of `one`."
+        if given != right:
+            return f"for {one} and {other} with the seeds {seeds} it is {right}, yours is {given}."
+    return None

@@ -13,7 +13,16 @@ from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 
 ALL = {name: check for name, check in vars(checks).items() if isinstance(check, FunctionType)}
 TABLES = {name: check.table for name, check in ALL.items() if hasattr(check, "table")}
-OF_VALUES = {"own_draws", "eight_digits", "parts_that_move", "diagnoses", "safe_name"}
+OF_VALUES = {
+    "own_draws",
+    "journey",
+    "may_exchange",
+    "what_counts",
+    "eight_digits",
+    "parts_that_move",
+    "diagnoses",
+    "safe_name",
+}
 
 
 def answer_of(table, row: int):
