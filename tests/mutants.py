@@ -10,6 +10,7 @@ everything, one argument ignored, the absolute value, the input overwritten, not
 """
 
 import ast
+import contextlib
 import copy
 import json
 import random
@@ -46,7 +47,7 @@ def solutions() -> Iterator[tuple[str, str, str, str]]:
 
 
 def namespace(lesson: str) -> dict[str, Any]:
-    """The imports of a lesson, without ours: what a solution may use."""
+    """What a solution may use: a lesson's imports, without ours, and its plain functions."""
     (path,) = NOTEBOOKS.glob(f"{lesson}_*.ipynb")
     names: dict[str, Any] = {}
     for cell in json.loads(path.read_text("utf-8"))["cells"]:
@@ -56,6 +57,9 @@ def namespace(lesson: str) -> dict[str, Any]:
         for node in ast.parse(source).body:
             if isinstance(node, (ast.Import, ast.ImportFrom)) and "qdvae" not in ast.dump(node):
                 exec(ast.unparse(node), names)
+            elif isinstance(node, ast.FunctionDef) and not node.decorator_list:
+                with contextlib.suppress(NameError):  # of a default that another cell makes
+                    exec(ast.unparse(node), names)
     return names
 
 
@@ -73,7 +77,15 @@ def mutants(source: str) -> dict[str, str]:
     tree = ast.parse(source)
     tree.body = [node for node in tree.body if not isinstance(node, ast.Expr)]
     found: dict[str, str] = {}
+    outside = {
+        id(part)
+        for node in ast.walk(tree)
+        for decorator in getattr(node, "decorator_list", [])
+        for part in ast.walk(decorator)
+    }
     for place, node in enumerate(ast.walk(tree)):
+        if id(node) in outside:
+            continue
         for why, change in _changes(node, tree):
             broken = copy.deepcopy(tree)
             target = list(ast.walk(broken))[place]

@@ -120,7 +120,28 @@ SAME |= {
 SAME |= {}  # 13
 
 # Lesson 14
-SAME |= {}  # 14
+SAME |= {
+    ("comes_back", "wires forgotten: return qml.probs()"): "both wires all the same",
+    ("comes_back", "constant negated: qml.CRX(-p[-1], wires=[0, 1])"): "the last of two",
+    ("comes_back", "the first answer for everything"): "it is 00 for all angles",
+    ("comes_back", "absolute value"): "probabilities",
+    ("comes_back", "clamped at zero"): "probabilities",
+    ("comes_back", "rounded"): "it is 00 for all angles",
+}  # 14
 
 # Lesson 15
-SAME |= {}  # 15
+SAME |= {
+    ("beyond_products", "wires forgotten: return qml.probs()"): "both wires all the same",
+    ("beyond_products", "Hadamard left out: wire"): "other angles, still no products",
+    ("beyond_products", "constant + 1: qml.RY(1.5, wires=0)"): "any angle will do",
+    ("beyond_products", "constant negated: qml.RY(-0.5, wires=0)"): "any angle will do",
+    ("beyond_products", "constant doubled: qml.RY(1.0, wires=0)"): "any angle will do",
+    ("beyond_products", "constant + 1: qml.RY(0.5, wires=1)"): "either qubit will do",
+    (
+        "beyond_products",
+        "absolute value: qml.RY(abs(angles)[wire], wires=wire)",
+    ): "no products either",
+    ("beyond_products", "negated: qml.RY((-angles)[wire], wires=wire)"): "no products either",
+    ("beyond_products", "absolute value"): "probabilities",
+    ("beyond_products", "clamped at zero"): "probabilities",
+}  # 15

@@ -14,8 +14,8 @@ from .autoencoders import (
     reparameterise,
 )
 from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
-from .classifier import ceiling, closed_form, hinge, zz_for
-from .convolution import amplitudes, apply_gate, count_read, post_loss
+from .classifier import ceiling, closed_form, hinge, pixels_agree, zz_for
+from .convolution import amplitudes, apply_gate, comes_back, count_read, post_loss
 from .generating import (
     class_clamps,
     class_energy,
@@ -30,5 +30,5 @@ from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit
 from .studio import journey, may_exchange, safe_name, steps_of_a_run, time_left, what_counts
 from .training import diagnoses, gap_of_moments, kl_from_three_terms, parts_that_move
-from .transfer import joint, probability_of_one, shot_error, through_chain
+from .transfer import beyond_products, joint, probability_of_one, shot_error, through_chain
 from .verdict import by_examples, exercise

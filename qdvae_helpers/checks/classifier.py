@@ -1,11 +1,12 @@
-"""Checks of lesson 13: the ceiling of patterns, the closed form, the hinge loss, half a circuit."""
+"""Checks of lesson 13: ceiling, a circuit of two pixels, closed form, hinge, half a circuit."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples
+from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
 
 
 @by_examples(
@@ -84,3 +85,33 @@ def zz_for(angles: Tensor) -> Rows:
     for wrong in (2 * right, right / 2):
         yield wrong, "wrong by a factor of two: the phase between the two amplitudes is pi s z."
     yield -right, "wrong sign (the decisions would be the same, as a cosine is even)."
+
+
+@exercise
+def pixels_agree(circuit: Callable[[Sequence[int]], float]) -> str | None:
+    """``circuit(bits)``: expectation of the readout, +1 for two equal pixels and -1 for others."""
+    found = {}
+    for bits in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        value = circuit(bits)
+        if type(value) in (int, float):  # numpy's numbers come from a measurement
+            return "a number came back, no measurement: build it from gates, under @qml.qnode."
+        if getattr(value, "shape", None) != ():
+            return "one number is asked for: return qml.expval(qml.Z(2))."
+        found[bits] = float(value)
+    right = {(0, 0): 1.0, (0, 1): -1.0, (1, 0): -1.0, (1, 1): 1.0}
+    if all(abs(found[bits] - right[bits]) < 1e-5 for bits in right):
+        return None
+    if all(abs(found[bits] + right[bits]) < 1e-5 for bits in right):
+        return "the other way round: +1 is for equal pixels. One more X on the readout?"
+    if max(found.values()) - min(found.values()) < 1e-5:
+        return f"the readout says {found[0, 0]:+.2f} whatever the pixels are: no gate reaches it."
+    for pixel in (0, 1):
+        pairs = [((0, 0), (0, 1), (1, 0), (1, 1))[k] for k in range(4)]
+        if all(
+            abs(found[a] - found[b]) < 1e-5 for a in pairs for b in pairs if a[pixel] == b[pixel]
+        ):
+            return (
+                f"the readout depends on pixel {pixel} alone: the other one has to act on it, too."
+            )
+    wrong = next(bits for bits in right if abs(found[bits] - right[bits]) > 1e-5)
+    return f"pixels {wrong} must give {right[wrong]:+.0f}, your circuit says {found[wrong]:+.3f}."

@@ -1,10 +1,12 @@
-"""Checks of lesson 14: amplitudes, what blocks read, a gate on a state, a double softmax."""
+"""Checks of lesson 14: amplitudes, a block undone, what is read, a gate, a double softmax."""
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples
+from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
 
 
 @by_examples((tensor([0.0, 0.3, 0.4, 1.2]),), (tensor([1.0, 0.5]),))
@@ -70,3 +72,29 @@ def post_loss(z: Tensor, label: int) -> Rows:
     yield once, "only one softmax: cross_entropy applies its own, on top of the post's."
     yield thrice, "that is one softmax too many: cross_entropy applies the second one itself."
     yield -right, "wrong sign: a cross-entropy is never negative."
+
+
+@exercise
+def comes_back(circuit: Callable[[Tensor], Tensor]) -> str | None:
+    """``circuit(p)``: probabilities of two qubits that went through a pooling block and back."""
+
+    def away(p: tuple[float, float]) -> float:
+        """Probability of having missed the outcome 00."""
+        found = torch.as_tensor(circuit(torch.tensor(p, dtype=torch.float64)))
+        if found.shape != (4,) or abs(float(found.sum()) - 1) > 1e-6:
+            raise ValueError("return qml.probs(wires=[0, 1]), four probabilities")
+        return 1 - float(found[0])
+
+    if away((0.0, 0.0)) > 1e-6:
+        return "with both angles 0 the block is an X on the first qubit: undo that, too."
+    first, second = away((0.9, 0.0)) > 1e-6, away((0.0, 1.3)) > 1e-6
+    if first and second:
+        return "neither rotation is undone: each needs its gate once more, with minus its angle."
+    if first:
+        return "the CRZ is not undone: the same gate with minus its angle, -p[0], as the last one."
+    if second:
+        return "the CRX is not undone: the same gate with minus its angle, -p[1], as the first one."
+    for p in ((0.9, 1.3), (-2.0, 0.4), (2.7, -1.9)):
+        if away(p) > 1e-6:
+            return f"for angles {p} the qubits miss 00: what was done last has to be undone first."
+    return None

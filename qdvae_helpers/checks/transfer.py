@@ -1,11 +1,12 @@
-"""Checks of lesson 15: one rotation, independent qubits, errors of shots, a chain of CNOTs."""
+"""Checks of lesson 15: a rotation, independent qubits, interference, shots, a chain of CNOTs."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples
+from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
 
 
 @by_examples((0.5,), (2.0,), (math.pi,))
@@ -55,3 +56,25 @@ def through_chain(z: Tensor) -> Rows:
     yield z.cumsum(0), "you add: the parity of spins is their product."
     yield pairs, "each CNOT acts on what the one before made: qubit 2 holds bits 0, 1 *and* 2."
     yield backwards, "the wrong way round: qubit 0 is unchanged, the last one has all the factors."
+
+
+@exercise
+def beyond_products(circuit: Callable[[Tensor], Tensor]) -> str | None:
+    """``circuit(angles)``: four probabilities that are no product, in whatever order."""
+    still = torch.ones(3, dtype=torch.bool)  # which of three equations every example fulfils
+    seen = []
+    for angles in ((0.3, 1.1), (-0.7, 0.4), (1.3, -0.2), (0.9, 0.6)):
+        p = torch.as_tensor(circuit(torch.tensor(angles, dtype=torch.float64))).double()
+        if p.shape != (4,) or abs(float(p.sum()) - 1) > 1e-6 or (p < -1e-9).any():
+            return "four probabilities are asked for: return qml.probs(wires=[0, 1])."
+        pairs = torch.stack([p[0] * p[k] - p[1:].prod() / p[k].clamp(min=1e-12) for k in (1, 2, 3)])
+        still &= pairs.abs() < 1e-6
+        seen.append(p)
+    if max(float((a - seen[0]).abs().max()) for a in seen) < 1e-6:
+        return "the probabilities do not depend on the angles."
+    if still[2]:
+        return "these are plain products, p00 p11 = p01 p10: is the CNOT still there?"
+    if still.any():
+        why = "they are still products, in another order: your gates only permute the outcomes"
+        return f"{why}, as Hadamards on both qubits do. Rotate by another angle."
+    return None

@@ -15,6 +15,9 @@ ALL = {name: check for name, check in vars(checks).items() if isinstance(check, 
 TABLES = {name: check.table for name, check in ALL.items() if hasattr(check, "table")}
 OF_VALUES = {
     "own_draws",
+    "pixels_agree",
+    "comes_back",
+    "beyond_products",
     "journey",
     "may_exchange",
     "what_counts",
