@@ -85,7 +85,7 @@ def main() -> int:
     n = len(only(test, (3, 6))[0])
     report("", f"## Digits 3 and 6, {n:,} test images", "", *table(two), "")
     report(f"Seconds (CPU) an epoch of {len(spins):,} images:", "")
-    columns = ["method", "images measured", "seconds an epoch"]
+    columns = ["method", "images measured", "seconds per epoch"]
     report(*tables.markdown(columns, times_17_qubits(spins, signs, quick)))
 
     four, x = classifiers_of_four_digits(train, test, quick)

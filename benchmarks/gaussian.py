@@ -3,8 +3,8 @@
     python benchmarks/gaussian.py [--steps 16000] [--write]
 
 The same hidden layers, rounded images, batches, steps, learning rate, weight decay, KL weight and
-warm-up as ``qdvae-256``; 32 numbers a code.  Measured on rounded test images: reconstruction and KL
-on all of them, the importance-weighted log-likelihood of 1,000 drawn at random, and the Frechet
+warm-up as ``qdvae-256``; 32 numbers per code.  Measured on rounded test images: reconstruction and
+KL on all of them, the importance-weighted log-likelihood of 1,000 drawn at random, and the Frechet
 distance of 2,000 generated images from all, with codes from the standard normal and from mixtures
 of 20 and of 250 Gaussians that were fitted to the codes of training images (250: as many as the
 shipped model has classes); then the shipped model by the same measures.  About a quarter of an

@@ -67,7 +67,7 @@ def main() -> int:
     parser.add_argument("checkpoints", nargs="*", type=Path)
     parser.add_argument("--images", type=int, default=1_000, help="test images, at random")
     parser.add_argument("--draws", type=int, default=500, help="strings of the encoder an image")
-    parser.add_argument("--chains", type=int, default=100, help="annealing runs a class")
+    parser.add_argument("--chains", type=int, default=100, help="annealing runs per class")
     parser.add_argument("--levels", type=int, default=1_000, help="temperatures of each")
     parser.add_argument("--rounded", action="store_true", help="round the images instead")
     tables.add_write_option(parser)
@@ -83,7 +83,7 @@ def main() -> int:
     treated = "rounded" if options.rounded else "dynamically binarised"
     lines += tables.note(
         f"Nats, ± standard error of choosing these images; {held_out.source}, {treated}; "
-        f"{options.draws:,} draws; {options.chains:,} chains a class, {options.levels:,} levels."
+        f"{options.draws:,} draws; {options.chains:,} chains per class, {options.levels:,} levels."
     )
     print("\n".join(lines))
     if options.write:

@@ -47,7 +47,7 @@ def seconds_a_sweep(run) -> float:
 
 
 def measure(n: int) -> tuple[int, dict[str, float]]:
-    """Couplers of the graph, and milliseconds a sweep by name."""
+    """Couplers of the graph, and milliseconds per sweep by name."""
     graph = densest_subgraph(ideal_graph(), n)
     runs = peers(random_grbm(graph, 0.15), graph, _SAMPLES, _SWEEPS, seed=0)
     if n > _PEERS_UP_TO:
@@ -75,7 +75,7 @@ def main() -> int:
             print(*rows[-1], sep=" | ", flush=True)
     lines = tables.markdown(["qubits", "couplers", *(label for label, *_ in _NAMES.values())], rows)
     made_with = tables.made_with(torch.get_num_threads())
-    lines += tables.note(f"Milliseconds a sweep of {_SAMPLES} chains; {made_with}.")
+    lines += tables.note(f"Milliseconds per sweep of {_SAMPLES} chains; {made_with}.")
     print("\n".join(lines))
     if options.write:
         tables.to_results("sizes", lines)

@@ -32,7 +32,7 @@ _STAGE = "document.querySelector('#stage').stage"
 
 
 def frames_of(page, mode: str, seconds: float) -> tuple[float, float, float]:
-    """Milliseconds of work in a frame, median and 95th percentile, and frames a second."""
+    """Milliseconds of work in a frame, median and 95th percentile, and frames per second."""
     page.evaluate(f"{_STAGE}.enter('{mode}')")
     page.wait_for_timeout(1_000)
     page.evaluate(f"{_STAGE}.frameWork.length = 0")
@@ -72,7 +72,14 @@ def main() -> int:
                 rows[-1] += [f"{soon / 1_000:.1f} s"]
             context.close()
         browser.close()
-    columns = ["window", "mode", "work in a frame", "95 % within", "frames a second", "first shown"]
+    columns = [
+        "window",
+        "mode",
+        "work in a frame",
+        "95 % within",
+        "frames per second",
+        "first shown",
+    ]
     lines = tables.markdown(columns, rows)
     lines += tables.note(
         f"Pages: {', '.join(sizes)}. {options.seconds:g} s of each mode; the phone is this "

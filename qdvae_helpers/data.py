@@ -168,7 +168,7 @@ class ImageSet:
         if chosen.shape != (n,) or chosen.is_floating_point() or chosen.is_complex():
             raise SettingError(
                 f"{chosen.dtype} labels of shape {tuple(chosen.shape)} for {n:,} images: "
-                "give one whole number an image."
+                "give one whole number per image."
             )
         return cls(images.float().view(n, 1, _SIDE, _SIDE), chosen.long(), Source(name, "", n))
 

@@ -183,7 +183,7 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
     given = torch.nn.Identity()  # instead of a network that extracts features
     given.num_features = DigitJudge.num_features
     frechet = FrechetInceptionDistance(feature=given)
-    with warnings.catch_warnings():  # it warns that it keeps all features: 64 numbers an image
+    with warnings.catch_warnings():  # it warns that it keeps all features: 64 numbers per image
         warnings.simplefilter("ignore", UserWarning)
         kernel = KernelInceptionDistance(feature=given, subsets=20, subset_size=subset)
     for metric in (frechet, kernel):

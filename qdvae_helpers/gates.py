@@ -246,7 +246,7 @@ def fit_seeds(
         weights: ``(S, P)``, where the S models start.
         n_images: how many images there are.
         epochs: passes over all images.
-        batch_size: images a step; the last, smaller batch of an epoch is used, too.
+        batch_size: images per step; the last, smaller batch of an epoch is used, too.
         learning_rate: of Adam.
         seed: of the first model's orders; the next ones count on from it.
     """

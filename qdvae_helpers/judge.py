@@ -55,7 +55,7 @@ class DigitJudge(nn.Module):
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
         """The most likely digit (or other label, 0 to 9) of each image, ``(B,)``."""
-        parts = images.split(500)  # the network's layers need 100 KB an image
+        parts = images.split(500)  # the network's layers need 100 KB per image
         return torch.cat([self.classes(self.features(part)).argmax(1) for part in parts])
 
 

@@ -1,6 +1,6 @@
 """The losses (taught in ``01_classical_autoencoders``, ``03``, ``05_training_the_qdvae``, ``07``).
 
-All are in nats an image, averaged over the batch, except the MMD, which has no unit.
+All are in nats per image, averaged over the batch, except the MMD, which has no unit.
 
 Where the prior knows several classes (:mod:`qdvae_helpers.priors`), each image and each of the
 prior's strings has one: ``classes`` ``(B,)`` and ``prior_classes`` ``(M,)``, int64.  The prior's
@@ -114,7 +114,7 @@ def _required(
     """The classes of rows, which a prior with several cannot do without."""
     if classes is None:
         raise SettingError(
-            f"This prior has biases for {n_classes(grbm)} classes: give classes, one a row."
+            f"This prior has biases for {n_classes(grbm)} classes: give classes, one per row."
         )
     if getattr(classes, "is_cuda", False):  # values are not looked at: that would wait for the GPU
         return classes

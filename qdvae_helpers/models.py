@@ -88,7 +88,7 @@ class QDVAE(nn.Module):
         self.graph = graph
         hidden = _widths(hidden)
         tau = require_number("tau", tau, above=0)
-        self.class_names = require_names(classes)  #: one a class; empty without classes
+        self.class_names = require_names(classes)  #: one per class; empty without classes
         self.settings = {"hidden": list(hidden), "tau": tau, "hard": hard}
         self.settings |= {"classes": list(self.class_names)} if classes else {}
         self.info: dict = {}  # what a checkpoint knows of its making

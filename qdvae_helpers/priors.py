@@ -2,8 +2,8 @@
 
 The prior of an image of class ``y`` has the fields ``h + W[y]`` and the couplings that all classes
 share: ``E_y(s) = sum_i (h_i + W_yi) s_i + sum_ij J_ij s_i s_j``.  Every class is a problem on the
-same qubits and couplers, so a QPU is asked once a class, with other biases; a clamp would need one
-submission for every string.  The prior of all images is the mixture ``sum_y share_y p(s | y)``.
+same qubits and couplers, so a QPU is asked once per class, with other biases; a clamp would need
+one submission for every string.  The prior of all images is the mixture ``sum_y share_y p(s | y)``.
 
 Classes are labels, or clusters that were found without any (:meth:`ImageSet.clustered`).  A plain
 GRBM of the plugin is the case of one class, and every function here takes it as such.
@@ -200,7 +200,7 @@ def log_prior(
 ) -> torch.Tensor:
     """``log p(s) = log sum_y share_y exp(-E_y(s)) / Z_y`` of strings ``(B, n)``, as ``(B,)``.
 
-    ``log_z`` holds a number a class, ``(K,)``.
+    ``log_z`` holds a number per class, ``(K,)``.
     """
     shared = grbm(spins)
     if n_classes(grbm) == 1:

@@ -17,10 +17,10 @@ class Profile:
     name: str
     train_images: int | None  #: images used for training
     test_images: int | None  #: held-out images used for validation
-    n_spins: int  #: latent spins, one a qubit
+    n_spins: int  #: latent spins, one per qubit
     hidden: tuple[int, ...]  #: widths of the encoder's hidden layers (mirrored in the decoder)
     steps: int  #: gradient steps
-    batch_size: int  #: images a step
+    batch_size: int  #: images per step
     num_samples: int  #: persistent Markov chains of the prior
     sweeps: int  #: Gibbs sweeps of every chain between two gradient steps
     n_classes: int  #: clusters whose biases the prior learns, where classes are asked for

@@ -274,7 +274,7 @@ def test_arrays_that_are_no_images_are_refused(array, said):
 
 @pytest.mark.parametrize("labels", [[1], [[1], [2]], [0.5, 1.0]])
 def test_labels_that_do_not_fit_are_refused(labels):
-    with pytest.raises(SettingError, match="one whole number an image"):
+    with pytest.raises(SettingError, match="one whole number per image"):
         ImageSet.from_array(np.zeros((2, 28, 28)), labels)
 
 

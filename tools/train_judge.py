@@ -19,7 +19,7 @@ from qdvae_helpers.files import write_tensors
 from qdvae_helpers.judge import JUDGES, DigitJudge, resize
 from qdvae_helpers.outputs import require_output
 
-_BATCH = 200  # images a step
+_BATCH = 200  # images per step
 _EPOCHS = {"mnist": 4, "fashion-mnist": 10}  # passes; garments are harder to tell apart
 
 

@@ -46,7 +46,7 @@ def train_one_by_one(circuit: Callable, spins: torch.Tensor, signs: torch.Tensor
 
 
 def times_17_qubits(spins: torch.Tensor, signs: torch.Tensor, quick: bool) -> list[list[str]]:
-    """Method, images measured and seconds an epoch, of the three ways."""
+    """Method, images measured and seconds per epoch, of the three ways."""
     n = len(spins)
 
     def closed(models: int) -> None:

@@ -1,4 +1,4 @@
-"""A Gaussian VAE trained as ``training.fit`` trains: a normal prior for all, or one a class."""
+"""A Gaussian VAE trained as ``training.fit`` trains: a normal prior for all, or one per class."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from qdvae_helpers.models import GaussianVAE
 from qdvae_helpers.training import TrainConfig
 from qdvae_helpers.training.schedules import kl_weight, learning_rate_share
 
-N_LATENT = 32  # numbers a code
+N_LATENT = 32  # numbers per code
 _PRIOR_RATE = 0.02  # as the priors with classes have it
 
 

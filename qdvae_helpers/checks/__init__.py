@@ -1,8 +1,8 @@
 # ruff: noqa: F401
 """Checks of the exercises: each says in words what is wrong with an answer, and never raises.
 
-``checks.NAME(answer)`` prints the verdict.  One file a lesson, named by its topic; how a new check
-is written stands in :mod:`qdvae_helpers.checks.verdict`.
+``checks.NAME(answer)`` prints the verdict.  One file per lesson, named by its topic; how a new
+check is written stands in :mod:`qdvae_helpers.checks.verdict`.
 """
 
 from .autoencoders import (

@@ -50,7 +50,7 @@ def flip(spins: Tensor, which: Tensor) -> Rows:
 @by_examples(
     ((30, 7, 41, 12), ((7, 12), (7, 30))),
     ((5, 41, 9), ((9, 5),)),
-    form="return a list, one number a qubit, in the order of `nodes`.",
+    form="return a list, one number per qubit, in the order of `nodes`.",
 )
 def couplers_of_each(nodes: tuple, edges: tuple) -> Rows:
     """``function(nodes, edges)``: number of couplers of each qubit, in the order of ``nodes``."""

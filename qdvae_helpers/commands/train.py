@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--jitter", default=0, help="add so many bent copies of each image", **count)
     add("--kl-weight", help=f"of the divergence (elbo, iwae); {_usual('kl_weight')}", **number)
     add("--mmd-weight", help=f"of the MMD (mmd); {_usual('mmd_weight')}", **number)
-    draws = f"spin strings an image; {_usual('spin_draws')}"
+    draws = f"spin strings per image; {_usual('spin_draws')}"
     add("--draws", dest="spin_draws", help=draws, **count)
     add("--seed", default=0, help="default: 0", **count)
 
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     models = parser.add_argument_group("the model (one of these)")
     add = models.add_mutually_exclusive_group().add_argument
-    spins = f"latent spins, one a qubit; {_of_profiles('n_spins')}"
+    spins = f"latent spins, one per qubit; {_of_profiles('n_spins')}"
     add("--spins", help=f"{spins}; mmd: at most {default_spins('mmd', PROFILES['full'])}", **count)
     add("--graph", help="the qubits to live on", **file)
     add("--start-from", help="a trained model to go on from", **file)
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--steps", help=f"gradient steps; {_of_profiles('steps')}", **count)
     last = "last ones, of the decoder alone; default: 0"
     add("--decoder-steps", help=last, **count)
-    batch = f"images a step; {_of_profiles('batch_size')}"
+    batch = f"images per step; {_of_profiles('batch_size')}"
     add("--batch", dest="batch_size", help=batch, **count)
     rate = f"peak, of encoder and decoder; {_usual('learning_rate')}"
     add("--learning-rate", help=rate, **number)
@@ -90,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("the sampler of the prior").add_argument
     kinds = "gibbs, annealer, exact or qpu; default: QDVAE_SAMPLER or gibbs"
     add("--sampler", metavar="KIND", help=kinds)
-    add("--sweeps", help=f"Gibbs sweeps a step; {_of_profiles('sweeps')}", **count)
+    add("--sweeps", help=f"Gibbs sweeps per step; {_of_profiles('sweeps')}", **count)
 
     add = parser.add_argument_group("output").add_argument
     add("--output", required=True, help="the model (.safetensors)", **file)

@@ -34,7 +34,7 @@ class Plan:
 
     device: str  #: name of the solver
     calls: int  #: how often ``sample()`` will be called
-    reads: int  #: samples a call
+    reads: int  #: samples per call
     call_s: float  #: QPU access time of one call in seconds
     setup_s: float = 0.0  #: that comes first, to measure the temperature
 

@@ -111,7 +111,7 @@ class DeviceSampler(SpinSampler):
     def sample(
         self, x: torch.Tensor | None = None, *, classes: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Spins ``(num_samples, n)``, one problem a class.
+        """Spins ``(num_samples, n)``, one problem per class.
 
         With clamped spins ``x`` there is one problem and one read a row; ``classes`` are theirs, as
         frequent as the shares say if left out.

@@ -76,7 +76,7 @@ class Progress:
 
     step: int  #: gradient steps done
     steps: int  #: of the whole run
-    per_epoch: int  #: steps an epoch
+    per_epoch: int  #: steps per epoch
     seconds_left: float | None  #: estimated from this session's steps; None in its first seconds
 
     def __str__(self) -> str:
@@ -99,7 +99,7 @@ class TrainingRun:
     Args:
         store: where models are read and saved.
         request: a new run; or a name, to resume the unfinished run of that name.
-        on_progress: called a few times a second.
+        on_progress: called a few times per second.
         on_report: called with all reports so far, images that the prior gives ``(20, 1, 28, 28)``,
             and images with their reconstructions ``(2, 10, 1, 28, 28)``, held-out ones if any.
         on_end: called once with ``finished``, ``cancelled`` or ``failed`` and a sentence.

@@ -38,7 +38,7 @@ class TrainConfig:
 
     recipe: str = "elbo"  #: ``elbo``, ``iwae`` or ``mmd``
     steps: int = 4_000  #: gradient steps
-    batch_size: int = 256  #: images a step
+    batch_size: int = 256  #: images per step
     learning_rate: float = 2e-3  #: of encoder and decoder (AdamW), after warm-up, before decay
     prior_learning_rate: float = 5e-3  #: of the Boltzmann machine (AdamW), likewise
     weight_decay: float = 0.1  #: of encoder and decoder, against learning images by heart
@@ -77,7 +77,7 @@ class TrainConfig:
             )
         if self.recipe == "mmd" and pictures == 1:
             raise SettingError(
-                "One string a step has no discrepancy from others: choose batch_size=2 or more "
+                "One string per step has no discrepancy from others: choose batch_size=2 or more "
                 "for the recipe mmd."
             )
         if self.recipe == "iwae" and self.spin_draws == 1:

@@ -75,7 +75,7 @@ def fit(
     Args:
         model, train, config: what learns, from which images, and how.
         validation: held-out images for the reports; 1,000 of them are drawn at random.
-        sampler: of ``model.grbm``; 512 Gibbs chains with 5 sweeps a call if left out.
+        sampler: of ``model.grbm``; 512 Gibbs chains with 5 sweeps per call if left out.
         checkpoint: file to save to at every report and at the end, and to resume from.
         on_report: called with each report, for example to draw it.
         should_stop: asked after every step; True ends training as Ctrl-C does.

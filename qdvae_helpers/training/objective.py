@@ -48,7 +48,7 @@ class Objective(nn.Module):
         classes: torch.Tensor | None = None,
         prior_classes: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """One number, in nats an image up to a constant.
+        """One number, in nats per image up to a constant.
 
         The batch is ``(B, 1, 28, 28)``, the prior's samples ``(M, n)``; ``mmd`` has no use for the
         weight of the divergence.  ``classes`` ``(B,)`` and ``prior_classes`` ``(M,)`` belong to
@@ -87,7 +87,7 @@ class Objective(nn.Module):
 def decoder_loss(
     model: QDVAE, batch: torch.Tensor, draws: int, generator: torch.Generator | None
 ) -> torch.Tensor:
-    """Reconstruction of a batch ``(B, 1, 28, 28)`` from true spins, ``draws`` strings an image.
+    """Reconstruction of a batch ``(B, 1, 28, 28)`` from true spins, ``draws`` strings per image.
 
     Only the decoder gets a gradient: while the whole model learns it sees relaxed spins, which say
     more than the true ones that it gets afterwards.  The model must be in evaluation mode.

@@ -11,7 +11,7 @@ import traitlets
 _PANELS = (
     (
         "Loss of the step",
-        "nats an image",
+        "nats per image",
         {
             "loss": "total",
             "loss_reconstruction": "reconstruction",
@@ -22,7 +22,7 @@ _PANELS = (
     ("MMD of the step", "no unit", {"loss_mmd": "MMD"}),
     (
         "Reconstruction",
-        "nats an image",
+        "nats per image",
         {"reconstruction": "training images", "validation": "held-out images"},
     ),
     ("Spins", "nats; count", {"entropy": "encoder entropy", "dead_spins": "dead spins"}),

@@ -9,7 +9,7 @@ from PIL import Image
 
 from qdvae_helpers.plots import image_tag
 
-_ENLARGED = 3  # pixels a pixel, so that browsers need not blur them
+_ENLARGED = 3  # pixels per pixel, so that browsers need not blur them
 _GAP = 2  # between two images, in their pixels
 
 

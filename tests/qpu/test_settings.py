@@ -346,7 +346,7 @@ def test_overlapping_connections_log_no_token(leap, monkeypatch):
     assert len(failures) == 4  # those that want another graph
     assert len(heard.getvalue()) > 10_000  # the client did speak
     assert TOKEN not in heard.getvalue()
-    assert not logging.getLogger("dwave.cloud.config.loaders").filters[1:]  # one a token, no more
+    assert not logging.getLogger("dwave.cloud.config.loaders").filters[1:]  # one per token, no more
 
 
 def test_a_proxy_reads_no_token(use):

@@ -31,7 +31,7 @@ _LAYOUTS = {
 
 
 def quantised(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Weights ``(rows, columns)`` as whole numbers from -127 to 127, and a scale a row.
+    """Weights ``(rows, columns)`` as whole numbers from -127 to 127, and a scale per row.
 
     ``scale * whole`` differs from each weight by half a scale at most.
     """

@@ -393,7 +393,7 @@ const MODES = {
 const TIPS = {
   encoder: "The encoder: a network that gives each of {n} spins a probability to be +1. "
     + "The spins are then drawn by chance.",
-  chip: "{n} spins, one a qubit, at their places in the {graph} graph of a QPU; {m} couplers join "
+  chip: "{n} spins, one per qubit, at their places in the {graph} graph of a QPU; {m} couplers join "
     + "them. A Gibbs sampler in your browser draws them: classical, no QPU is asked. Arrow keys go to "
     + "a qubit, Enter turns its spin round, H holds it.",
   decoder: "The decoder: a network that turns {n} spins into the brightness of each pixel.",
