@@ -2,8 +2,8 @@
 
     python benchmarks/classes.py [--steps 3200] [--only NAME ...] [--write]
 
-Trains the network of the profile ``lesson`` once per row, on rounded MNIST, always with one seed and
-as many steps, and measures all models alike: the Frechet distance of samples as drawn, over
+Trains the network of the profile ``lesson`` once per row, on rounded MNIST, always with one seed
+and as many steps, and measures all models alike: the Frechet distance of samples as drawn, over
 three sampling seeds, and that of strings which the encoder wrote for training images (what a
 perfect prior would give); reconstruction and squared error of held-out images.  Rows differ from
 the first one in what they name:

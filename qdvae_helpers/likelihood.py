@@ -130,8 +130,8 @@ def log_likelihood(
     Args:
         model: in evaluation mode.
         images: ``(N, 1, 28, 28)`` with entries 0 and 1, see :func:`binarise`.
-        log_z: of the model's prior; a number per class where it knows several and nobody says which an
-            image has: ``p(x) = sum_y share_y p(x | y)``.
+        log_z: of the model's prior; a number per class where it knows several and nobody says
+            which an image has: ``p(x) = sum_y share_y p(x | y)``.
         draws: K.
         seed: of the draws.
 

@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     models = parser.add_argument_group("the model (one of these)")
     add = models.add_mutually_exclusive_group().add_argument
-    spins = f"latent spins, one per qubit; {_of_profiles('n_spins')}"
+    spins = f"spins, one per qubit; {_of_profiles('n_spins')}"
     add("--spins", help=f"{spins}; mmd: at most {default_spins('mmd', PROFILES['full'])}", **count)
     add("--graph", help="the qubits to live on", **file)
     add("--start-from", help="a trained model to go on from", **file)
@@ -95,7 +95,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("--output", required=True, help="the model (.safetensors)", **file)
     add("--overwrite", action="store_true", help="replace a file that is there")
-    add("--metrics", help="append reports, a JSON text a line", **file)
+    add("--metrics", help="append reports, one JSON text per line", **file)
 
 
 def _add_choice(
