@@ -69,7 +69,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models = parser.add_argument_group("the model (one of these)")
     add = models.add_mutually_exclusive_group().add_argument
     spins = f"spins, one per qubit; {_of_profiles('n_spins')}"
-    add("--spins", help=f"{spins}; mmd: at most {default_spins('mmd', PROFILES['full'])}", **count)
+    add(
+        "--spins",
+        help=f"{spins}; at most {default_spins('mmd', PROFILES['full'])} with mmd",
+        **count,
+    )
     add("--graph", help="the qubits to live on", **file)
     add("--start-from", help="a trained model to go on from", **file)
 

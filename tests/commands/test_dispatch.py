@@ -33,7 +33,7 @@ SAID = {
         "images per step; default: 100 fast, else 256",
         "spin strings per image; default: 1, 8 iwae",
         "spins, one per qubit; default: 64 fast, else 256",
-        "mmd: at most 48",
+        "at most 48",
         "peak, of the prior; default: 0.005, 0.03 mmd",
         "Gibbs sweeps per step; default: 3 fast, else 10",
     ],
