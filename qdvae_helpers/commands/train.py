@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     models = parser.add_argument_group("the model (one of these)")
     add = models.add_mutually_exclusive_group().add_argument
-    spins = f"spins, one per qubit; {_of_profiles('n_spins')}"
+    spins = f"one per qubit; {_of_profiles('n_spins')}"
     add(
         "--spins",
         help=f"{spins}; at most {default_spins('mmd', PROFILES['full'])} with mmd",
