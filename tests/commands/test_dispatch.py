@@ -32,7 +32,7 @@ SAID = {
         "gradient steps; default: 60 fast, 3200 lesson, 16000",
         "images per step; default: 100 fast, else 256",
         "spin strings per image; default: 1, 8 iwae",
-        "one per qubit; default: 64 fast, else 256; 48 with mmd",
+        "one per qubit; default: 64 fast, else 256; at most 48",
         "peak, of the prior; default: 0.005, 0.03 mmd",
         "Gibbs sweeps per step; default: 3 fast, else 10",
     ],
