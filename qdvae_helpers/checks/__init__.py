@@ -6,7 +6,14 @@ is written stands in :mod:`qdvae_helpers.checks.verdict`.
 """
 
 from .autoencoders import count_parameters, gaussian_kl_by_hand, interpolate, reparameterise
-from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
+from .boltzmann import (
+    fitted_machine,
+    gibbs_sweep,
+    grown_part,
+    inverse_temperature,
+    ising_energy,
+    memory_of_chains,
+)
 from .classifier import ceiling, closed_form, hinge, zz_for
 from .convolution import amplitudes, apply_gate, count_read, post_loss
 from .generating import (
