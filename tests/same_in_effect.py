@@ -57,7 +57,22 @@ SAME |= {}  # 02
 SAME |= {}  # 03
 
 # Lesson 04
-SAME |= {}  # 04
+SAME |= {  # 04
+    (
+        "grown_part",
+        "one less: part.append(max(sorted(rim), key=lambda q: len(neighbours[q] & set(part)) - 1))",
+    ): "one less for every candidate: the largest stays the largest",
+}
+SAME |= dict.fromkeys(  # 04
+    [
+        ("fitted_machine", "constant + 1: for _ in range(1001):"),
+        ("fitted_machine", "constant doubled: for _ in range(2000):"),
+        ("fitted_machine", "left dropped: parameters -= data.mean(0) - p @ states"),
+        ("fitted_machine", "constant + 1: parameters -= 1.3 * (data.mean(0) - p @ states)"),
+        ("fitted_machine", "constant doubled: parameters -= 0.6 * (data.mean(0) - p @ states)"),
+    ],
+    "more steps, or another rate at which the descent converges to the same optimum",
+)
 
 # Lesson 05
 SAME |= {}  # 05

@@ -13,7 +13,14 @@ from .autoencoders import (
     own_draws,
     reparameterise,
 )
-from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
+from .boltzmann import (
+    fitted_machine,
+    gibbs_sweep,
+    grown_part,
+    inverse_temperature,
+    ising_energy,
+    memory_of_chains,
+)
 from .classifier import ceiling, closed_form, hinge, pixels_agree, zz_for
 from .convolution import amplitudes, apply_gate, comes_back, count_read, post_loss
 from .generating import (

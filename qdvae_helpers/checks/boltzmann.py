@@ -1,6 +1,4 @@
-"""Checks of lesson 04: energies, ratios, the gradient of a coupling, one spin given the others."""
-
-import math
+"""Checks of lesson 04: energies, a fit, a sweep, a memory, a part of a graph, a temperature."""
 
 import torch
 from torch import Tensor, tensor
@@ -9,8 +7,9 @@ from qdvae_helpers.checks.verdict import Rows, Try, by_examples
 
 
 @by_examples(
-    ([0.5, -1.0, 0.25], {(0, 1): 1.5, (1, 2): -0.75}, [1, -1, -1]),
+    ([0.5, -1.0, 0.3], {(0, 1): 1.5, (1, 2): -0.75}, [1, -1, -1]),
     ([1.0, 2.0, -0.5], {(0, 1): 0.5, (1, 2): 1.0}, [-1, -1, 1]),
+    ([0.5, -0.25, 0.75, 2.0], {(0, 3): -1.5, (1, 2): 0.5, (0, 2): 1.0}, [-1, 1, 1, 1]),
 )
 def ising_energy(h: list, J: dict, s: list) -> Rows:
     """``function(h, J, s)``: list of biases, dict of couplings by pair, list of spins."""
@@ -26,57 +25,205 @@ def ising_energy(h: list, J: dict, s: list) -> Rows:
     yield Try([0.0, 0.0, 0.0], {(0, 2): 2.0}, [1, 1, -1]), why
 
 
-@by_examples((-1.0, 1.0), (0.2, 0.5))
-def probability_ratio(a: float, b: float) -> Rows:
-    """``function(energy_a, energy_b)``: how many times likelier a is than b."""
-    yield math.exp(b - a), "for energies {a:g} and {b:g} it is {right:.3f}, you return {given:.3f}."
-    yield math.exp(a - b), "upside down: in the test a has the lower energy, so it is likelier."
-    yield b - a, "that is the difference of the energies; the ratio is its exponential."
-    why = "large energies break it: subtract the energies first, then take one exponential."
-    yield Try(999.0, 1000.0), why
-
-
-_DATA = tensor([[1.0, 1, -1, -1], [1, 1, 1, 1], [-1, 1, 1, -1], [1, 1, 1, -1]])
-_MODEL = tensor([[1.0, -1, -1, 1], [1, -1, 1, -1], [1, 1, 1, -1], [-1, 1, -1, 1]])
-_LONGER = torch.cat([_MODEL, _DATA[:1], -_MODEL[1:]])
+_ALL_TWO = tensor([[-1.0, -1, 1], [-1, 1, -1], [1, -1, -1], [1, 1, 1]])  # s0, s1 and their product
+_ALL_THREE = tensor([[a * b, b * c] for a in (-1.0, 1) for b in (-1.0, 1) for c in (-1.0, 1)])
+_COLUMN = tensor([[-1.0], [1.0]])
 
 
 @by_examples(
-    *[(_DATA, _MODEL, i, j) for i, j in ((0, 1), (2, 0), (1, 3))],
-    form="your function returns several numbers: take the mean over the strings of each set.",
+    (_ALL_TWO[[0, 0, 1, 3, 3, 3, 2]], _ALL_TWO),
+    (_ALL_THREE[[0, 1, 3, 7, 6, 4, 3, 2, 3, 3]], _ALL_THREE),
+    (_COLUMN[[0, 0, 0, 1]], _COLUMN),
+    form="one number for each column is asked for ({asked}), yours is {found}.",
 )
-def coupling_gradient(data: Tensor, model: Tensor, i: int, j: int) -> Rows:
-    """``function(data, model, i, j)``: two sets of spins ``(M, n)``; d NLL / d J_ij."""
-    right, same, following = (
-        (data[:, a] * data[:, b]).mean() - (model[:, a] * model[:, b]).mean()
-        for a, b in ((i, j), (0, 1), (i, (i + 1) % 4))
-    )
-    a, b = data.mean(0), model.mean(0)
-    products = a[i] * a[j] - b[i] * b[j]
-    yield right, "for spins {i} and {j} of two sets it is {right:g}, but you return {given:g}."
-    yield -right, "the sign is reversed: for E = + J s s it is the data's mean minus the model's."
-    yield 4 * right, "these are sums over the samples: take means."
-    yield products, "these are products of means: multiply the two spins first, then take the mean."
-    yield right - products, "these are covariances: take the means of the products alone."
-    yield same, "you look at the same spins each time: `i` and `j` say which."
-    yield following, "`j` may be any spin: it need not follow `i`."
-    why = "the sets may differ in size: take the mean over *all* strings of each, then subtract."
-    yield Try(_DATA, _LONGER, 0, 1), why
+def fitted_machine(data: Tensor, states: Tensor) -> Rows:
+    """``function(data, states)``: what multiplies each parameter, ``(M, k)`` and ``(2^n, k)``."""
+    wanted = data.double().mean(0)
+    right = _fit(wanted, states)
+    yield right, "for data of {data} the parameters are {right}, but you return {given}."
+    yield -right, "the sign is reversed: low energy is likely, so p is proportional to exp(-E)."
+    yield wanted, "these are the data's moments: they are the target, not the parameters."
+    yield -wanted, "these are only the data's moments, turned over: one step is not enough."
+    yield torch.zeros_like(right), "the parameters never moved from zero: subtract the gradient."
+    grown = "the parameters run away: descend, that is *subtract* the gradient, at a rate below 1."
+    yield lambda given: not given.isfinite().all() or given.abs().max() > 50, grown
+    soon = "close, but not at the optimum yet: take more steps, 1,000 at a rate of 0.3."
+    yield lambda given: (given - right).abs().max() < 0.3 * right.abs().max(), soon
+
+
+def _fit(wanted: Tensor, states: Tensor) -> Tensor:
+    """Parameters whose moments are the wanted ones, by Newton's method."""
+    states = states.double()
+    parameters = torch.zeros_like(wanted)
+    for _ in range(50):
+        p = torch.softmax(-states @ parameters, 0)
+        mean = p @ states
+        spread = states.T @ (p[:, None] * states) - torch.outer(mean, mean)
+        step = torch.linalg.lstsq(spread, (mean - wanted)[:, None]).solution[:, 0]
+        parameters += step.clamp(-1, 1)
+    return parameters
+
+
+def _machine(n: int, seed: int, chains: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    chance = torch.Generator().manual_seed(seed)
+    h = torch.randn(n, generator=chance)
+    J = torch.randn(n, n, generator=chance).triu(1)
+    spins = 2.0 * torch.randint(2, (chains, n), generator=chance) - 1
+    return spins, h, J + J.T, torch.rand(chains, n, generator=chance)
+
+
+def _swept(spins: Tensor, h: Tensor, J: Tensor, numbers: Tensor, factor: float = -2) -> Tensor:
+    spins = spins.clone()
+    for i in range(len(h)):
+        p = torch.sigmoid(factor * (h[i] + spins @ J[i]))
+        spins[:, i] = torch.where(numbers[:, i] < p, 1.0, -1.0)
+    return spins
 
 
 @by_examples(
-    (0.3, tensor([-1.0, 0.5]), tensor([1.0, -1.0])),
-    (-0.4, tensor([0.7, 0.2, -0.6]), tensor([-1.0, 1.0, -1.0])),
-    form="your function returns several numbers: the field is the sum over all neighbours.",
+    _machine(3, 0, 12),
+    _machine(5, 1, 9),
+    _machine(4, 2, 15),
+    form="return the new spins of all chains ({asked}), yours is {found}.",
 )
-def conditional_probability(h: float, J: Tensor, s: Tensor) -> Rows:
-    """``function(h, J, neighbours)``: a number, two tensors ``(k,)``; P(s = +1 | neighbours)."""
-    sum_js = (J * s).sum()
-    fields = h + sum_js, -h - sum_js, (h + sum_js) / 2, h + 0 * sum_js, sum_js, h + J.sum()
-    right, reverse, half, alone, free, unsigned = (torch.sigmoid(-2 * field) for field in fields)
-    yield right, "for h={h:g}, J={J}, neighbours {s} it is {right:.3f}, you return {given:.3f}."
-    yield reverse, "the sign is reversed: a positive field makes +1 costly."
-    yield half, "a factor 2 is missing: the two energies differ by twice the field."
-    yield alone, "the neighbours are missing: the field is h + sum of J times neighbour."
-    yield free, "the spin's own bias h is missing from the field."
-    yield unsigned, "a neighbour may be -1: multiply each coupling by its neighbour."
+def gibbs_sweep(spins: Tensor, h: Tensor, J: Tensor, numbers: Tensor) -> Rows:
+    """``function(spins, h, J, numbers)``; spins and numbers ``(chains, n)``; the new spins."""
+    args = spins, h, J, numbers
+    right = _swept(*args)
+    yield right, "some spins differ from what the numbers decide: check one spin by hand."
+    yield _swept(*args, 2), "the sign is reversed: a positive field makes +1 costly."
+    yield _swept(*args, -1), "a factor 2 is missing: the two energies differ by twice the field."
+    yield _swept(spins, 0 * h, J, numbers), "the biases are missing from the fields."
+    yield _swept(spins, h, 0 * J, numbers), "the neighbours are missing from the fields."
+    at_once = torch.where(numbers < torch.sigmoid(-2 * (h + spins @ J)), 1.0, -1.0)
+    yield at_once, "all spins are redrawn at once, from the old values: go through them in turn."
+    above = "a spin becomes +1 where its number is *below* its probability."
+    yield _swept(spins, -h, -J, 1 - numbers), above
+    bits = "the new spins have to be -1 and +1, yours hold other numbers."
+    yield lambda given: not (given.abs() == 1).all(), bits
+
+
+def _series(sweeps: int, chains: int, seed: int) -> Tensor:
+    """Chains that forget slowly, around different places."""
+    noise = torch.randn(sweeps, chains, generator=torch.Generator().manual_seed(seed)).cumsum(0)
+    return noise + torch.arange(chains) ** 2
+
+
+@by_examples(
+    (_series(6, 3, 0), 1),
+    (_series(8, 2, 1), 3),
+    (_series(5, 4, 2), 2),
+    form="one number for all chains together is asked for: take means over sweeps *and* chains.",
+)
+def memory_of_chains(x: Tensor, lag: int) -> Rows:
+    """``function(x, lag)``: ``(sweeps, chains)``; the correlation over ``lag`` sweeps."""
+
+    def correlation(d: Tensor, lag: int = lag) -> Tensor:
+        return (d[: len(d) - lag] * d[lag:]).mean() / d.square().mean()
+
+    d, early, late = x - x.mean(), x[: len(x) - lag], x[lag:]
+    products = (d[: len(d) - lag] * d[lag:]).mean()
+    right = correlation(d)
+    yield right, "for x={x} and a lag of {lag} it is {right:.3f}, but you return {given:.3f}."
+    own = "each chain's own mean is subtracted: a stuck chain then looks lively. Take one mean."
+    yield correlation(x - x.mean(0)), own
+    yield correlation(x - x.mean(1, keepdim=True)), "one mean for all sweeps and chains, please."
+    yield correlation(x), "subtract the mean first."
+    yield products, "divide by the variance, so that it becomes 1 for a lag of 0."
+    yield products / d.square().mean().sqrt(), "divide by the variance, not by its root."
+    yield products / x.var(), "`var` divides by n - 1: take the mean of the squares instead."
+    yield correlation(d, 1), "you always look one sweep back: `lag` says how many."
+    yield correlation(d.T, lag % x.shape[1]), "compare sweeps, not chains: sweeps are the rows."
+    pair = torch.corrcoef(torch.stack([early.flatten(), late.flatten()]))[0, 1]
+    yield pair, "nearly: the two ends have means of their own here. Take one mean and one variance."
+    rolled = (d * d.roll(lag, 0)).mean() / d.square().mean()
+    yield rolled, "`roll` joins the end to the beginning: only sweeps with a partner count."
+    why = "for a lag of 0 it must be 1: x[:-0] is empty, x[: len(x) - lag] is not."
+    yield Try(_series(6, 3, 0), 0), why
+
+
+_CHIP = {
+    1: {64, 9, 5},
+    64: {1, 9, 5, 33},
+    9: {1, 64, 7},
+    5: {1, 64, 33, 40, 41, 42},
+    33: {64, 5, 40},
+    7: {9, 40},
+    40: {5, 33, 7, 41, 42},
+    41: {5, 40, 42},
+    42: {5, 40, 41},
+}
+_RING = {k: {(k + 8) % 40, (k - 8) % 40} for k in range(0, 40, 8)}
+
+
+@by_examples(
+    (_CHIP, 1, 5),
+    (_CHIP, 7, 4),
+    (_RING, 8, 3),
+    (_CHIP, 1, 1),
+    (_CHIP, 9, 8),
+    form="return a list of n qubits, `first` counted in ({asked}); yours is {found}.",
+    read=lambda given: given.flatten()[given.real.flatten().argsort()],
+)
+def grown_part(neighbours: dict, first: int, n: int) -> Rows:
+    """``function(neighbours, first, n)``: the neighbours of each qubit; a list of n qubits."""
+
+    def grow(count, largest=max, ties=min) -> Tensor:
+        part = [first]
+        while len(part) < n:
+            rim = {q for p in part for q in neighbours[p]} - set(part)
+            most = largest(count(q, part) for q in rim)
+            part.append(ties(q for q in rim if count(q, part) == most))
+        return tensor(part)
+
+    def inside(q: int, part: list) -> int:
+        return len(neighbours[q] & set(part))
+
+    right = grow(inside)
+    yield right, "from qubit {first}, {n} qubits: {right} is asked for, you return {given}."
+    degree = "you count all couplers of a qubit: only those *into the part* keep something."
+    yield grow(lambda q, part: len(neighbours[q])), degree
+    yield grow(inside, min), "you add the neighbour with the *fewest* couplers into the part."
+    yield grow(inside, ties=max), "of several equally good neighbours, take the lowest number."
+    yield grow(lambda q, part: 0), "you add any neighbour: take the one with most couplers inside."
+    yield lambda given: len(set(given.tolist())) < n, "a qubit is in the part twice."
+
+
+def _cold(n: int, seed: int, beta: float, reads: int) -> tuple[Tensor, Tensor, Tensor]:
+    spins, h, J, _ = _machine(n, seed, reads)
+    chance = torch.Generator().manual_seed(seed)
+    for _ in range(20):
+        spins = _swept(spins, h, J, torch.rand(reads, n, generator=chance), -2 * beta)
+    return h, J, spins
+
+
+def _beta(h: Tensor, J: Tensor, spins: Tensor) -> Tensor:
+    low, high = torch.zeros(()).double(), torch.full((), 50.0).double()
+    pull = (-2 * spins * (h + spins @ J)).double()
+    for _ in range(60):
+        middle = (low + high) / 2
+        rising = (pull * torch.sigmoid(-middle * pull)).mean() > 0
+        low, high = (middle, high) if rising else (low, middle)
+    return middle
+
+
+@by_examples(
+    _cold(4, 0, 0.5, 60),
+    _cold(5, 1, 1.3, 50),
+    _cold(3, 2, 0.8, 80),
+    form="one number for all spins of all reads is asked for, yours is {found}.",
+)
+def inverse_temperature(h: Tensor, J: Tensor, spins: Tensor) -> Rows:
+    """``function(h, J, spins)``: ``(n,)``, ``(n, n)``, ``(reads, n)``; where the product peaks."""
+    right = _beta(h, J, spins)
+    yield right, "for these {spins} it peaks at {right:.4f}, but you return {given:.4f}."
+    yield 1 / right, "this is the temperature, 1 / beta: beta is asked for."
+    yield 2 * right, "a factor 2 is missing: the two energies differ by twice the field."
+    yield _beta(0 * h, J, spins), "the biases are missing from the fields."
+    yield _beta(h, 0 * J, spins), "the neighbours are missing from the fields."
+    yield _beta(h, J / 2, spins), "half of the couplings are missing: J is symmetric already."
+    yield _beta(h, J, spins[:1]), "you look at the first read only: use them all."
+    near = "near, but four digits are asked for ({right:.4f}, yours is {given:.4f}): search on."
+    yield lambda given: bool((given - right).abs() < 0.1 * right), near
+    edge = "this is the edge of your search: is the sign right? A spin *disobeys* a positive field."
+    yield lambda given: given <= 0.01 or given >= 10, edge

@@ -242,4 +242,4 @@ def _shown(value: Any) -> Any:
         return [_shown(part) for part in value]
     if isinstance(value, float):
         return int(value) if value.is_integer() else round(value, 4)
-    return value
+    return copy.deepcopy(value) if isinstance(value, dict) else value
