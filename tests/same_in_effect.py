@@ -54,7 +54,22 @@ SAME |= {
 SAME |= {}  # 02
 
 # Lesson 03
-SAME |= {}  # 03
+_SQUARE = "a mean of all pairs is w K w, which is never negative for a kernel"
+SAME |= {
+    ("biased_mmd", "absolute value"): _SQUARE,
+    ("biased_mmd", "clamped at zero"): _SQUARE,
+    ("blind_spot", "other operator: return (1 - states.prod(1)) / len(states)"): "odd parity",
+    ("blind_spot", "negated: return (1 + (-states).prod(1)) / len(states)"): "n is even",
+    ("blind_spot", "absolute value: return (1 + states.prod(1)) / len(abs(states))"): "one length",
+    ("blind_spot", "negated: return (1 + states.prod(1)) / len(-states)"): "one length",
+    ("blind_spot", "axis -1: return (1 + states.prod(-1)) / len(states)"): "two axes",
+    (
+        "blind_spot",
+        "detached: return (1 + states.prod(1).detach()) / len(states)",
+    ): "no gradient is asked for",
+    ("blind_spot", "absolute value"): "probabilities",
+    ("blind_spot", "clamped at zero"): "probabilities",
+}
 
 # Lesson 04
 SAME |= {  # 04

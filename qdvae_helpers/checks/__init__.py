@@ -31,7 +31,7 @@ from .generating import (
     share_and_error,
 )
 from .judging import effective_sample_size, errors_apart, frechet_one_dimension, importance_bound
-from .mmd import biased_mmd, p_value, spin_distance, unbiased_mmd
+from .mmd import bandwidth_for_power, biased_mmd, blind_spot, loss_of_logits, p_value, unbiased_mmd
 from .solved import progress
 from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit

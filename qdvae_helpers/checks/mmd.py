@@ -1,9 +1,11 @@
-"""Checks of lesson 03: estimates of the MMD, permutation test, distances of spins."""
+"""Checks of lesson 03: estimates of the MMD, permutation test, blind spots, a loss for logits."""
+
+import math
 
 import torch
-from torch import Tensor, tensor
+from torch import Tensor, nn, tensor
 
-from qdvae_helpers.checks.verdict import Rows, Try, by_examples
+from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 
 
 def _gram(*points: float) -> Tensor:
@@ -12,7 +14,9 @@ def _gram(*points: float) -> Tensor:
 
 
 _GRAM = _gram(0.0, 0.3, 1.0, 1.2, 2.0, 2.1, 3.0, 3.5)
-_SPLITS = (_GRAM, 3), (_GRAM, 6)  # 3 + 5 and 6 + 2 points: no two blocks have one size
+_OTHER = _gram(0.0, 0.4, 0.1, 1.0, 0.7, 0.2, 2.5, 3.0)
+_SPLITS = (_GRAM, 3), (_OTHER, 6)  # 3 + 5 and 6 + 2 points: no two blocks have one size
+
 _OTHERWISE = "for {n} of 8 points in x it must give {right:.4f}, yours gives {given:.4f}."
 
 
@@ -79,15 +83,132 @@ def p_value(observed: float, shuffled: Tensor) -> Rows:
     yield (1 + large.sum()) / 10, "the number of splits is len(shuffled), which differs."
 
 
-@by_examples((1.0, 7), (-4.0, 10))
-def spin_distance(dot: float, n: int) -> Rows:
-    """``function(dot, n)``: squared distance of two strings of n spins from their dot product."""
-    right = 2 * (n - dot)
-    yield right, "n = {n}, dot = {dot:g}: it must give {right:g}, yours gives {given:g}."
-    yield right / 4, "this is the Hamming distance: each place that differs counts 4."
-    yield right**0.5, "this is the distance, not its square."
-    yield 2 * (n + dot), "wrong sign of the dot product: equal strings (dot = n) have distance 0."
-    yield 2 * right, "dot is n - 2 x (places that differ), not n - (places that differ)."
-    for wrong in (n - dot, n - 2 * dot, 2 * n - dot):
-        yield wrong, "both strings contribute their squared length n, the dot product twice."
-    yield 2 * (n - abs(dot)), "the dot product is negative where most places differ: no `abs`."
+# Where 1,000 tests of 100 + 100 points have a power of 0.9; the largest, 0.97, is at 2^-7.
+_NOTICED = 2.0**-9.75, 2.0**-5.75
+
+
+@exercise
+def bandwidth_for_power(answer: float) -> str | None:
+    """A bandwidth with which the test notices ripples of width 0.08 among normal numbers."""
+    try:
+        value = float(answer)
+    except (TypeError, ValueError):
+        return "one number is asked for: the bandwidth itself, such as 2.0**-3."
+    if not 0 < value < math.inf:
+        return "a bandwidth is a positive number: for a power of two write 2.0**-3, not -3."
+    if value > _NOTICED[1]:
+        return (
+            f"at {value:g} the power is below 0.9: the kernel still covers whole ripples at once. "
+            "Go smaller, to the squared width of what is to be seen."
+        )
+    if value < _NOTICED[0]:
+        return (
+            f"at {value:g} the power is below 0.9: each point resembles hardly any other but "
+            "itself. Go larger."
+        )
+    return None
+
+
+@exercise
+def blind_spot(answer: object) -> str | None:
+    """``function(states)``: probabilities far from uniform that the MMD hardly tells from it."""
+    if not callable(answer):
+        return "hand over the function itself: its name, without brackets behind it."
+    for n, limit in ((4, 0.12), (6, 0.015)):
+        one = tensor([-1.0, 1.0], dtype=torch.float64)
+        states = torch.cartesian_prod(*[one] * n)
+        states = states[torch.randperm(len(states), generator=torch.Generator().manual_seed(n))]
+        before = states.clone()
+        found = answer(states)
+        if not torch.equal(before, states):
+            return "your function changed its input: work on a copy, `clone()` it first."
+        if not isinstance(found, Tensor) or found.shape != (len(states),):
+            return f"one probability per row of states is asked for: {len(states)} for {n} spins."
+        found = found.detach().double()
+        if not found.isfinite().all():
+            return "a probability is infinite or not a number."
+        if (found < -1e-9).any():
+            return "a probability is negative: a string has 1/2**n at first, so move that at most."
+        if abs(found.sum() - 1) > 1e-6:
+            return f"probabilities add up to 1; yours, for {n} spins, add up to {found.sum():.3f}."
+        gap = found - 0.5**n
+        moved = float(gap.abs().sum() / 2)
+        if moved < 0.5 - 1e-6:
+            return (
+                f"for {n} spins you moved {moved:.2f} of the probability: at least 0.5 is asked "
+                "for. Only then is it a difference that a detector should see."
+            )
+        distance = _mixture_mmd(gap, states)
+        if distance > limit:
+            return f"for {n} spins the squared MMD is {distance:.4f}, {_seen(gap, states)}"
+    return None
+
+
+def _mixture_mmd(gap: Tensor, states: Tensor) -> float:
+    n = states.shape[1]
+    squared = 2 * n - 2 * states @ states.T
+    gram = sum(torch.exp(-squared / (2 * n * 2.0**w)) for w in range(-3, 4))
+    return float(gap @ gram @ gap)
+
+
+def _seen(gap: Tensor, states: Tensor) -> str:
+    """What the MMD has seen of an answer: means or correlations."""
+    means = float((gap @ states).abs().max())
+    if means > 0.01:
+        return f"too much: a spin's mean differs by {means:.2f}, and means weigh most. Keep them 0."
+    pairs = (states.T * gap) @ states
+    pairs = float((pairs - pairs.diagonal().diag()).abs().max())
+    if pairs > 0.01:
+        return f"too much: means agree, but a pair's correlation differs by {pairs:.2f}."
+    return "too much: means and pairs agree, but the product of some larger subset differs."
+
+
+class _Distance(nn.Module):
+    """Some distance of two sets of strings, a stand-in for the MMD: it sees means and pairs."""
+
+    def __init__(self, of_pairs: float) -> None:
+        super().__init__()
+        self.of_pairs = of_pairs
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        means = (x.mean(0) - y.mean(0)).square().sum()
+        pairs = (x.T @ x / len(x) - y.T @ y / len(y)).square().sum()
+        return means + self.of_pairs * pairs + x[0] @ y[-1] / 7  # the last tells x from y
+
+
+def _logits(*rows: list[float]) -> Tensor:
+    return tensor(rows).requires_grad_()
+
+
+@by_examples(
+    (
+        _logits([0.5, -1.0, 0.2], [1.5, 0.3, -0.4], [-0.2, 0.8, 0.6]),
+        tensor([[0.3, 1.4, -0.9], [-2.0, 0.5, 0.1], [0.9, -0.3, -1.2]]),
+        tensor([[1.0, -1.0, -1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, 1.0], [1.0, 1.0, 1.0]]),
+        _Distance(0.3),
+    ),
+    (
+        _logits([-0.7, 0.4], [0.1, 1.1]),
+        tensor([[0.2, -1.3], [1.0, 0.6]]),
+        tensor([[-1.0, 1.0], [1.0, 1.0], [1.0, -1.0]]),
+        _Distance(1.7),
+    ),
+)
+def loss_of_logits(logits: Tensor, noise: Tensor, target: Tensor, distance: nn.Module) -> Rows:
+    """``function(logits, noise, target, distance)``: true spins compared, straight-through."""
+    soft = torch.tanh(logits + noise)  # tau = 0.5
+    hard = soft.sign()
+    right = distance(soft + (hard - soft).detach(), target)
+    yield right, "for logits {logits} it must give {right:.4f}, yours gives {given:.4f}."
+    yield distance(soft, target), "you compare relaxed spins: they lie inside the cube, not on it."
+    yield distance(hard, target), "true spins, but no gradient flows through `sign`: add it back."
+    mirrored = (logits - noise).tanh()
+    mirrored = mirrored + (mirrored.sign() - mirrored).detach()
+    yield distance(mirrored, target), "the noise is added to the logits."
+    half = torch.tanh((logits + noise) / 2)
+    yield distance(half + (hard - half).detach(), target), "tau is 0.5, so 2 tau is 1, not 2."
+    bare = torch.tanh(logits)
+    bare = bare + (bare.sign() - bare).detach()
+    yield distance(bare, target), "without the noise a logit always gives the same spin: add it."
+    noisy = torch.tanh(noise.expand_as(logits) + 0 * logits)
+    yield distance(noisy.sign(), target), "the logits are missing: your spins are noise alone."
