@@ -29,7 +29,8 @@ def spins_from_uniform(logits: Tensor, uniform: Tensor) -> Rows:
     yield shared, "softmax shares 1 among the logits: each spin has a sigmoid of its own."
     yield logits.sigmoid(), "this is P(+1) itself: compare the uniform number with it."
     yield logits.tanh(), "this is no draw: compare the uniform number with sigmoid(logits)."
-    yield lambda given: torch.equal(given, given**2), "these are bits 0 and 1; spins are -1 and +1."
+    bits = "these are bits 0 and 1; spins are -1 and +1."
+    yield lambda given: (given == 0).any() and torch.equal(given, given**2), bits
     yield lambda given: (given.abs() != 1).any(), "spins are -1 and +1."
 
 
