@@ -33,7 +33,14 @@ from .generating import (
 from .judging import effective_sample_size, errors_apart, frechet_one_dimension, importance_bound
 from .mmd import bandwidth_for_power, biased_mmd, blind_spot, loss_of_logits, p_value, unbiased_mmd
 from .solved import progress
-from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
+from .spins import (
+    aggregate_posterior,
+    dead_count,
+    error_of_average,
+    spin_entropy,
+    spins_from_uniform,
+    straight_through,
+)
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit
 from .studio import journey, may_exchange, safe_name, steps_of_a_run, time_left, what_counts
 from .training import diagnoses, gap_of_moments, kl_from_three_terms, parts_that_move
