@@ -9,6 +9,13 @@ from .autoencoders import count_parameters, gaussian_kl_by_hand, interpolate, re
 from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
 from .classifier import ceiling, closed_form, hinge, zz_for
 from .convolution import amplitudes, apply_gate, count_read, post_loss
+from .couplings import (
+    class_means,
+    fooling_strings,
+    mixture_log_prob,
+    paired_errors,
+    split_price,
+)
 from .generating import (
     class_clamps,
     class_energy,
