@@ -105,7 +105,20 @@ SAME |= {}  # 08
 SAME |= {}  # 09
 
 # Lesson 10
-SAME |= {}  # 10
+_STRINGS = "return {} torch.cat([bits, bits.prod(1, keepdim=True)], 1)"
+SAME |= {  # 10
+    ("fooling_strings", why): because
+    for why, because in {
+        "result 1 / ({}): " + _STRINGS.format("1 /"): "spins are their own inverses",
+        "axis -1: return torch.cat([bits, bits.prod(1, keepdim=True)], -1)": "the last axis is 1",
+        "axis -1: return torch.cat([bits, bits.prod(-1, keepdim=True)], 1)": "the last axis is 1",
+        "detached: return torch.cat([bits, bits.prod(1, keepdim=True).detach()], 1)": "no gradient",
+        "negated: return torch.cat([bits, (-bits).prod(1, keepdim=True)], 1)": (
+            "the product of flipped spins is the same one or its opposite: determined as well"
+        ),
+        "rounded": "spins are whole numbers",
+    }.items()
+}
 
 # Lesson 11
 SAME |= {}  # 11

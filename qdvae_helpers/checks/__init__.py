@@ -23,6 +23,7 @@ from .boltzmann import (
 )
 from .classifier import ceiling, closed_form, hinge, pixels_agree, zz_for
 from .convolution import amplitudes, apply_gate, comes_back, count_read, post_loss
+from .couplings import class_means, fooling_strings, mixture_log_prob, paired_errors, split_price
 from .generating import (
     class_clamps,
     class_energy,
