@@ -116,7 +116,7 @@ _DRAWS = tensor([0.9, 0.55, 0.6, 0.3, 0.001])
 @by_examples(
     (_NOW, _NEW, _DRAWS),
     (_NEW, _NOW, _DRAWS),
-    (tensor([2.0, 1.0, 1.0]), tensor([1.0, 0.7, 3.0]), tensor([0.4, 0.7, 0.99])),
+    (tensor([2.0, 1.0, 1.0, -600]), tensor([1.0, 0.7, 3.0, -600.5]), tensor([0.4, 0.7, 0.99, 0.3])),
 )
 def accepted(current: Tensor, new: Tensor, draws: Tensor) -> Rows:
     """``function(current, new, draws)``: which proposals a Metropolis step accepts."""
@@ -131,6 +131,7 @@ def accepted(current: Tensor, new: Tensor, draws: Tensor) -> Rows:
     yield draws < (-gain).exp(), "the sign is turned: a higher score is better, new - current."
     yield draws < gain, "compare with exp(new - current), or the logarithm of the draws."
     yield draws.log() < gain.exp(), "take the logarithm of the draws or the exponential, not both."
+    yield draws < new.exp() / current.exp(), "exp(-600) is 0 to a computer: subtract, then exp."
     yield draws < new.exp(), "only the *change* of the score counts: new - current."
     yield (
         draws < gain.sigmoid(),

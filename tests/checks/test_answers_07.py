@@ -152,6 +152,7 @@ ACCEPTED = [
     (lambda c, n, u: u < (c - n).exp(), "the sign is turned"),
     (lambda c, n, u: u < n - c, "compare with exp"),
     (lambda c, n, u: u < n.exp(), "only the *change*"),
+    (lambda c, n, u: u < n.exp() / c.exp(), "exp(-600) is 0 to a computer"),
     (lambda c, n, u: u < torch.sigmoid(n - c), "the rule of Gibbs sampling"),
     (lambda c, n, u: torch.rand(len(u)) < (n - c).exp(), "use the numbers that are handed in"),
     (lambda c, n, u: u[0] < (n - c).exp(), "is expected"),
