@@ -85,7 +85,7 @@ def qpu_subgraph() -> Iterator[tuple[str, Panel, Change]]:
 
 
 def inpainting() -> Iterator[tuple[str, Panel, Change]]:
-    """Lesson 06; the walk itself is a loop that shows every sweep."""
+    """Lesson 07; the walk itself is a loop that shows every sweep."""
     held_out = held_out_sample().rounded()
     panel = Inpainting(load_pretrained(), held_out, lambda score, spins, sweeps: spins)
 
@@ -94,8 +94,8 @@ def inpainting() -> Iterator[tuple[str, Panel, Change]]:
         values[k] = not values[k]
         panel.board.values = values
 
-    yield "06 a stroke of the brush", panel, stroke
-    yield "06 another image", panel, lambda k: setattr(panel.number, "value", k + 1)
+    yield "07 a stroke of the brush", panel, stroke
+    yield "07 another image", panel, lambda k: setattr(panel.number, "value", k + 1)
 
 
 def reaction(picture: Picture, change: Callable[[], None]) -> float:

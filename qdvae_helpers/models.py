@@ -245,12 +245,13 @@ class QDVAE(nn.Module):
 
     @torch.no_grad()
     def refine(self, images: torch.Tensor, rounds: int, seed: int = 0) -> torch.Tensor:
-        """Send images through encoder and decoder again, as pseudo-Gibbs sampling (lesson 06).
+        """Send images through encoder and decoder again, as pseudo-Gibbs sampling (lesson 07).
 
         In each round every pixel is drawn black or white with its brightness as probability, the
-        picture is encoded, its spins are drawn and decoded.  Strokes that no training image has
-        mend within a few rounds.  The results are no longer samples of the prior: long chains drift
-        towards a stationary distribution of encoder and decoder.
+        picture is encoded, its spins are drawn and decoded.  Were the encoder the exact posterior,
+        this would be Gibbs sampling of the model's joint distribution, prior included.  It is not,
+        so the results are no samples of the prior: long chains drift towards a stationary
+        distribution of encoder and decoder.
 
         Source: Rezende, Mohamed and Wierstra 2014 (arXiv:1401.4082, missing data), and Mattei and
         Frellsen 2018 (arXiv:1802.04826), who call it pseudo-Gibbs sampling.

@@ -1,4 +1,4 @@
-"""A Boltzmann machine with biases for each class of images (taught in lessons 05 and 06).
+"""A Boltzmann machine with biases for each class of images (taught in lessons 05 and 07).
 
 The prior of an image of class ``y`` has the fields ``h + W[y]`` and the couplings that all classes
 share: ``E_y(s) = sum_i (h_i + W_yi) s_i + sum_ij J_ij s_i s_j``.  Every class is a problem on the

@@ -143,12 +143,12 @@ models = {"hard, tau 0.5": [spin_autoencoder]}""",
     "04": """from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 graph12 = densest_subgraph(ideal_graph(), 12)""",
     "05": "",
-    "06": "pool, fast = model.prior_strings(200, seed=0), True",
+    "07": "from qdvae_helpers import checks",
 }
 BORROWED = {
     "01": ["from qdvae_helpers.plots import DIGITS"],
     "04": ["def random_machine"],
-    "06": ["some = pool", "def metropolis"],
+    "07": ["def my_accept_solution", "def metropolis"],
 }
 
 

@@ -165,8 +165,8 @@ def test_the_live_training_of_lesson_05(page, run_all):
     assert not serious_violations(page, ".qdvae-live")
 
 
-def test_the_inpainting_of_lesson_06(page, run_all):
-    run_all("06.ipynb")
+def test_the_inpainting_of_lesson_07(page, run_all):
+    run_all("07.ipynb")
     part = widget(page, "inpainting")
     shown = picture(part)
     part.get_by_role("button", name="Walk").click()

@@ -24,13 +24,7 @@ from .boltzmann import (
 from .classifier import ceiling, closed_form, hinge, pixels_agree, zz_for
 from .convolution import amplitudes, apply_gate, comes_back, count_read, post_loss
 from .couplings import class_means, fooling_strings, mixture_log_prob, paired_errors, split_price
-from .generating import (
-    class_clamps,
-    class_energy,
-    influential_flips,
-    nearest_distance,
-    share_and_error,
-)
+from .generating import influential_flips, memory, nearest_distance, sampler_faults, share_and_error
 from .judging import effective_sample_size, errors_apart, frechet_one_dimension, importance_bound
 from .mmd import bandwidth_for_power, biased_mmd, blind_spot, loss_of_logits, p_value, unbiased_mmd
 from .solved import progress
@@ -43,6 +37,7 @@ from .spins import (
     straight_through,
 )
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit
+from .steering import accepted, class_clamps, class_energy, few_pixels, problems
 from .studio import journey, may_exchange, safe_name, steps_of_a_run, time_left, what_counts
 from .training import diagnoses, gap_of_moments, kl_from_three_terms, parts_that_move
 from .transfer import beyond_products, joint, probability_of_one, shot_error, through_chain

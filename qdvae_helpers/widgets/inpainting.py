@@ -1,4 +1,4 @@
-"""Lesson 06's widget: completing a digit of which a part is known."""
+"""Lesson 07's widget: completing a digit of which a part is known."""
 
 import threading
 from collections.abc import Callable
