@@ -21,6 +21,13 @@ from .mmd import biased_mmd, p_value, spin_distance, unbiased_mmd
 from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit
 from .studio import safe_name, steps_of_a_run, time_left
-from .training import diagnoses, gap_of_moments, kl_from_three_terms, parts_that_move
+from .training import (
+    dearer_code,
+    diagnoses,
+    distortion_at_rate,
+    kl_from_three_terms,
+    parts_that_move,
+    two_parts_of_the_kl,
+)
 from .transfer import joint, probability_of_one, shot_error, through_chain
 from .verdict import by_examples, exercise
