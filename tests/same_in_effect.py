@@ -90,7 +90,11 @@ SAME |= dict.fromkeys(  # 04
 )
 
 # Lesson 05
-SAME |= {}  # 05
+_NEVER_NEGATIVE = "a divergence is never negative, nor is a mutual information"
+SAME |= {
+    ("two_parts_of_the_kl", "absolute value"): _NEVER_NEGATIVE,
+    ("two_parts_of_the_kl", "clamped at zero"): _NEVER_NEGATIVE,
+}
 
 # Lesson 06
 SAME |= {}  # 06

@@ -39,6 +39,13 @@ from .spins import (
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit
 from .steering import accepted, class_clamps, class_energy, few_pixels, problems
 from .studio import journey, may_exchange, safe_name, steps_of_a_run, time_left, what_counts
-from .training import diagnoses, gap_of_moments, kl_from_three_terms, parts_that_move
+from .training import (
+    dearer_code,
+    diagnoses,
+    distortion_at_rate,
+    kl_from_three_terms,
+    parts_that_move,
+    two_parts_of_the_kl,
+)
 from .transfer import beyond_products, joint, probability_of_one, shot_error, through_chain
 from .verdict import by_examples, exercise

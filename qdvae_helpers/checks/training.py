@@ -1,4 +1,6 @@
-"""Checks of lesson 05: what each loss moves, the KL from its terms, moments, diagnoses."""
+"""Checks of lesson 05: what losses move, the KL and its surgery, equal rates, diagnoses."""
+
+import math
 
 import torch
 from torch import Tensor, tensor
@@ -15,7 +17,7 @@ _NOT_MOVED = {
     ("reconstruction", "prior"): "the prior does not occur in the decoder's output.",
     ("MMD", "decoder"): "the MMD compares spins with spins: no pixel occurs in it.",
     ("MMD", "prior"): "the prior enters as samples, and those are plain numbers.",
-    ("NLL", "encoder"): "`detach` cuts the way from the spins back to the encoder.",
+    ("NLL", "encoder"): "`detach` cuts the path from the spins back to the encoder.",
     ("NLL", "decoder"): "the likelihood of spins under the prior contains no pixel.",
 }
 
@@ -41,20 +43,25 @@ def parts_that_move(moved: dict) -> str | None:
 class _Chain(torch.nn.Module):
     """Energy of spins in a row, whose parameters take part in the gradient."""
 
-    def __init__(self) -> None:
+    def __init__(self, h: list[float], couplings: list[float]) -> None:
         super().__init__()
-        self.h = torch.nn.Parameter(tensor([0.4, -0.2, 0.7]))
-        self.couplings = torch.nn.Parameter(tensor([-0.5, 0.8]))
+        self.h = torch.nn.Parameter(tensor(h))
+        self.couplings = torch.nn.Parameter(tensor(couplings))
 
     def forward(self, s: Tensor) -> Tensor:
-        return s @ self.h + (s[:, :-1] * s[:, 1:]) @ self.couplings
+        return s @ self.h + (s[..., :-1] * s[..., 1:]) @ self.couplings
 
 
 @by_examples(
     (
         tensor([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]], requires_grad=True),
-        _Chain(),
+        _Chain([0.4, -0.2, 0.7], [-0.5, 0.8]),
         tensor([[1.0, 1, -1], [1, -1, 1], [-1, 1, 1], [1, 1, 1]]),
+    ),
+    (
+        tensor([[-1.2, 0.4], [2.5, -0.6], [0.9, 1.1]], requires_grad=True),
+        _Chain([-0.9, 0.3], [1.2]),
+        tensor([[1.0, -1], [1, -1], [1, 1], [-1, 1], [1, -1]]),
     ),
     form="return one number as a tensor: average every term over its rows.",
 )
@@ -87,36 +94,92 @@ def kl_from_three_terms(logits: Tensor, energy: torch.nn.Module, prior_spins: Te
     yield expected - entropy + log_z.detach(), f"{said} of log Z: do not detach its energy."
 
 
-def _spins(seed: int, *shape: int) -> Tensor:
-    return 2 * torch.randint(2, shape, generator=torch.Generator().manual_seed(seed)).float() - 1
+@by_examples(
+    (
+        tensor([[0.6, 0.2, 0.1, 0.1], [0.1, 0.1, 0.3, 0.5], [0.25, 0.4, 0.3, 0.05]]),
+        tensor([0.4, 0.1, 0.3, 0.2]),
+    ),
+    (tensor([[0.7, 0.1, 0.2], [0.2, 0.5, 0.3]]), tensor([0.25, 0.25, 0.5])),
+    form="return two numbers in one tensor, torch.stack([information, gap]); yours is {found}.",
+)
+def two_parts_of_the_kl(q: Tensor, p: Tensor) -> Rows:
+    """``function(q, p)``: what strings tell of the image, and the aggregate's KL to the prior."""
+    aggregate = q.mean(0)
+    information = (q * (q / aggregate).log()).sum(1).mean()
+    gap = (aggregate * (aggregate / p).log()).sum()
+    whole = (q * (q / p).log()).sum(1).mean()
+    to_prior = torch.stack([whole, gap])
+    backwards = torch.stack([information, (p * (p / aggregate).log()).sum()])
+    summed = torch.stack([len(q) * information, gap])
+    over_all = torch.stack([information, whole])
+    total = q.sum(0)
+    unaveraged = torch.stack(
+        [(q * (q / total).log()).sum(1).mean(), (total * (total / p).log()).sum()]
+    )
+    right = torch.stack([information, gap])
+    yield right, "for q = {q} and p = {p} it is {right}, yours is {given}."
+    yield right.flip(0), "they are exchanged: first the information, then the gap of the prior."
+    yield to_prior, "the first compares each image with the *aggregate*, not with the prior."
+    yield over_all, "the second is of the *aggregate*: average q over images before the logarithm."
+    yield backwards, "KL(q || p) averages over q: you average over the prior."
+    yield summed, "the information is a mean over images: you summed it."
+    yield unaveraged, "the aggregate is the *mean* of q over the images: you summed."
+    yield right / math.log(2), "this is in bits: use the natural logarithm."
+    yield -right, "both signs are turned: a KL is never negative."
 
 
 @by_examples(
-    (_spins(4, 6, 4), _spins(5, 9, 4), [(0, 1), (1, 2), (0, 3)]),
-    (_spins(6, 8, 5), _spins(7, 7, 5), [(4, 0), (1, 3)]),
+    (6.0, tensor([2.0, 5.0, 9.0]), tensor([130.0, 121.0, 113.0])),
+    (7.0, tensor([8.0, 3.0, 5.0, 1.0]), tensor([-4.0, 3.0, 1.0, 12.0])),
+    (9.5, tensor([10.0, 8.0, 6.0]), tensor([90.0, 97.0, 101.0])),
+    (2.5, tensor([7.0, 1.0]), tensor([50.0, 74.0])),
 )
-def gap_of_moments(a: Tensor, b: Tensor, pairs: list) -> Rows:
-    """``function(a, b, pairs)``: RMS difference of ``<s_i s_j>`` between two samples of spins."""
-    i, j = torch.tensor(pairs).T
-    difference = (a[:, i] * a[:, j]).mean(0) - (b[:, i] * b[:, j]).mean(0)
-    square = difference.square()
-    rms, size = square.mean().sqrt(), difference.abs().mean()
-    yield rms, "on a small example it must give {right:.4f}, yours gives {given:.4f}."
-    yield square.mean(), "take the square root at the end: this is the mean square."
-    yield size, "this is the mean of absolute differences: square, average, take the root."
-    yield square.sum().sqrt(), "average the squares over the pairs: you summed them."
-    for wrong in (difference.mean(), difference.mean().abs()):
-        yield wrong, "differences of both signs cancel: square them before you average."
-    products = a.mean(0)[i] * a.mean(0)[j] - b.mean(0)[i] * b.mean(0)[j]
-    wrong = products.square().mean().sqrt()
-    yield wrong, "multiply the spins of each string first, then average: or correlations are lost."
+def distortion_at_rate(rate: float, rates: Tensor, distortions: Tensor) -> Rows:
+    """``function(rate, rates, distortions)``: a curve's height at a rate, on straight lines."""
+    order = rates.argsort()
+    x, y = rates[order], distortions[order]
+    k = int((x[1:-1] < rate).sum())
+    share = (rate - x[k]) / (x[k + 1] - x[k])
+    right = y[k] + share * (y[k + 1] - y[k])
+    nearest = distortions[(rates - rate).abs().argmin()]
+    yield right, "at rate {rate} of {rates} with {distortions} it is {right:.4f}, not {given:.4f}."
+    yield nearest, "that is the nearest point: go along the straight line between its neighbours."
+    yield (y[k] + y[k + 1]) / 2, "weigh the two neighbours by how near they are to the rate."
+    yield y[k + 1] - share * (y[k + 1] - y[k]), "the nearer neighbour counts *more*, not less."
+    yield y[k], "this is the neighbour on the left: go on along the line to the rate."
+    yield y[k + 1], "this is the neighbour on the right: stop on the line where the rate is."
+    yield (
+        y[0] + (rate - x[0]) / (x[-1] - x[0]) * (y[-1] - y[0]),
+        ("this is the line from the first point to the last: use the two nearest neighbours."),
+    )
+
+
+_DEARER = {
+    "recon": ("rises", "detail costs three times as much now, so the encoder buys less of it."),
+    "KL": ("falls", "it is what the weight makes more expensive."),
+    "bound": ("rises", "it is what weight 1 minimises; another weight minimises something else."),
+    "entropy": ("rises", "chance is cheap: spins that say less leave more to it."),
+}
+
+
+@exercise
+def dearer_code(expected: dict) -> str | None:
+    """``expected[column]``: ``"rises"`` or ``"falls"`` when the KL weighs three times as much."""
+    for column, (truth, why) in _DEARER.items():
+        if column not in expected:
+            return f"there is no answer for {column}."
+        if expected[column] not in ("rises", "falls"):
+            return f'{column}: {expected[column]!r} is neither "rises" nor "falls".'
+        if expected[column] != truth:
+            return f"{column} {truth}: {why}"
+    return None
 
 
 _DIAGNOSES = {"A": "frozen prior", "B": "collapse", "C": "healthy", "D": "impatient prior"}
 _SIGNS = {
-    "A": "look at the last column: its couplings still are what they were at the start.",
+    "A": "look at how far its couplings moved: they still are where they were put.",
     "B": "look at the entropy, near its maximum of 33.3, and at the reconstruction.",
-    "C": "compare reconstruction, dead spins and the last column with those of the other three.",
+    "C": "its couplings moved as far as a healthy run's; r0 is high since they started large.",
     "D": "look at the size of the couplings, and at the entropy beside it.",
 }
 

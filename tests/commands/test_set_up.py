@@ -75,7 +75,7 @@ def test_lesson_and_command_agree(kind, whole, monkeypatch):
     lesson = {"torch": torch, "TrainConfig": TrainConfig}  # imported in cells of their own
     for cell in cells:
         exec(cell.source, lesson)
-    by_command = prepared("--profile", "lesson")
+    by_command = prepared("--profile", "lesson", "--steps", str(lesson["long_steps"]))
     ours = essence(by_command.model, by_command.config, by_command.sampler)
     assert essence(*(lesson[name] for name in ("model", "config", "sampler"))) == ours
     assert by_command.config == lesson["config"]
