@@ -16,7 +16,20 @@ from .generating import (
     nearest_distance,
     share_and_error,
 )
-from .judging import effective_sample_size, errors_apart, frechet_one_dimension, importance_bound
+from .judging import (
+    fools_frechet,
+    fools_recall,
+    frechet_by_axes,
+    largest_by_chance,
+    paired_errors,
+)
+from .likelihood import (
+    effective_sample_size,
+    exact_log_likelihood,
+    log_mean_weight,
+    nats_of_tossed_pixels,
+    repaired_annealing,
+)
 from .mmd import biased_mmd, p_value, spin_distance, unbiased_mmd
 from .spins import mean_spin, spin_entropy, spins_from_uniform, straight_through
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit

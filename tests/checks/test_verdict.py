@@ -14,6 +14,7 @@ from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 ALL = {name: check for name, check in vars(checks).items() if isinstance(check, FunctionType)}
 TABLES = {name: check.table for name, check in ALL.items() if hasattr(check, "table")}
 OF_VALUES = {"eight_digits", "parts_that_move", "diagnoses", "safe_name"}
+OF_VALUES |= {"fools_frechet", "fools_recall"}
 
 
 def answer_of(table, row: int):
