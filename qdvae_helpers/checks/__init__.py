@@ -17,11 +17,11 @@ from .generating import (
     share_and_error,
 )
 from .judging import (
+    errors_of_pairs,
     fools_frechet,
     fools_recall,
     frechet_by_axes,
     largest_by_chance,
-    paired_errors,
 )
 from .likelihood import (
     effective_sample_size,

@@ -120,7 +120,7 @@ _MORE = tensor([0.3, -1.0, 2.0, 0.1, 0.4]), tensor([1.0, 0.5, 3.5, 0.7, 2.0])
 
 
 @by_examples(_RUNS, _MORE)
-def paired_errors(a: Tensor, b: Tensor) -> Rows:
+def errors_of_pairs(a: Tensor, b: Tensor) -> Rows:
     """``function(a, b)``: mean difference of paired runs in its standard errors."""
     d, n = a - b, len(a)
     mean, right = d.mean(), d.mean() / (d.std() / math.sqrt(n))

@@ -147,7 +147,7 @@ ALL = {
     "frechet_by_axes": AXES,
     "fools_frechet": FAKES,
     "fools_recall": RECALLS,
-    "paired_errors": PAIRS,
+    "errors_of_pairs": PAIRS,
     "largest_by_chance": LARGEST,
 }
 
