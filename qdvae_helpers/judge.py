@@ -1,4 +1,4 @@
-"""A small classifier whose features say how alike two sets of images are (taught in ``07``).
+"""A small classifier whose features say how alike two sets of images are (taught in ``08``).
 
 Frechet and kernel distances are usually taken in the features of a network trained on photographs;
 for digits a network that knows digits is the better judge, and for garments one that knows those.

@@ -1,4 +1,4 @@
-"""How probable a model finds an image, in nats (taught in ``08_judging_samples``)."""
+"""How probable a model finds an image, in nats (taught in ``09_likelihood``)."""
 
 import math
 from collections.abc import Sequence

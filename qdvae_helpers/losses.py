@@ -1,4 +1,4 @@
-"""The losses (taught in ``01_classical_autoencoders``, ``03``, ``05_training_the_qdvae``, ``07``).
+"""The losses (taught in ``01_classical_autoencoders``, ``03``, ``05_training_the_qdvae``, ``09``).
 
 All are in nats per image, averaged over the batch, except the MMD, which has no unit.
 

@@ -25,13 +25,13 @@ MODELS = Path("build/test-models")
 # Cells whose second run differs for a good reason.  Each still has to run twice without an error.
 VARIES = {
     "l00-64-f4eb17": "the memory and the disk that are free just now",
-    "l10-12-2c30ee": "a download that fails is tried once in a process",
+    "l14-12-2c30ee": "a download that fails is tried once in a process",
     "l05-83-35aa52": "loads the model that the first run has trained, as the text above it says",
     **dict.fromkeys(
-        ("l08-29-e8d475", "l08-31-d2b27b", "l08-33-d3b61b", "l08-35-da3915", "l08-36-e8509a"),
+        ("l12-29-e8d475", "l12-31-d2b27b", "l12-33-d3b61b", "l12-35-da3915", "l12-36-e8509a"),
         "the step at which a run in another thread hears that it is cancelled, and what it shows",
     ),
-    **dict.fromkeys(("l09-54-db7da4", "l10-54-5a8ec1"), "measured seconds in a table"),
+    **dict.fromkeys(("l13-54-db7da4", "l14-54-5a8ec1"), "measured seconds in a table"),
 }
 
 # These two run in the lesson's kernel.

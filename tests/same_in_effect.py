@@ -103,10 +103,20 @@ SAME |= {}  # 06
 SAME |= {}  # 07
 
 # Lesson 08
-SAME |= {}  # 08
+SAME |= {
+    (
+        "fools_frechet",
+        "detached: return 2 * points.mean(0).detach() - points",
+    ): "no gradient is asked for",
+}  # 08
 
 # Lesson 09
-SAME |= {}  # 09
+SAME |= {
+    (
+        "repaired_annealing",
+        "size 1: log_weights = torch.full((1,), spins.shape[1] * math.log(2))",
+    ): "the first energies stretch it to all strings",
+}  # 09
 
 # Lesson 10
 _STRINGS = "return {} torch.cat([bits, bits.prod(1, keepdim=True)], 1)"

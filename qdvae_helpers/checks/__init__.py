@@ -25,7 +25,20 @@ from .classifier import ceiling, closed_form, hinge, pixels_agree, zz_for
 from .convolution import amplitudes, apply_gate, comes_back, count_read, post_loss
 from .couplings import class_means, fooling_strings, mixture_log_prob, paired_errors, split_price
 from .generating import influential_flips, memory, nearest_distance, sampler_faults, share_and_error
-from .judging import effective_sample_size, errors_apart, frechet_one_dimension, importance_bound
+from .judging import (
+    errors_of_pairs,
+    fools_frechet,
+    fools_recall,
+    frechet_by_axes,
+    largest_by_chance,
+)
+from .likelihood import (
+    effective_sample_size,
+    exact_log_likelihood,
+    log_mean_weight,
+    nats_of_tossed_pixels,
+    repaired_annealing,
+)
 from .mmd import bandwidth_for_power, biased_mmd, blind_spot, loss_of_logits, p_value, unbiased_mmd
 from .solved import progress
 from .spins import (
