@@ -2,6 +2,11 @@
 
 import pytest
 
+
+def pattern_of(text):
+    return lambda name: re.match(text, name) is not None
+
+
 STUDIO = [
     ("steps_of_a_run", lambda n, b, e: n // b * e, "Correct."),
     ("steps_of_a_run", lambda n, b, e: n * e // b, "for 90 images"),
