@@ -1,5 +1,7 @@
 """Answers to the exercises of lesson 12 as learners write them, right and wrong."""
 
+import re
+
 import pytest
 
 
