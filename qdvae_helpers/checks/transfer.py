@@ -73,8 +73,11 @@ def beyond_products(circuit: Callable[[Tensor], Tensor]) -> str | None:
     if max(float((a - seen[0]).abs().max()) for a in seen) < 1e-6:
         return "the probabilities do not depend on the angles."
     if still[2]:
-        return "these are plain products, p00 p11 = p01 p10: is the CNOT still there?"
+        return (
+            "these are plain products, p00 p11 = p01 p10: the CNOT is missing, or your gates undo "
+            "what it did to the probabilities."
+        )
     if still.any():
         why = "they are still products, in another order: your gates only permute the outcomes"
-        return f"{why}, as Hadamards on both qubits do. Rotate by another angle."
+        return f"{why}, as Hadamards on both qubits do. Rotate one with RY."
     return None
