@@ -100,6 +100,8 @@ def rewritten() -> dict[Path, str]:
         new[path] = re.sub(r"\*\*Time:\*\*.*? exercises?\b", lambda _, t=line: t, text, count=1)
     for path in (readme_path, lessons()[0]):
         text = new.get(path, readme)
+        own = totals[lessons()[0].stem]  # its own row has no link
+        text = re.sub(r"(\| 00 Start here \|[^|]*\| )\d+", rf"\g<1>{own}", text)
         for name, minutes in totals.items():
             text = re.sub(
                 rf"(\| \[[^|]*\b{name}\.ipynb\) \|[^|]*\| )\d+( \|)",
