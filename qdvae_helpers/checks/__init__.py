@@ -5,6 +5,7 @@
 is written stands in :mod:`qdvae_helpers.checks.verdict`.
 """
 
+from .annealing import exchange_probability, gauged, overlaps, paired_verdict, readout
 from .autoencoders import count_parameters, gaussian_kl_by_hand, interpolate, reparameterise
 from .boltzmann import conditional_probability, coupling_gradient, ising_energy, probability_ratio
 from .classifier import ceiling, closed_form, hinge, zz_for
