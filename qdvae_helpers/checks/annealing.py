@@ -83,11 +83,15 @@ def readout(H: Tensor, beta: float) -> Rows:
 
 
 class _Device(nn.Module):
-    """Leans to one side by fixed amounts; three reads of a deterministic rule."""
+    """Leans to one side by fixed amounts, at most ``lean``; three reads of a deterministic rule."""
+
+    def __init__(self, lean: float) -> None:
+        super().__init__()
+        self.lean = lean
 
     def forward(self, h: Tensor, J: Tensor) -> Tensor:
         n = len(h)
-        lean = torch.linspace(-0.55, 0.7, n)
+        lean = torch.linspace(-0.55, self.lean, n)
         field = h + lean + (J + J.T) @ torch.linspace(0.9, -0.8, n)
         return torch.where(torch.stack([field, field - 0.4, field + 0.45]) > 0, -1.0, 1.0)
 
@@ -99,9 +103,9 @@ def _problem(n: int, seed: int) -> tuple[Tensor, Tensor]:
 
 
 @by_examples(
-    (_Device(), *_problem(6, 0), tensor([1.0, -1, -1, 1, -1, 1])),
-    (_Device(), *_problem(4, 1), tensor([-1.0, -1, 1, -1])),
-    (_Device(), *_problem(7, 2), tensor([-1.0, 1, 1, -1, 1, 1, -1])),
+    (_Device(0.7), *_problem(6, 0), tensor([1.0, -1, -1, 1, -1, 1])),
+    (_Device(-2.5), *_problem(4, 1), tensor([-1.0, -1, 1, -1])),
+    (_Device(3.0), *_problem(7, 2), tensor([-1.0, 1, 1, -1, 1, 1, -1])),
     form="{asked} is asked for, the strings that the device returned; yours is {found}.",
 )
 def gauged(draw: nn.Module, h: Tensor, J: Tensor, g: Tensor) -> Rows:
