@@ -135,7 +135,10 @@ SAME |= {  # 10
 }
 
 # Lesson 11
-SAME |= {}  # 11
+SAME |= {
+    ("readout", "absolute value"): "a probability is not negative",
+    ("readout", "clamped at zero"): "a probability is not negative",
+}
 
 # Lesson 12
 SAME |= {

@@ -5,6 +5,7 @@
 check is written stands in :mod:`qdvae_helpers.checks.verdict`.
 """
 
+from .annealing import exchange_probability, gauged, overlaps, paired_verdict, readout
 from .autoencoders import (
     batch_loss,
     count_parameters,

@@ -64,7 +64,7 @@ class GibbsSampler(SpinSampler):
         super().__init__(grbm, num_samples, graph, seed)
         self.sweeps = require_count("sweeps", sweeps, error=SamplerError)
         self.beta = require_beta(beta)
-        self._families: float | None = None  # after annealing: how many chains had descendants
+        self.families: float | None = None  #: after annealing: how many chains had descendants
 
         colours = colouring(graph if graph is not None else plain_graph(grbm))
         by_colour = sorted(range(grbm.n_nodes), key=lambda i: (colours[grbm.idx_to_node[i]], i))
@@ -125,7 +125,7 @@ class GibbsSampler(SpinSampler):
             if classes is not None:
                 raise SamplerError("Persistent chains keep their classes: set sampler.classes.")
             bits = self._bits
-            self._families = None
+            self.families = None
             self._sweep(sweeps)
         else:
             x = self._check_clamps(x).to(self._bits.device)
@@ -193,7 +193,7 @@ class GibbsSampler(SpinSampler):
                 log_weights[rows] = torch.logsumexp(weights, 0) - math.log(len(rows))
             self._run(self._bits, [step * level] * _SWEEPS_A_LEVEL, products=products)
         shares = torch.bincount(families).double() / self.num_samples
-        self._families = float(1 / shares.square().sum()) if resample else None
+        self.families = float(1 / shares.square().sum()) if resample else None
         return log_weights
 
     @torch.no_grad()
@@ -275,9 +275,9 @@ class GibbsSampler(SpinSampler):
         The effective number of families, ``1 / sum of squared shares``, is what a population knows
         of the valleys (Machta 2010; Wang, Machta and Katzgraber 2015, arXiv:1508.05647).
         """
-        if self._families is None:
+        if self.families is None:
             return MIXING_REMEDY if self.diagnostics().get("mixing", 1) < HARDLY_MIXED else ""
-        return few_families(self._families, self.num_samples)
+        return few_families(self.families, self.num_samples)
 
     @torch.no_grad()
     def _sweep(self, sweeps: int) -> None:

@@ -102,7 +102,7 @@ def test_few_families_are_doubted(qpu):
     chains.restart(60)
     assert "descend from about" in chains.doubt()
     chains.anneal(12, resample=False)
-    assert chains._families is None
+    assert chains.families is None
 
 
 # --- where it is said ---
