@@ -272,7 +272,7 @@ class QDVAE(nn.Module):
 
 
 class GaussianVAE(nn.Module):
-    """The classical reference (lessons 01 and 08): a variational autoencoder with Gaussian codes.
+    """The classical reference (lessons 01 and 10): a variational autoencoder with Gaussian codes.
 
     Encoder and decoder are those of a :class:`QDVAE`; the prior of the ``n_latent`` numbers of a
     code is the standard normal.
