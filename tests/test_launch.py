@@ -37,6 +37,13 @@ def test_badges_and_colab_cells_agree_with_the_one_place_that_names_the_reposito
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_notebook_has_one_cell_for_colab(path):
+    cells = nbformat.read(path, as_version=4).cells
+    found = [cell.id for cell in cells if "launch" in cell.metadata.get("tags", [])]
+    assert found == [launch.CELL_ID]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_each_notebooks_badges_open_that_notebook(path):
     first = nbformat.read(path, as_version=4).cells[0].source
     badges = dict(re.findall(r"\[!\[Open in (\w+)\]\([^)]+\)\]\(([^)]+)\)", first))
