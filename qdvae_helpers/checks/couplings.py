@@ -133,6 +133,7 @@ _ALIKE = tensor([20.0, 23.0, 26.0, 21.0]), tensor([16.5, 21.3, 23.1, 19.4])
     (_ALIKE[1], _ALIKE[0], 7.5),
     (tensor([-122.0, -120.5, -118.5]), tensor([-120.0, -122.0, -122.5]), 2.0),
     (tensor([5.0, 5.5, 4.5]), tensor([1.0, 1.4, 0.4]), 3.0),
+    (tensor([0.6, -0.9, 1.4, -0.2]), tensor([-0.7, 0.5, -1.6, 0.4]), 2.5),
     form="two whole numbers are asked for, paired and unpaired; yours is {found}.",
 )
 def seeds_needed(a: Tensor, b: Tensor, bar: float) -> Rows:
