@@ -134,6 +134,28 @@ SAME |= {  # 10
     }.items()
 }
 
+_MAKE = "generator, shuffled = (torch.Generator().manual_seed({}), {}.clone())"
+_ORDER = "order = torch.rand({}.shape, generator=generator).argsort(0)"
+SAME |= {
+    ("shuffles_in_classes", why): because
+    for why, because in {
+        "result 1 / ({}): return 1 / shuffled": "spins are their own inverses",
+        "unique left out: for y in classes:": "a class is shuffled again, from the same strings",
+        "detached: for y in classes.unique().detach():": "no gradient",
+        "detached: " + _ORDER.format("strings[own]") + ".detach()": "no gradient",
+        "detached: shuffled[own] = strings[own].gather(0, order).detach()": "no gradient",
+        "absolute value: " + _MAKE.format("abs(seed)", "strings"): "seeds are not negative",
+        "negated: " + _MAKE.format("-seed", "strings"): "another seed, and as good",
+        "absolute value: for y in abs(classes).unique():": "classes are not negative",
+        "absolute value: own = abs(classes) == y": "classes are not negative",
+        "absolute value: " + _MAKE.format("seed", "abs(strings)"): "every entry is overwritten",
+        "negated: " + _MAKE.format("seed", "(-strings)"): "every entry is overwritten",
+        "absolute value: " + _ORDER.format("abs(strings)[own]"): "only the shape counts",
+        "negated: " + _ORDER.format("(-strings)[own]"): "only the shape counts",
+        "rounded": "spins are whole numbers",
+    }.items()
+}
+
 # Lesson 11
 SAME |= {
     ("readout", "absolute value"): "a probability is not negative",

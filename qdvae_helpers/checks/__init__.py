@@ -24,7 +24,13 @@ from .boltzmann import (
 )
 from .classifier import ceiling, closed_form, hinge, pixels_agree, zz_for
 from .convolution import amplitudes, apply_gate, comes_back, count_read, post_loss
-from .couplings import class_means, fooling_strings, mixture_log_prob, paired_errors, split_price
+from .couplings import (
+    fooling_strings,
+    mixture_log_prob,
+    seeds_needed,
+    shuffles_in_classes,
+    split_price,
+)
 from .generating import influential_flips, memory, nearest_distance, sampler_faults, share_and_error
 from .judging import (
     errors_of_pairs,

@@ -1,4 +1,4 @@
-"""Checks of lesson 10: controls, priors in nats, the price of a code, pairs of trainings."""
+"""Checks of lesson 10: controls, priors in nats, the price of a code, how many seeds."""
 
 import math
 
@@ -8,30 +8,59 @@ from torch.nn.functional import logsigmoid
 
 from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 
-_MEANS = tensor([[0.9, -0.5], [0.2, 0.4], [-0.6, 1.0], [0.5, -0.3], [-0.4, 0.1]])
-_WIDER = tensor([[0.3, -0.8, 0.6], [0.7, 0.2, -0.1], [-0.9, 0.4, 0.0], [0.1, -0.2, 0.5]])
+
+@exercise
+def shuffles_in_classes(function) -> str | None:
+    """``function(strings, classes, seed)``: each spin shuffled among the strings of its class."""
+    if not callable(function):
+        return "hand over the function itself: its name, without brackets behind it."
+    for rows, n in ((900, 5), (700, 8)):
+        classes = torch.arange(rows) % 3  # of the classes 0, 1, 2 and 4, one string alone in 4
+        classes[0] = 4
+        generator = torch.Generator().manual_seed(rows)
+        # Within a class all spins of a string are nearly equal; classes differ in their means.
+        same = torch.rand(rows, 1, generator=generator) < (0.25 + 0.2 * (classes[:, None] % 3))
+        odd = torch.rand(rows, n, generator=generator) < 0.02
+        strings = torch.where(same ^ odd, 1.0, -1.0)
+        before, were = strings.clone(), classes.clone()
+        given = function(strings, classes, 0)
+        if not (torch.equal(strings, before) and torch.equal(classes, were)):
+            return "your function changed its input: work on a copy, `clone()` it first."
+        if problem := _not_shuffled(given, before, classes):
+            return problem
+        if not torch.equal(given, function(strings, classes, 0)):
+            return "the same seed must give the same order: make a generator from the seed."
+        if torch.equal(given, function(strings, classes, 1)):
+            return "another seed gives the same order: the seed must decide."
+    return None
 
 
-@by_examples(
-    (_MEANS, tensor([0, 2, 2, 0, 2]), 3),
-    (_WIDER, tensor([1, 0, 1, 1]), 2),
-    (_WIDER[:3], tensor([1, 0, 0]), 4),
-    form="one row a class and one column a spin, {asked}; yours is {found}.",
-)
-def class_means(mean_spins: Tensor, classes: Tensor, k: int) -> Rows:
-    """``function(mean_spins, classes, k)``: the mean over the images of each class, ``(k, n)``."""
-    sums = torch.zeros(k, mean_spins.shape[1]).index_add(0, classes, mean_spins)
-    counts = classes.bincount(minlength=k)[:, None]
-    right = sums / counts.clamp(min=1)
-    yield right, "for the classes {classes} the rows are {right}, yours are {given}."
-    yield mean_spins.mean(0).expand(k, -1), "that is the mean over all images, for every class."
-    yield sums, "those are sums: divide by the number of images of the class."
-    yield sums / len(classes), "divide by the number of images of the class, not of all images."
-    yield right.sign(), "the sign alone says what is likelier, not how much: keep the means."
-    yield (
-        lambda given: bool(given.isnan().any()),
-        "a class without images gets NaN (0 / 0): divide by 1 there, so that its means are 0.",
-    )
+def _not_shuffled(given, strings: Tensor, classes: Tensor) -> str | None:
+    """What a shuffle within classes has destroyed that it should keep, or kept."""
+    if not isinstance(given, Tensor) or given.shape != strings.shape:
+        found = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        return f"strings {tuple(strings.shape)} are asked for, as before; yours is {found}."
+    given = given.to(strings)
+    groups = [classes == y for y in classes.unique()]
+    if not bool((given.abs() == 1).all()):
+        return "all spins must be -1 or +1, as before."
+    if not torch.equal(given.sum(0), strings.sum(0)):
+        return "the mean of a spin has changed: shuffle the spins you have, draw no new ones."
+    if any(not torch.equal(given[own].sum(0), strings[own].sum(0)) for own in groups):
+        return "the mean of a spin in a class has changed: shuffle among strings of one class only."
+    if torch.equal(given, strings):
+        return "nothing has moved."
+    for own in groups[:3]:  # a class of one string cannot change
+        together = torch.corrcoef(given[own].T).fill_diagonal_(0).abs()
+        if float(together.max()) > 0.3:
+            return (
+                f"in a class, two spins still have a correlation of {float(together.max()):.2f}: "
+                "each spin needs a random order of its own."
+            )
+        alike = (given[own] == strings[own]).float().mean(0) > 0.9
+        if bool(alike.any()):
+            return "a spin stays in its place: shuffle all of them."
+    return None
 
 
 _SPINS = tensor([[1.0, -1.0, 1.0], [-1.0, -1.0, 1.0], [1.0, 1.0, -1.0], [-1.0, 1.0, 1.0]])
@@ -96,25 +125,44 @@ def split_price(log_q_given: Tensor, log_q: Tensor, log_p: Tensor) -> Rows:
     yield torch.stack([said, unknown]) * len(log_q), "those are sums over the draws: take means."
 
 
+_ALIKE = tensor([20.0, 23.0, 26.0, 21.0]), tensor([16.5, 21.3, 23.1, 19.4])
+
+
 @by_examples(
-    (tensor([20.0, 21.0, 25.0, 22.0]), tensor([18.5, 20.0, 24.5, 20.0])),
-    (tensor([-122.0, -120.5, -121.5]), tensor([-120.0, -119.0, -119.0])),
+    (*_ALIKE, 3.0),
+    (_ALIKE[1], _ALIKE[0], 7.5),
+    (tensor([-122.0, -120.5, -118.5]), tensor([-120.0, -122.0, -122.5]), 2.0),
+    (tensor([5.0, 5.5, 4.5]), tensor([1.0, 1.4, 0.4]), 3.0),
+    (tensor([0.6, -0.9, 1.4, -0.2]), tensor([-0.7, 0.5, -1.6, 0.4]), 2.5),
+    form="two whole numbers are asked for, paired and unpaired; yours is {found}.",
 )
-def paired_errors(a: Tensor, b: Tensor) -> Rows:
-    """``function(a, b)``: mean difference, seed by seed, in its own standard errors."""
-    d, root = a - b, math.sqrt(len(a))
-    right = d.mean() / (d.std() / root)
-    yield right, "for {a} and {b} it is {right:.4f}, you return {given:.4f}."
-    unpaired = (a.var() / len(a) + b.var() / len(b)).sqrt()
-    yield d.mean() / unpaired, "that is the unpaired test of lesson 08: take differences first."
-    yield d.mean() / d.std(), "that is in spreads of one difference: a mean of n varies less."
-    yield -right, "the sign is reversed: it must be positive where a is larger."
-    yield right.abs(), "the sign is lost: it must be negative where b is larger."
-    yield d.mean(), "that is the mean difference itself: divide it by its standard error."
-    yield d.mean() / (d.std(correction=0) / root), "use torch's default `.std()`, with n - 1."
-    yield d.mean() / (d.var() / root), "the root is missing: divide by .std(), not by .var()."
-    yield d.mean() / (d.std() / len(a)), "the error of a mean is the spread over the *root* of n."
-    yield d.mean() / (d.std() / math.sqrt(len(a) - 1)), "divide by the root of n, not of n - 1."
+def seeds_needed(a: Tensor, b: Tensor, bar: float) -> Rows:
+    """``function(a, b, bar)``: seeds until a difference has ``bar`` errors, paired and not."""
+    d = a - b
+    both = torch.stack([d.var(), a.var() + b.var()])
+    exact = bar**2 * both / d.mean() ** 2
+    right = exact.ceil().clamp(min=2)
+    yield right, "for {a}, {b} and a bar of {bar:g} they are {right}, yours are {given}."
+    yield right.flip(0), "exchange the two: first the paired runs, then the unpaired ones."
+    yield right[:1].repeat(2), "for unpaired runs the squares of both spreads add: var a + var b."
+    yield right[1:].repeat(2), "paired runs need the spread of the differences a - b alone."
+    yield exact.clamp(min=2), "seeds are whole: round up."
+    yield exact.floor().clamp(min=2), "round up, not down: the bar has to be reached."
+    yield exact.round().clamp(min=2), "round up, always: the bar has to be reached."
+    yield exact.ceil(), "one run has no spread: never fewer than 2 seeds."
+    roots = exact.sqrt().ceil().clamp(min=2)
+    yield roots, "an error shrinks as the *root* of the number: square the ratio."
+    yield (exact / bar**2 * bar).ceil().clamp(min=2), "square the bar as well."
+    per_run = (exact / len(a)).ceil().clamp(min=2)
+    yield per_run, "that divides by the seeds you have: take the spread of one run, not its error."
+    few = (exact * (len(a) - 1) / len(a)).ceil().clamp(min=2)
+    yield few, "use torch's default `.std()` or `.var()`, with n - 1."
+    mean_spread = torch.stack([both[0], both[1] / 2])
+    averaged = (bar**2 * mean_spread / d.mean() ** 2).ceil().clamp(min=2)
+    yield averaged, "the squares of the two spreads *add* in a difference, they are not averaged."
+    summed = torch.stack([both[0], (a.std() + b.std()) ** 2])
+    wrong = (bar**2 * summed / d.mean() ** 2).ceil().clamp(min=2)
+    yield wrong, "independent spreads add in squares: a.var() + b.var()."
 
 
 @exercise

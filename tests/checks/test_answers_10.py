@@ -8,36 +8,76 @@ import torch
 from torch.nn.functional import logsigmoid
 
 
-def by_loop(means, classes, k):
-    rows = [means[classes == y] for y in range(k)]
-    return torch.stack([r.mean(0) if len(r) else torch.zeros(means.shape[1]) for r in rows])
+def by_class(order):
+    """Shuffles the strings of each class as ``order`` does, a function of them and a generator."""
+
+    def shuffle(strings, classes, seed):
+        generator, result = torch.Generator().manual_seed(seed), strings.clone()
+        for y in range(int(classes.max()) + 1):
+            rows = (classes == y).nonzero().squeeze(1)
+            if len(rows):
+                result[rows] = order(strings[rows], generator)
+        return result
+
+    return shuffle
 
 
-def by_table(means, classes, k):
-    table = torch.nn.functional.one_hot(classes, k).to(means)
-    return table.T @ means / table.sum(0).clamp(min=1)[:, None]
+def each_column(its, generator):
+    columns = [column[torch.randperm(len(its), generator=generator)] for column in its.T]
+    return torch.stack(columns, 1)
 
 
-def nan_for_none(means, classes, k):
-    return torch.stack([means[classes == y].mean(0) for y in range(k)])
+def at_once(its, generator):
+    return its.gather(0, torch.rand(its.shape, generator=generator).argsort(0))
 
 
-def sums(means, classes, k):
-    return torch.zeros(k, means.shape[1]).index_add(0, classes, means)
+def whole_strings(its, generator):
+    return its[torch.randperm(len(its), generator=generator)]
 
 
-CLASSES = [
-    ("class_means", by_loop, "Correct."),
-    ("class_means", by_table, "Correct."),
-    ("class_means", lambda m, c, k: by_loop(m.double(), c, k), "Correct."),
-    ("class_means", nan_for_none, "a class without images gets NaN"),
-    ("class_means", sums, "those are sums"),
-    ("class_means", lambda m, c, k: sums(m, c, k) / len(c), "not of all images"),
-    ("class_means", lambda m, c, k: m.mean(0).expand(k, -1), "the mean over all images"),
-    ("class_means", lambda m, c, k: by_loop(m, c, k).sign(), "keep the means"),
-    ("class_means", lambda m, c, k: by_loop(m, c, k).T, "one row a class and one column a spin"),
-    ("class_means", lambda m, c, k: by_loop(m, c, 3), "one row a class"),
-    ("class_means", lambda m, c, k: by_loop(m, c, k).tolist(), "Correct."),
+def along_the_string(its, generator):
+    return its.gather(1, torch.rand(its.shape, generator=generator).argsort(1))
+
+
+def coins(its, generator):
+    return torch.where(torch.rand(its.shape, generator=generator) < (1 + its.mean(0)) / 2, 1.0, -1)
+
+
+def not_the_last(its, generator):
+    return torch.cat([each_column(its[:, :-1], generator), its[:, -1:]], 1)
+
+
+def in_place_shuffle(strings, classes, seed):
+    strings[:] = by_class(at_once)(strings, classes, seed)
+    return strings
+
+
+def by_seed_of_torch(strings, classes, seed):
+    torch.manual_seed(seed)
+    return by_class(lambda its, _: at_once(its, None))(strings, classes, seed)
+
+
+SHUFFLES = [
+    ("shuffles_in_classes", by_class(each_column), "Correct."),
+    ("shuffles_in_classes", by_class(at_once), "Correct."),
+    ("shuffles_in_classes", by_seed_of_torch, "Correct."),
+    ("shuffles_in_classes", lambda s, c, k: by_class(at_once)(s, c, k).double(), "Correct."),
+    ("shuffles_in_classes", by_class(whole_strings), "a random order of its own"),
+    ("shuffles_in_classes", by_class(along_the_string), "shuffle the spins you have"),
+    ("shuffles_in_classes", by_class(coins), "draw no new ones"),
+    ("shuffles_in_classes", by_class(not_the_last), "a spin stays in its place"),
+    ("shuffles_in_classes", by_class(lambda its, _: its.sort(0).values), "of its own"),
+    ("shuffles_in_classes", lambda s, c, k: by_class(at_once)(s, 0 * c, k), "one class only"),
+    ("shuffles_in_classes", lambda s, c, k: by_class(at_once)(s, c, 0), "the seed must decide"),
+    ("shuffles_in_classes", lambda s, c, k: s.clone(), "nothing has moved"),
+    ("shuffles_in_classes", lambda s, c, k: s.mean(0), "strings (900, 5) are asked for"),
+    ("shuffles_in_classes", in_place_shuffle, "changed its input"),
+    (
+        "shuffles_in_classes",
+        lambda s, c, k: by_class(lambda its, _: at_once(its, None))(s, c, k),
+        "make a generator from the seed",
+    ),
+    ("shuffles_in_classes", torch.ones(3), "hand over the function itself"),
 ]
 
 
@@ -103,34 +143,61 @@ SPLITS = [
 ]
 
 
-def paired(a, b):
+def seeds(a, b, bar, power=2, rounded=math.ceil, least=2, correction=1):
     d = a - b
-    return d.mean() / d.std() * math.sqrt(len(d))
+    spreads = d.std(correction=correction), (a.var() + b.var()).sqrt()
+    return [max(least, rounded((bar * float(s / d.mean().abs())) ** power)) for s in spreads]
 
 
-PAIRS = [
-    ("paired_errors", paired, "Correct."),
-    ("paired_errors", lambda a, b: float(paired(a.double(), b.double())), "Correct."),
-    (
-        "paired_errors",
-        lambda a, b: np.mean((a - b).numpy()) / (np.std((a - b).numpy(), ddof=1) / np.sqrt(len(a))),
-        "Correct.",
-    ),
-    ("paired_errors", lambda a, b: paired(b, a), "the sign is reversed"),
-    ("paired_errors", lambda a, b: abs(paired(a, b)), "the sign is lost"),
-    ("paired_errors", lambda a, b: (a - b).mean(), "divide it by its standard error"),
-    ("paired_errors", lambda a, b: (a - b).mean() / (a - b).std(), "a mean of n varies less"),
-    (
-        "paired_errors",
-        lambda a, b: (a.mean() - b.mean()) / ((a.var() + b.var()) / len(a)).sqrt(),
-        "unpaired test of lesson 08",
-    ),
-    (
-        "paired_errors",
-        lambda a, b: (a - b).mean() / ((a - b).std(correction=0) / len(a) ** 0.5),
-        "with n - 1",
-    ),
-    ("paired_errors", lambda a, b: (a - b).mean() / ((a - b).std() / len(a)), "*root* of n"),
+def seeds_by_numpy(a, b, bar):
+    a, b = a.numpy(), b.numpy()
+    variances = np.array([np.var(a - b, ddof=1), np.var(a, ddof=1) + np.var(b, ddof=1)])
+    return np.maximum(np.ceil(bar**2 * variances / np.mean(a - b) ** 2), 2).tolist()
+
+
+def by_counting(a, b, bar):
+    """Add seeds until the bar is reached, the way of those who distrust algebra."""
+    found = []
+    for spread in ((a - b).std(), (a.var() + b.var()).sqrt()):
+        n = 2
+        while abs((a - b).mean()) / (spread / n**0.5) < bar:
+            n += 1
+        found.append(n)
+    return tuple(found)
+
+
+def unpaired_twice(a, b, bar):
+    return seeds(a, b, bar)[1:] * 2
+
+
+def averaged(a, b, bar):
+    spread = ((a.var() + b.var()) / 2).sqrt()
+    return [seeds(a, b, bar)[0], max(2, math.ceil((bar * spread / (a - b).mean()) ** 2))]
+
+
+def stds_added(a, b, bar):
+    spread = a.std() + b.std()
+    return [seeds(a, b, bar)[0], max(2, math.ceil((bar * spread / (a - b).mean()) ** 2))]
+
+
+SEEDS = [
+    ("seeds_needed", seeds, "Correct."),
+    ("seeds_needed", lambda a, b, bar: torch.tensor(seeds(a, b, bar)), "Correct."),
+    ("seeds_needed", lambda a, b, bar: tuple(map(float, seeds(a, b, bar))), "Correct."),
+    ("seeds_needed", lambda a, b, bar: seeds(a.double(), b.double(), bar), "Correct."),
+    ("seeds_needed", seeds_by_numpy, "Correct."),
+    ("seeds_needed", by_counting, "Correct."),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar)[::-1], "exchange the two"),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar)[:1] * 2, "both spreads add"),
+    ("seeds_needed", unpaired_twice, "the spread of the differences"),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar, rounded=float), "seeds are whole"),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar, rounded=int), "not down"),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar, rounded=round), "round up, always"),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar, least=0), "one run has no spread"),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar, power=1), "the *root* of the number"),
+    ("seeds_needed", averaged, "they are not averaged"),
+    ("seeds_needed", stds_added, "add in squares"),
+    ("seeds_needed", lambda a, b, bar: seeds(a, b, bar)[0], "two whole numbers"),
 ]
 
 
@@ -160,7 +227,7 @@ FOOLS = [
 ]
 
 
-@pytest.mark.parametrize(("check", "answer", "said"), CLASSES + MIXTURES + SPLITS + PAIRS + FOOLS)
+@pytest.mark.parametrize(("check", "answer", "said"), SHUFFLES + MIXTURES + SPLITS + SEEDS + FOOLS)
 def test_answers(check, answer, said, verdict):
     assert said in verdict(check, answer)
 
