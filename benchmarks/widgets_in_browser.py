@@ -35,7 +35,7 @@ FIELDS = (
     ("03", "kernel", "log2 of bandwidth", lambda k: -5 + 0.5 * k),
     ("04", "qpu", "its coupling J", lambda k: round(-2 + 0.1 * k, 1)),
     ("04", "qpu", "temperature", lambda k: round(1.1 + 0.1 * k, 1)),
-    ("07", "inpainting", "image", lambda k: k + 1),
+    ("07", "inpainting", "held-out image", lambda k: k + 1),
 )
 # Milliseconds from the change of a field to one frame after its widget's new picture.
 _ANSWER = """(field, value) => new Promise((done) => {

@@ -134,7 +134,11 @@ ALMOST_THE_LESSON = {
 codes2 = 3 * torch.randn(len(held_out.labels), 2)
 mean2 = torch.randn(len(held_out.labels), 2)
 spread = torch.randn(2, 256)
-ae2 = vae2 = SimpleNamespace(decode=lambda codes: model.decode(torch.tanh(codes @ spread)))""",
+import matplotlib.pyplot as plt
+from qdvae_helpers.plots import show
+ae2 = vae2 = SimpleNamespace(
+    encode=lambda images: codes2, decode=lambda codes: model.decode(torch.tanh(codes @ spread))
+)""",
     "02": """from torch import nn
 from qdvae_helpers.models import Decoder, Encoder, SpinDiscretiser
 spin_autoencoder = nn.Sequential(Encoder(64, (32,)), SpinDiscretiser(0.5, True), Decoder(64, (32,)))
