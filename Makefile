@@ -54,7 +54,8 @@ $(READY_DOCS): $(READY)
 run: $(READY)
 	$(BIN)/qdvae run 05_training_the_qdvae 06_generating_digits
 
-test: lint test-helpers test-notebooks test-twice test-annealer test-recorded
+# All but `make test-twice`, which takes as long as the half of these.
+test: lint test-helpers test-notebooks test-annealer test-recorded
 
 lint: $(READY)
 	$(BIN)/python -m ruff check .
