@@ -54,7 +54,7 @@ $(READY_DOCS): $(READY)
 run: $(READY)
 	$(BIN)/qdvae run 05_training_the_qdvae 06_generating_digits
 
-# All but `make test-twice`, which takes as long as the half of these.
+# All but `make test-twice`, which takes about half as long as these together.
 test: lint test-helpers test-notebooks test-annealer test-recorded
 
 lint: $(READY)
