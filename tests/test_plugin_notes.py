@@ -73,7 +73,7 @@ def test_a_note_is_whole_and_what_it_names_exists(note):
     assert 2 <= len(note.code.splitlines()) <= 14
     for name in re.findall(r"`([\w.]+)`", note.line("Place")):
         assert locate(f"dwave.plugins.torch.{name}") is not None, name
-    for path, name in re.findall(r"`([\w/]+\.\w+)`(?:, `(\w+)`)?", note.line("Here")):
+    for path, name in re.findall(r"`([\w/]+\.(?:py|toml))`(?:, `(\w+)`)?", note.line("Here")):
         text = (ROOT / path).read_text(encoding="utf-8")
         assert name in text, f"{path}: {name}"
 

@@ -98,3 +98,13 @@ def test_what_binder_and_codespaces_run_exists():
     assert f"- python={minor}\n" in (ROOT / "environment.yml").read_text("utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert SpecifierSet(project["requires-python"]).contains(minor)
+
+
+def test_the_package_takes_all_its_files_along():
+    """An installation that is no editable one copies what ``package-data`` names, and no more."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    named = {pattern.lstrip("*") for pattern in project["tool"]["setuptools"]["package-data"]["*"]}
+    files = {path for path in (ROOT / "qdvae_helpers").rglob("*.*") if path.is_file()}
+    assert {path.suffix for path in files} - {".pyc"} == named | {".py"}
+    for path in files:  # a folder without it is not found
+        assert "__pycache__" in path.parts or (path.parent / "__init__.py").exists(), path
