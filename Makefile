@@ -1,5 +1,5 @@
 # `make run`, `make test` and `make lab` set up .venv on their first call; every command is printed.
-# Without make (Windows): README.md, "Without make", has the same commands.
+# Without make (Windows): docs/install.md has the same commands.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -27,7 +27,7 @@ export PYTHONUNBUFFERED = 1
 help:
 	@echo "Each sets up .venv first:"
 	@echo "  make run     trains, samples, generates: lessons 05 and 06, results in build/"
-	@echo "  make lab     opens JupyterLab on the lessons"
+	@echo "  make lab     opens lesson 00 in JupyterLab"
 	@echo "  make studio  opens the studio as an app"
 	@echo "  make stage   writes the model as a page for any browser, build/stage.html"
 	@echo "  make test    runs all tests"
@@ -109,7 +109,7 @@ test-qpu: $(READY)
 	QDVAE_QPU_BUDGET_S=2 $(NBVAL) notebooks/04_grbm_on_a_qpu_subgraph.ipynb
 
 lab: $(READY)
-	$(BIN)/python -m jupyterlab notebooks
+	$(BIN)/qdvae lab
 
 studio: $(READY)
 	$(BIN)/qdvae studio

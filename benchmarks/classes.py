@@ -153,7 +153,7 @@ def distances(
 
 @torch.no_grad()
 def rebuilt(logits_of: Callable[[torch.Tensor], torch.Tensor], real: torch.Tensor) -> list[str]:
-    """Reconstruction of held-out images from codes drawn once: nats, squared error a pixel."""
+    """Reconstruction of held-out images from codes drawn once: nats, squared error per pixel."""
     torch.manual_seed(0)
     nats, squares = 0.0, 0.0
     for part in real.split(_BATCH):

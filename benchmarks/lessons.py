@@ -1,12 +1,12 @@
-"""Time and peak memory of every lesson, and the table of lessons in the README.
+"""Time and peak memory of every lesson, and their columns in the README's table of lessons.
 
     python benchmarks/lessons.py [--write] [--store] [LESSON ...]
 
 Runs each notebook, or those that are named, in the profile that ``QDVAE_PROFILE`` names, one after
 the other, from a fresh kernel.  Memory is the largest resident set of the notebook's kernel.
-``--write`` puts the rows into the table between the two ``lessons`` marks in README.md; ``--store``
-keeps the outputs in the notebooks, as ``make notebooks`` does.  Run it on an idle machine; half an
-hour in the profile ``lesson``.
+``--write`` puts time and memory into the table between the two ``lessons`` marks in README.md,
+whose other columns stay; ``--store`` keeps the outputs in the notebooks, as ``make notebooks``
+does.  Run it on an idle machine; half an hour in the profile ``lesson``.
 """
 
 import argparse
@@ -17,7 +17,6 @@ import sys
 import time
 from pathlib import Path
 
-import nbformat
 from common import tables
 
 from qdvae_helpers.paths import ROOT
@@ -41,26 +40,27 @@ def measure(path: Path, store: bool = False) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
-def title_of(path: Path) -> str:
-    """The heading of the first cell, without its number."""
-    heading = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
-    return heading.removeprefix("# ").split("·")[-1].strip()
-
-
-def with_rows(text: str, rows: dict[str, str]) -> str:
-    """The README with these rows, by name of the notebook; rows of other lessons stay.
+def with_times(text: str, times: dict[str, str]) -> str:
+    """The README with these last two columns, by name of the notebook; other rows stay.
 
     Raises:
-        SystemExit: the marks around the table are missing, or its other rows have another profile.
+        SystemExit: the marks around the table are missing, or a lesson's row in it, or its other
+            rows have another profile.
     """
-    old_table = tables.section(text, "lessons")[0]
-    rows_of = re.finditer(r"^\| .*\(notebooks/(\w+)\.ipynb\).*$", old_table, re.M)
-    kept = {found[1]: found[0] for found in rows_of if found[1] not in rows}
-    if kept and f"Profile `{current_profile().name}`" not in old_table:
+    lines = tables.section(text, "lessons")[0].splitlines()
+    row_of = {}
+    for k, line in enumerate(lines):
+        if found := re.match(r"\| \[.*\(notebooks/(\w+)\.ipynb\) \|[^|]*\|[^|]*\|", line):
+            row_of[found[1]] = k, found[0]
+    if missing := sorted(set(times) - set(row_of)):
+        raise SystemExit(f"README.md has no row for {', '.join(missing)} in its table of lessons.")
+    profile = f"Profile `{current_profile().name}`"
+    if set(row_of) - set(times) and profile not in lines[-1]:
         raise SystemExit("README.md has times of another profile: measure all lessons.")
-    lines = tables.markdown(["lesson", "computing", "memory"], [])
-    lines += [row for _, row in sorted((kept | rows).items())]
-    lines += ["", f"Profile `{current_profile().name}`, two cores, no GPU; kernel's peak memory."]
+    for name, measured in times.items():
+        k, row = row_of[name]
+        lines[k] = f"{row} {measured} |"
+    lines[-1] = f"{profile}, two cores, no GPU; kernel's peak memory."
     return tables.with_section(text, "lessons", lines)
 
 
@@ -76,17 +76,16 @@ def main() -> int:
         tables.require(parser, _README, overwrite=True)
     if unknown := set(options.lessons) - set(paths):
         parser.error(f"no lesson {', '.join(sorted(unknown))}: choose of {', '.join(paths)}")
-    rows: dict[str, str] = {}
+    times: dict[str, str] = {}
     for name in options.lessons or paths:
         path = paths[name]
         seconds, megabytes = measure(path, options.store)
         duration = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.1f} min"
-        link = f"[{path.stem[:2]} · {title_of(path)}](notebooks/{path.name})"
-        rows[name] = f"| {link} | {duration} | {megabytes / 1000:.1f} GB |"
-        print(rows[name], flush=True)
+        times[name] = f"{duration} | {megabytes / 1000:.1f} GB"
+        print(f"| {name} | {times[name]} |", flush=True)
     if options.write:
         text = _README.read_text(encoding="utf-8")
-        tables.write(_README, with_rows(text, rows))
+        tables.write(_README, with_times(text, times))
     return 0
 
 

@@ -135,7 +135,7 @@ def reconstructions(model: QDVAE, images: torch.Tensor) -> dict[str, torch.Tenso
 
 
 def errors_of(rebuilt: torch.Tensor, test: torch.Tensor) -> list[str]:
-    """Squared errors a pixel: 28x28 grey and rounded, 32x32 rounded, and with both rounded."""
+    """Squared errors per pixel: 28x28 grey and rounded, 32x32 rounded, and with both rounded."""
     round32 = view_of(test, "32 rounded")
     differences = (
         rebuilt - test,
@@ -272,7 +272,7 @@ def short_errors(errors: list[list[str]]) -> list[str]:
     ways = list(dict.fromkeys(row[1] for row in errors))
     models = dict.fromkeys(row[0] for row in errors)
     of_model = [[m, *(row[3] for row in errors if row[0] == m)] for m in models]
-    return tables.markdown(["squared error a pixel, 28 rounded", *ways], of_model)
+    return tables.markdown(["squared error per pixel, 28 rounded", *ways], of_model)
 
 
 def main() -> int:
@@ -326,7 +326,7 @@ def main() -> int:
             found = [quality(images, seen, remembering) for images in draws]
             scores[view][name] = average(found, [recognised(images, judge) for images in draws])
     of_errors = tables.markdown(
-        ["squared error a pixel", "spins", "28 grey", "28 rounded", "32 rounded", "32, both"],
+        ["squared error per pixel", "spins", "28 grey", "28 rounded", "32 rounded", "32, both"],
         errors,
     )
     about = (

@@ -199,7 +199,7 @@ def require_same_graph(saved: QPUGraph, wanted: QPUGraph, name: str) -> None:
     detail = f"its qubits {lost[:5]} are not in yours" if lost else "their couplers differ"
     raise CheckpointError(
         f"{name} was made for another graph (hash {saved.hash}, yours {wanted.hash}; {detail}). "
-        "Load it without graph=..., build your model on the checkpoint's own graph, or train anew."
+        "Load it without graph=..., build your model on the checkpoint's own graph, or train again."
     )
 
 

@@ -248,7 +248,7 @@ class ImageSet:
 
         k, seed = require_count("k", k, most=MOST_CLUSTERS), require_seed(seed)
         if within_labels and bool((self.labels < 0).any()):
-            raise SettingError("Some images have no label: leave within_labels away.")
+            raise SettingError("Some images have no label: leave out within_labels.")
         labels = self.labels if within_labels else torch.full_like(self.labels, -1)
         found, owners = torch.empty_like(labels), []
         pixels = self.images.flatten(1).numpy()
@@ -376,7 +376,7 @@ def _picture(file: Path, invert: bool) -> np.ndarray:
     try:
         with Image.open(file) as picture:
             if picture.mode[0] in "IF":  # Pillow would cut their values off at 255
-                raise ValueError(f"mode {picture.mode}, only 8 bits a colour can be read")
+                raise ValueError(f"mode {picture.mode}, only 8 bits per colour can be read")
             upright = ImageOps.exif_transpose(picture).convert("RGBA")
         sheet = Image.new("RGBA", upright.size, (paper, paper, paper))
         grey = Image.alpha_composite(sheet, upright).convert("L")

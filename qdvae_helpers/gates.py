@@ -81,7 +81,7 @@ def readout_expectation(spins: torch.Tensor, xx: torch.Tensor, zz: torch.Tensor)
     if len(sizes) > 1 or sizes == {()}:
         raise SettingError(
             f"Spins of shape {tuple(spins.shape)}, exponents of shapes {tuple(xx.shape)} and "
-            f"{tuple(zz.shape)}: give one exponent of each kind a spin."
+            f"{tuple(zz.shape)}: give one exponent of each kind per spin."
         )
     size, angles = cosine_neuron(xx, zz)
     return -size.unsqueeze(-1) * torch.cos((spins @ angles.unsqueeze(-1)).squeeze(-1))

@@ -28,7 +28,7 @@ from qdvae_helpers.outputs import replacing
 from qdvae_helpers.schema import Odd, parse_json
 
 _FORMAT = "qdvae-graph/1"
-_KIND = Kind("graph", _FORMAT, "save it anew with save_graph", GraphError)
+_KIND = Kind("graph", _FORMAT, "save it again with save_graph", GraphError)
 # Of a file: far more than any QPU has, and few enough to be built in a second or two.
 _MOST_QUBITS, _MOST_COUPLERS = 20_000, 200_000
 _LARGEST = 2**53  # number of a qubit
@@ -139,7 +139,7 @@ class QPUGraph:
         try:
             return cls.from_dict(parse_json(text))
         except Odd as error:
-            raise GraphError(f"This is no graph file of ours ({error}): save it anew.") from error
+            raise GraphError(f"This is no graph file of ours ({error}): save it again.") from error
 
     @classmethod
     def from_dict(cls, content: dict) -> "QPUGraph":

@@ -91,7 +91,7 @@ def read_split(name: str, split: str) -> tuple[np.ndarray, np.ndarray]:
 def _mnist_file(file: str) -> tuple[Path, str, str]:
     """Path, checksum and remedy of a file of MNIST, which comes with the repository."""
     at = DATA / "MNIST"
-    remedy = "Get it again: git checkout -- data/MNIST, or download the repository anew."
+    remedy = "Get it again: git checkout -- data/MNIST, or download the repository again."
     path = next((p for end in (".xz", *_ENDS) if (p := at / f"{file}{end}").is_file()), None)
     if path is None:
         astray = _astray([at, at / "raw", DATA], file, at)

@@ -64,7 +64,7 @@ def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     if mean.shape != log_variance.shape or mean.numel() == 0:
         raise SettingError(
             f"Means of shape {tuple(mean.shape)} and log-variances of shape "
-            f"{tuple(log_variance.shape)}: give one of each a code, and at least one code."
+            f"{tuple(log_variance.shape)}: give one of each per code, and at least one code."
         )
     one_dimension = (mean.square() + log_variance.exp() - 1 - log_variance) / 2
     return one_dimension.sum(-1).mean()
@@ -264,7 +264,7 @@ def mmd_loss(
         fits = isinstance(own, torch.Tensor) and own.dtype == torch.int64
         if not fits or own.shape != rows.shape[:1] or (own.is_cpu and int(own.min()) < 0):
             raise SettingError(
-                "Give one class a string, int64 from 0 on, of spins and of prior_spins alike."
+                "Give one class per string, int64 from 0 on, of spins and of prior_spins alike."
             )
     k = 1 + int(max(classes.max(), prior_classes.max()))
     ours, theirs = (torch.bincount(c, minlength=k) for c in (classes, prior_classes))

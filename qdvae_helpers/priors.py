@@ -258,7 +258,7 @@ def wanted_classes(
     if not names:
         raise SettingError(
             "This model has one prior for all images, so no class can be wished for: leave "
-            "classes away, or load a model with classes."
+            "out classes, or load a model with classes."
         )
     if isinstance(wish, torch.Tensor):
         wish = wish.tolist()

@@ -66,7 +66,7 @@ def parse_json(text: str | bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise Odd("a key stands twice in its JSON text")
+        raise Odd("a key occurs twice in its JSON text")
     return found
 
 

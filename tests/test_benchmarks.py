@@ -347,22 +347,26 @@ def test_the_rivals_of_the_sampler_benchmark_agree_on_small_models(graph12):
         assert error < 3 * perfect, name
 
 
-def test_one_lesson_measured_anew_leaves_the_other_rows_alone(monkeypatch):
+def test_one_lesson_measured_anew_changes_its_two_columns_alone(monkeypatch):
     import lessons
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert lessons.with_rows(readme, {}) == readme
+    assert lessons.with_times(readme, {}) == readme
     name = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))[-1]
-    row = f"| [Last](notebooks/{name}.ipynb) | 9 s | 9.9 GB |"
-    changed = lessons.with_rows(readme, {name: row}).splitlines()
-    different = [new for new, old in zip(changed, readme.splitlines(), strict=True) if new != old]
-    assert different == [row]
+    changed = lessons.with_times(readme, {name: "9 s | 9.9 GB"}).splitlines()
+    pairs = zip(changed, readme.splitlines(), strict=True)
+    ((new, old),) = [(new, old) for new, old in pairs if new != old]
+    assert f"(notebooks/{name}.ipynb)" in old
+    assert new.split(" | ")[:3] == old.split(" | ")[:3]
+    assert new.split(" | ")[3:] == ["9 s", "9.9 GB |"]
 
     with pytest.raises(SystemExit, match="marks"):
-        lessons.with_rows("no table", {name: row})
+        lessons.with_times("no table", {name: "9 s | 9.9 GB"})
+    with pytest.raises(SystemExit, match="no row for 99_new"):
+        lessons.with_times(readme, {"99_new": "9 s | 9.9 GB"})
     monkeypatch.setenv("QDVAE_PROFILE", "fast")
     with pytest.raises(SystemExit, match="another profile"):
-        lessons.with_rows(readme, {name: row})
+        lessons.with_times(readme, {name: "9 s | 9.9 GB"})
 
 
 def test_the_step_of_training_is_timed_in_turns_with_its_rivals(monkeypatch):

@@ -15,6 +15,7 @@ from browser_pages import (
     ROOT,
     browser_type_launch_args,  # noqa: F401
     expect_new_picture,
+    foreign_requests,
     open_and_run,
     paint,
     patience,  # noqa: F401
@@ -55,6 +56,38 @@ def lab(tmp_path_factory) -> Iterator[str]:
     command += ["--expose-app-in-browser", f"--LabApp.app_settings_dir={settings}"]
     with served(command, folder, "is running at") as address:
         yield address
+
+
+@pytest.fixture
+def lab_of_the_repository(tmp_path) -> Iterator[str]:
+    """What ``make lab`` starts, for a user who has not set anything; nothing is saved."""
+    unsaved = tmp_path / "settings" / "@jupyterlab" / "docmanager-extension"
+    unsaved.mkdir(parents=True)
+    (unsaved / "plugin.jupyterlab-settings").write_text('{"autosave": false}')
+    command = ["qdvae_helpers", "lab", "--", "--allow-root", "--IdentityProvider.token="]
+    command += ["--ip=127.0.0.1", "--expose-app-in-browser"]
+    with served(command, tmp_path, "is running at") as address:
+        yield address
+
+
+def test_make_lab_opens_links_and_pictures_names_files_and_asks_nothing(
+    page, lab_of_the_repository
+):
+    asked = foreign_requests(page)
+    first = "notebooks/00_start_here.ipynb"
+    page.goto(f"{lab_of_the_repository}/lab/tree/{first}")
+    badges = page.locator("img[alt^='Open in']")
+    expect(badges).to_have_count(3)
+    for badge in badges.all():
+        expect(badge).not_to_have_js_property("naturalWidth", 0)
+    names = page.locator(".jp-DirListing-itemText")
+    expect(names.first).to_have_text("00_start_here.ipynb")
+    cut = "all => all.filter(n => 0.7 * n.scrollWidth > n.clientWidth).map(n => n.textContent)"
+    assert not names.evaluate_all(cut)  # of the longest the ending
+    page.get_by_role("link", name="glossary").first.click()
+    expect(page.get_by_role("tab", name="glossary.md")).to_be_visible()
+    assert not asked
+    assert not page.locator(".jp-toastContainer").filter(has_text="news").count()
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from qdvae_helpers.profiles import PROFILES
+from qdvae_helpers.samplers import _MAKERS
+
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
 
@@ -206,7 +209,7 @@ def test_the_errors_in_troubleshooting_are_the_programs_own():
 
 def test_the_readmes_map_has_every_lesson_with_its_minutes():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    rows = dict(re.findall(r"^\| \[.+?\]\(notebooks/(\w+\.ipynb)\) \|.*\| (\d+) \|$", text, re.M))
+    rows = dict(re.findall(r"^\| \[.+?\]\(notebooks/(\w+\.ipynb)\) \|[^|]*\| (\d+) \|", text, re.M))
     assert list(rows) == sorted(path.name for path in (ROOT / "notebooks").glob("*.ipynb"))
     for name, minutes in rows.items():
         first = json.loads((ROOT / "notebooks" / name).read_text("utf-8"))["cells"][0]["source"]
@@ -215,26 +218,40 @@ def test_the_readmes_map_has_every_lesson_with_its_minutes():
         assert abs(total - int(minutes)) <= 10, f"{name}: {total} minutes"
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "data/README.md",
-        "benchmarks/README.md",
-        "docs/architecture.md",
-        "docs/instructor-guide.md",
-        "docs/lab-notes.md",
-        "docs/plugin-notes.md",
-    ],
-)
-def test_links_of_the_documents_lead_somewhere(page):
-    path = ROOT / page
-    targets = re.findall(r"\]\(([^)#\s]+)", path.read_text(encoding="utf-8"))
-    for target in targets:
-        if "://" not in target:
-            assert (path.parent / target).exists(), target
+def test_the_page_on_settings_names_every_variable_sampler_and_profile():
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    code = "\n".join(p.read_text("utf-8") for p in (ROOT / "qdvae_helpers").rglob("*.py"))
+    for variable in {*re.findall(r"\bQDVAE_[A-Z_]+", code), "DWAVE_API_TOKEN"}:
+        assert f"| `{variable}` |" in text
+    for kind in _MAKERS:
+        assert f"| `{kind}` |" in text
+    for name, profile in PROFILES.items():
+        assert f"| `{name}` | {profile.n_spins} | {profile.steps:,} |" in text
+
+
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")),
+    *(ROOT / name / "README.md" for name in ("data", "benchmarks")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a heading of this page may name after its ``#``."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_of_the_documents_lead_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)\s]+)", text):
+        target, _, anchor = link.partition("#")
+        if "://" in target:
+            continue
+        page = path.parent / target if target else path
+        assert page.exists(), link
+        assert not anchor or anchor in anchors(page), link
 
 
 def test_the_instructor_guide_names_sections_that_exist():

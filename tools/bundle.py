@@ -38,7 +38,7 @@ fi
 "$PYTHON" -m venv .venv
 .venv/bin/python -m pip install --no-index --find-links wheels -c constraints.txt -e ".[dev]"
 touch .venv/.ready
-echo "Ready: make lab, or .venv/bin/python -m jupyterlab notebooks (class/notebooks: no solutions)"
+echo "Ready: make lab, or .venv/bin/qdvae lab (class/notebooks: no solutions)"
 """
 _BAT = """\
 @echo off
@@ -48,7 +48,7 @@ py -{dotted} -m venv .venv || exit /b 1
 set PIP_NO_INDEX=1
 set PIP_FIND_LINKS=wheels
 .venv\\Scripts\\python -m pip install -c constraints.txt -e ".[dev]" || exit /b 1
-echo Ready: .venv\\Scripts\\python -m jupyterlab notebooks (class\\notebooks: no solutions)
+echo Ready: .venv\\Scripts\\qdvae lab (class\\notebooks: no solutions)
 """
 
 

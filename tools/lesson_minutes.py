@@ -4,10 +4,10 @@
 
 Reading: 200 words of text per minute and 12 lines of visible code per minute, rounded up to five
 minutes; folded hints, answers and cells count with the exercises, whose minutes stand in their
-headings.  Computing: what ``benchmarks/lessons.py --write`` measured and put into the README.  The
-sum is the lesson's minutes.  Writes the **Time** line of each lesson, the map of lesson 00, and the
-README's table, from which the site takes its own; ``--check`` writes nothing and fails where
-something would change.
+headings.  Computing: what ``benchmarks/lessons.py --write`` measured and put into the README's
+table of lessons.  The sum is the lesson's minutes.  Writes the **Time** line of each lesson, from
+which the site takes its minutes, the map of lesson 00, and the column ``minutes`` of the README's
+table; ``--check`` writes nothing and fails where something would change.
 """
 
 import argparse
@@ -60,8 +60,9 @@ def size_of(notebook: dict) -> Size:
 
 
 def computing_minutes(readme: str) -> dict[str, int]:
-    """Minutes of computing of each lesson, at least one, from the README's measured table."""
-    rows = re.findall(r"\(notebooks/(\w+)\.ipynb\) \| ([\d.]+) (s|min) \|", readme)
+    """Minutes of computing of each lesson, at least one, from the README's table."""
+    cells = r"\(notebooks/(\w+)\.ipynb\) \|[^|]*\| \d+ \| ([\d.]+) (s|min) \|"
+    rows = re.findall(cells, readme)
     return {
         name: max(1, round(float(number) / (60 if unit == "s" else 1)))
         for name, number, unit in rows

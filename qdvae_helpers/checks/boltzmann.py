@@ -45,7 +45,7 @@ def fitted_machine(data: Tensor, states: Tensor) -> Rows:
     yield right, "for data of {data} the parameters are {right}, but you return {given}."
     yield -right, "the sign is reversed: low energy is likely, so p is proportional to exp(-E)."
     yield wanted, "these are the data's moments: they are the target, not the parameters."
-    yield -wanted, "these are only the data's moments, turned over: one step is not enough."
+    yield -wanted, "this is minus the data's moments: one step is not enough."
     yield torch.zeros_like(right), "the parameters never moved from zero: subtract the gradient."
     grown = "the parameters run away: descend, that is *subtract* the gradient, at a rate below 1."
     yield lambda given: not given.isfinite().all() or given.abs().max() > 50, grown

@@ -72,7 +72,7 @@ _FOUR = tensor([[1.0, -0.4], [-2.0, 0.6], [0.2, 1.5], [0.0, -1.0]]), tensor([0.1
 @by_examples(
     (_SPINS, _LOGITS, _SHARES),
     (_SPINS[:3, :2], _FOUR[0], _FOUR[1].log()),
-    form="one log-probability a string is asked for, {asked}; yours is {found}.",
+    form="one log-probability per string is asked for, {asked}; yours is {found}.",
 )
 def mixture_log_prob(spins: Tensor, logits: Tensor, log_shares: Tensor) -> Rows:
     """``function(spins, logits, log_shares)``: ``log p(s)`` of strings in a mixture of products."""
@@ -96,7 +96,7 @@ def mixture_log_prob(spins: Tensor, logits: Tensor, log_shares: Tensor) -> Rows:
         torch.logsumexp(each.mean(2) + log_shares, 1),
         "probabilities of independent spins are multiplied: sum their logarithms.",
     )
-    yield right.mean(), "that is the mean over the strings: return one number a string."
+    yield right.mean(), "that is the mean over the strings: return one number per string."
     yield (
         Try(torch.ones(2, 2_000), -torch.ones(3, 2_000), torch.full((3,), -math.log(3))),
         "2,000 spins break it (a product of so many is 0): stay in logarithms, torch.logsumexp.",

@@ -59,7 +59,7 @@ def memory(before: Tensor, after: Tensor, groups: Tensor) -> Rows:
     yield top, "that is the sum of the products: divide by the root, as in the formula."
     yield top / len(before), "that is a covariance: divide by the root, as in the formula."
     yield top / bottom**2, "the root is missing below the fraction line."
-    yield abs(right), "the sign is lost: values may also turn round, and then r is negative."
+    yield abs(right), "the sign is lost: values may also reverse, and then r is negative."
     yield right**2, "that is r squared."
     yield sum(parts) / len(parts), "you average over groups: sum over all chains, then divide."
     yield sum(parts), "you divide group by group: sum over all chains first."

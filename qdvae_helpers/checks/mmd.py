@@ -74,7 +74,7 @@ def p_value(observed: float, shuffled: Tensor) -> Rows:
     wrong = shuffled > observed, shuffled < observed, shuffled <= observed, size >= abs(observed)
     p, strict, *small, far = ((1 + hits.sum()) / (1 + n) for hits in (large, *wrong))
     yield p, "{observed:g} among {shuffled} has p = {right:.3f}, yours is {given:.3f}."
-    yield large.sum() / n, "count the observed split along: add 1 above and below: p is never 0."
+    yield large.sum() / n, "count the observed split, too: add 1 above and below, so p is never 0."
     yield large.sum() / (1 + n), "you added 1 to the number of splits, but not to the count."
     for smaller in small:
         yield smaller, "you counted the smaller values: count those at least as large."

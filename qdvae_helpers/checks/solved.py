@@ -30,7 +30,7 @@ def progress(keep: bool = False) -> None:
         print(f"{FILE} cannot be used ({error}); move it away, then call this again.")
         return
     if done is None:
-        print("Nothing is kept yet: checks.progress(keep=True) begins to.")
+        print("Nothing is kept yet: checks.progress(keep=True) starts that.")
         return
     for lesson, names in sorted(_exercises().items()):
         open_ = [name for name in names if name not in done]

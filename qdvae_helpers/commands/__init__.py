@@ -26,6 +26,7 @@ __all__ = ["COMMANDS", "check_machine", "format_findings", "main"]
 
 #: The commands, each with its line in ``qdvae --help``.
 COMMANDS = {
+    "lab": "open JupyterLab on the lessons",
     "run": "execute lessons without a browser",
     "train": "train a model without a notebook",
     "studio": "open the studio as an app in the browser",

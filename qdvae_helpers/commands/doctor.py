@@ -31,15 +31,15 @@ _PLATFORMS = {
 }
 #: Platforms that lack some, as pip calls them: the first that fits says what to do there.
 _CANNOT_INSTALL = {
-    r"macosx_.*_arm64": "torch wants macOS 14 or newer: update it",
-    r"macosx_": "torch is not made for Intel processors of Macs any more; if this Mac has Apple "
+    r"macosx_.*_arm64": "torch needs macOS 14 or newer: update it",
+    r"macosx_": "torch is no longer made for Intel processors of Macs; if this Mac has Apple "
     "silicon, install a Python for arm64",
     r"win_arm64": "torch and D-Wave's libraries are not made for Windows on Arm: install Ubuntu "
     "with WSL2 and work there, or try a Python for x86-64",
     r"win32|.*(i[3-6]86|armv\dl)": "this Python or system has 32 bits: use a 64-bit one",
     r"musllinux": "torch is not made for musl (Alpine): use a Linux with glibc, "
     "for containers python:3.12-slim",
-    r"manylinux|linux": "torch wants glibc 2.28 or newer on x86-64 or aarch64: use a newer Linux",
+    r"manylinux|linux": "torch needs glibc 2.28 or newer on x86-64 or aarch64: use a newer Linux",
 }
 _MIN_FREE_GB = 1.7  # the hungriest lesson uses 1.6 (README)
 _MIN_DISK_GB = 0.2  # models that lessons save
@@ -75,7 +75,7 @@ def check_machine() -> list[Finding]:
     for topic, look in _TOPICS.items():
         if topic in _NEED_TORCH and findings["torch"].remedy:
             # After a first failure torch cannot even be tried again in the same process.
-            waits = "mend torch first, see above"
+            waits = "repair torch first, see above"
             findings[topic] = Finding(topic, "not looked at: it needs torch", waits)
         else:
             findings[topic] = _guarded(topic, look)
@@ -105,7 +105,7 @@ def _guarded(topic: str, look: Callable[[], tuple[str, str]]) -> Finding:
         return Finding(topic, f"cannot be read ({why})", remedy)
     except Exception as error:  # a library that does not fit the others fails in any way
         why = _without_folders(f"{type(error).__name__}: {error}")
-        remedy = "set up the environment anew: README.md, section Start"
+        remedy = "set up the environment again: docs/install.md"
         return Finding(topic, f"cannot be loaded ({why})", remedy)
 
 
@@ -139,7 +139,7 @@ def _machine() -> tuple[str, str]:
     return f"{found}, where not all can be installed", f"{remedy}. {_BROWSER}"
 
 
-_BROWSER = "Or work in the browser, with Codespaces, Binder or Colab: README.md, section Start"
+_BROWSER = "Or work in the browser, with Codespaces, Binder or Colab: docs/install.md"
 
 
 def _python() -> tuple[str, str]:
@@ -156,7 +156,7 @@ def _python() -> tuple[str, str]:
     else:
         return platform.python_version(), ""
     found = platform.python_version() + (f", {kind}" if kind != "CPython" else "")
-    remedy = "make an environment with Python 3.11, 3.12 or 3.13: README.md, section Start"
+    remedy = "make an environment with Python 3.11, 3.12 or 3.13: docs/install.md"
     return found, why + remedy
 
 

@@ -7,6 +7,7 @@ you trust, or through ssh or a proxy with TLS.
 """
 
 import argparse
+import sys
 from typing import Any
 
 import psutil
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--port", type=int, help="of the server; default: 8866, or the next free")
     add("--no-browser", action="store_true", help="only say the address")
-    pages = f"pages open at once, each a Python process; default: one a GB, at most {_MOST_PAGES}"
+    pages = f"pages open at once, each a Python process; default: one per GB, at most {_MOST_PAGES}"
     add("--pages", type=int, metavar="N", help=pages)
     add("--host", metavar="ADDRESS", help="listen there; default: localhost, for this machine only")
     name = "a further name to answer to, such as a proxy's; needs the token, may be repeated"
@@ -71,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     arguments += [f"--Voila.ip={options.host}"] if options.host is not None else []
     arguments += [f"--port={options.port}"] if options.port is not None else []
     arguments += ["--no-browser"] if options.no_browser else []
+    print("The studio opens in your browser; if not, open the address below. Ctrl-C ends it.")
+    sys.stdout.flush()
     try:
         StudioApp.launch_instance(argv=arguments, config=config)
     except SettingError:

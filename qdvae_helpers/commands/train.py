@@ -56,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_choice(add, "--data", tuple(LABEL_NAMES))
     drawn = " (drawn black and white anew at each step)"
     _add_choice(add, "--images", ("rounded", "grey", "binarised"), more=drawn)
-    add("--jitter", default=0, help="add so many bent copies of each image", **count)
+    add("--jitter", default=0, help="add this many bent copies of each image", **count)
     add("--kl-weight", help=f"of the divergence (elbo, iwae); {_usual('kl_weight')}", **number)
     add("--mmd-weight", help=f"of the MMD (mmd); {_usual('mmd_weight')}", **number)
     draws = f"spin strings per image; {_usual('spin_draws')}"
@@ -136,7 +136,7 @@ def _launched_fabric(device: str) -> "Fabric | None":
     if shares_store and os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0":
         raise SettingError(
             "torchrun cannot restart processes reliably like this: set the environment variable "
-            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it, or leave --max-restarts away."
+            "TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 for it, or leave out --max-restarts."
         )
     try:
         from lightning_fabric import Fabric
@@ -160,7 +160,7 @@ def prepare(options: argparse.Namespace, fabric: "Fabric | None" = None) -> Prep
     for name in RECIPE_IGNORES[options.recipe]:
         if getattr(options, name, None) is not None:
             nothing = f"{_option(name)} does nothing with --recipe {options.recipe}"
-            raise SettingError(f"{nothing}: leave it away.")
+            raise SettingError(f"{nothing}: leave it out.")
     for name, least in _LEAST.items():
         if (number := getattr(options, name)) is not None and number < least:
             raise SettingError(f"--{name.replace('_', '-')} {number}: choose {least} or more.")

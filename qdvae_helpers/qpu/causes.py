@@ -103,7 +103,7 @@ def _cause_and_remedy(error: Exception, proxied: bool, endpoint: bool) -> str:
     if isinstance(code, int) and code >= 500:
         return f"Leap has a fault of its own ({code}): try again later"
     if isinstance(error, cloud.ProblemStructureError):
-        return "The QPU's graph has changed since the connection was made: make the sampler anew"
+        return "The QPU's graph has changed since the connection was made: make a new sampler"
     if isinstance(error, cloud.CanceledFutureError):
         return "The problem was cancelled before it ran: send it again"
     if isinstance(error, cloud.InvalidAPIResponseError | WrongAnswerError):

@@ -115,7 +115,7 @@ def _judged_token(token: str | None) -> str:
         if found:
             raise _wrong(
                 f"The Leap token (DWAVE_API_TOKEN, or 'token' in D-Wave's file) {fault}",
-                "copy it anew from your Leap dashboard, and nothing else",
+                "copy it again from your Leap dashboard, and nothing else",
             )
     return token
 
@@ -147,7 +147,7 @@ def _judged_endpoint(endpoint: str) -> str:
         known = parts.scheme in ("http", "https") and not (parts.query or parts.fragment)
         fault = "" if known and "@" not in parts.netloc else "is no address of that kind"
         if not fault and parts.scheme == "http" and not _is_this_machine(parts.hostname):
-            fault = "would send your token readable by everybody on the way"
+            fault = "would send your token where everybody on the way can read it"
     except ValueError:
         fault = "is no address"
     if fault:

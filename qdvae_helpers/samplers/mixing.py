@@ -7,9 +7,9 @@ LAG, WINDOW = 100, 10  # sweeps over which spins are to forget, and over which t
 #: Chains that mix less than this are worth a warning, with these words.
 HARDLY_MIXED = 0.3
 MIXING_REMEDY = (
-    "The prior's Markov chains hardly mix: after 100 sweeps they are much where they were, so "
-    "their spins may not follow the model. Give them more sweeps, anneal them anew with restart(), "
-    "or train with a lower prior_learning_rate."
+    "The prior's Markov chains hardly mix: after 100 sweeps they are nearly where they were, so "
+    "their spins may not follow the model. Give them more sweeps, anneal them again with "
+    "restart(), or train with a lower prior_learning_rate."
 )
 _FEW_FAMILIES = 0.1  # of the chains
 _DECIDED = 0.05  # variance of a spin that is nearly always the same

@@ -64,7 +64,7 @@ class TrainRequest:
         if self.n_classes is not None:
             require_count("n_classes", self.n_classes, 2, MOST_CLASSES)
         if self.solver is not None and not (self.solver.strip() and self.solver.isprintable()):
-            raise SettingError("The name of the solver is blank: leave it away, or choose one.")
+            raise SettingError("The name of the solver is blank: leave it out, or choose one.")
         sampler_kind(self.sampler)  # refuses unknown ones
         settings = {"recipe": self.recipe, "kl_weight": self.kl_weight, "seed": self.seed}
         TrainConfig(**RECIPE_SETTINGS.get(self.recipe, {}) | settings)  # likewise

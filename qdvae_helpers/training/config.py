@@ -73,7 +73,7 @@ class TrainConfig:
         if (pictures := self.batch_size * self.spin_draws) > _MOST_PICTURES:
             raise SettingError(
                 f"batch_size={self.batch_size:,} with spin_draws={self.spin_draws:,} makes "
-                f"{pictures:,} pictures a step: choose {_MOST_PICTURES:,} or fewer."
+                f"{pictures:,} pictures per step: choose {_MOST_PICTURES:,} or fewer."
             )
         if self.recipe == "mmd" and pictures == 1:
             raise SettingError(

@@ -312,7 +312,7 @@ class _Trainer:
         if self.any_process(not math.isfinite(loss)):
             raise TrainingError(
                 f"The loss is {loss} at step {self.state.step:,}: lower learning_rate or "
-                "prior_learning_rate and start anew; an earlier checkpoint is left as it was."
+                "prior_learning_rate and start again; an earlier checkpoint is left as it was."
             )
 
     def report(self) -> dict:

@@ -220,23 +220,23 @@ def prepare_run(
     if n_spins is not None:
         n_spins = require_count("n_spins", n_spins)
     if sweeps is not None and kind != "gibbs":
-        raise SettingError(f"Sweeps are for the sampler gibbs, not {kind}: leave them away.")
+        raise SettingError(f"Sweeps are for the sampler gibbs, not {kind}: leave them out.")
     if start_from is not None and graph is not None:
-        raise SettingError("A trained model keeps its own graph: leave graph or start_from away.")
+        raise SettingError("A trained model keeps its own graph: leave out graph or start_from.")
     if classes not in CLASSES:
         raise SettingError(f"classes={classes!r} must be one of {', '.join(CLASSES)}.")
     if start_from is not None and classes != "none":
-        raise SettingError("A trained model keeps its own classes: leave classes away.")
+        raise SettingError("A trained model keeps its own classes: leave out classes.")
     if n_classes is not None and classes == "none":
-        raise SettingError("n_classes does nothing with classes='none': leave it away.")
+        raise SettingError("n_classes does nothing with classes='none': leave it out.")
     k = profile.n_classes if n_classes is None else n_classes
     k = require_count("n_classes", k, 2, most=MOST_CLASSES) if classes != "none" else 0
     if start_from is not None:
         k = len(require_kind("start_from", start_from, QDVAE).class_names)
     if k > (draws := profile.num_samples // processes):
         raise SettingError(
-            f"{draws} samples of the prior a step, as the profile {profile.name} has them, cannot "
-            f"hold one of each of {k} classes: choose fewer classes, or a larger profile."
+            f"{draws} samples of the prior per step, as in the profile {profile.name}, cannot hold "
+            f"one of each of {k} classes: choose fewer classes, or a larger profile."
         )
     usual = CLASS_SETTINGS.get(recipe, {}) if classes != "none" else {}
     if usual and recipe == "mmd":  # which compares within classes, so each needs its pairs

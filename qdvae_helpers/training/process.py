@@ -201,7 +201,7 @@ class SharedRun:
         kept = "nothing had been saved yet"
         if self.name in self.store.unfinished():
             kept = "its last saved step can be resumed"
-        return "stopped", f"The process that trained {self.name} ended without a word: {kept}."
+        return "stopped", f"The process that trained {self.name} ended without a message: {kept}."
 
     def _listing(self) -> list[tuple]:
         files = self.store.folder.glob("*.safetensors")

@@ -116,11 +116,11 @@ MIXTURES = [
     ("mixture_log_prob", lambda s, v, w: mixture(s, v, 0 * w), "the shares are missing"),
     ("mixture_log_prob", lambda *a: mixture(*a, power=-1), "the sign is reversed"),
     ("mixture_log_prob", lambda *a: mixture(*a).exp(), "return their logarithms"),
-    ("mixture_log_prob", lambda *a: mixture(*a).mean(), "one number a string"),
+    ("mixture_log_prob", lambda *a: mixture(*a).mean(), "one number per string"),
     (
         "mixture_log_prob",
         lambda s, v, w: torch.logsumexp(logsigmoid(s[:, None] * v).sum(2) + w, 0),
-        "one log-probability a string",
+        "one log-probability per string",
     ),
 ]
 

@@ -18,6 +18,7 @@ from qdvae_helpers.errors import SettingError
 ROOT = Path(__file__).resolve().parent.parent.parent
 #: What a command's help must say: its groups, its units, its defaults.
 SAID = {
+    "lab": ["-- OPTION", "such as --no-browser"],
     "run": ["output:", "folder for results; default: build"],
     "train": [
         "what to learn:",
@@ -192,7 +193,26 @@ def test_the_studio_serves_the_dashboard_without_the_lesson(monkeypatch):
     assert "Studio()" in notebook.cells[1].source
 
 
-def test_the_studio_says_what_it_lacks(monkeypatch, capsys):
+def test_the_lab_serves_the_repository_and_opens_the_first_lesson(monkeypatch, capsys):
+    from jupyterlab import labapp
+
+    called = []
+    monkeypatch.setattr(labapp.LabApp, "launch_instance", called.append)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "mine")
+    assert main(["lab", "--", "--no-browser"]) == 0
+    lesson, root, *options = called[0]
+    assert (Path(lesson).name, options) == ("00_start_here.ipynb", ["--no-browser"])
+    assert root == f"--ServerApp.root_dir={ROOT}"
+    assert "open the address below" in capsys.readouterr().out
+    ours, theirs = os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    assert theirs == "mine"
+    assert (Path(ours) / "labconfig" / "default_setting_overrides.json").is_file()
+
+
+def test_the_lab_and_the_studio_say_what_they_lack(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "jupyterlab.labapp", None)
+    assert main(["lab"]) == 1
+    assert "JupyterLab is not installed: pip install" in capsys.readouterr().err
     monkeypatch.setitem(sys.modules, "voila.app", None)
     monkeypatch.delitem(sys.modules, "qdvae_helpers.commands.studio_app", raising=False)
     assert main(["studio"]) == 1
@@ -203,6 +223,7 @@ def test_the_studio_says_what_it_lacks(monkeypatch, capsys):
 def test_without_the_repository_every_command_says_so(name, monkeypatch, tmp_path, capsys):
     """A wheel, or an installation without ``-e``, has the helpers alone."""
     monkeypatch.setattr("qdvae_helpers.commands.ROOT", tmp_path)
-    needed = {"train": ["--output", "m.safetensors"], "record": ["--output", "r.safetensors"]}
+    outputs = {"train": "m.safetensors", "record": "r.safetensors", "export-stage": "s.html"}
+    needed = {of: ["--output", path] for of, path in outputs.items()}
     assert main([name, *needed.get(name, [])]) == 1
     assert "Clone it, and in its folder: python -m pip install" in capsys.readouterr().err

@@ -139,7 +139,7 @@ def test_what_cannot_be_read_gets_a_line_and_no_traceback(monkeypatch, error):
 def test_a_library_that_cannot_be_loaded_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "psutil", None)
     assert "psutil" in finding("memory").found
-    assert "README" in finding("memory").remedy
+    assert "docs/install.md" in finding("memory").remedy
 
 
 def test_the_table_shows_remedies_and_no_secrets(monkeypatch, tmp_path):
@@ -212,8 +212,8 @@ def test_pips_words_for_a_machine_are_what_is_asked(monkeypatch):
     assert _INTEL in finding("machine").remedy
 
 
-def test_the_readme_names_the_same_machines_and_pip_the_same_pythons():
-    text = (doctor.ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_on_installing_names_the_same_machines_and_pip_the_same_pythons():
+    text = (doctor.ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     named = "Intel processors", "Windows on Arm", "32-bit", "Alpine", "PyPy", "free-threaded"
     for words in (*named, "glibc 2.28", "macOS 14", "Python 3.14 is refused"):
         assert words in text

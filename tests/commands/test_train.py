@@ -200,7 +200,7 @@ def test_grey_pixels_are_drawn_anew_where_asked(train):
         (["--n-classes", "3"], "--n-classes does nothing with --classes 'none'"),
         (["--classes", "clusters", "--n-classes", "1"], "--n-classes 1: choose 2 or more"),
         (["--classes", "clusters", "--n-classes", "300"], "--n-classes 300 is too many"),
-        (["--classes", "clusters", "--n-classes", "65"], "64 samples of the prior a step"),
+        (["--classes", "clusters", "--n-classes", "65"], "64 samples of the prior per step"),
         (["--classes", "labels", "--n-classes", "9"], "--n-classes 9 for 10 labels"),
         (["--mmd-weight", "1"], "--mmd-weight does nothing with --recipe elbo"),
         (["--spins", "9999"], "between 1 and 4594"),

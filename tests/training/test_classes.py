@@ -106,8 +106,8 @@ REFUSED = [
     ({"n_classes": 1}, "n_classes=1 must be 2 or more"),
     ({"n_classes": 257}, "n_classes=257 is too many"),
     ({"n_classes": 2.5}, "n_classes=2.5 must be a whole number"),
-    ({"n_classes": 65}, "64 samples of the prior a step.* of 65 classes"),
-    ({"n_classes": 20, "processes": 4}, "16 samples of the prior a step.* of 20 classes"),
+    ({"n_classes": 65}, "64 samples of the prior per step.* of 65 classes"),
+    ({"n_classes": 20, "processes": 4}, "16 samples of the prior per step.* of 20 classes"),
     ({"classes": "labels", "n_classes": 9}, "n_classes=9 for 10 labels"),
 ]
 
@@ -357,7 +357,7 @@ def test_what_a_trained_model_knows_is_not_asked_again(prepare, graph16):
     plain = prepare(start_from=new_model(graph16))
     assert plain.model.class_names == ()
     many = QDVAE(graph16, (8,), classes=[str(i) for i in range(65)])
-    with pytest.raises(SettingError, match=r"64 samples of the prior a step.* of 65 classes"):
+    with pytest.raises(SettingError, match=r"64 samples of the prior per step.* of 65 classes"):
         prepare(start_from=many)
     with pytest.raises(SettingError, match="start_from"):
         prepare(start_from=3)

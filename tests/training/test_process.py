@@ -124,7 +124,7 @@ def test_a_run_outlives_its_window_and_is_cancelled_orphaned_killed_and_resumed(
     second.wait_for(lambda: second.ends)
     how, sentence = second.ends.pop()
     assert how == "stopped"
-    assert "ended without a word: its last saved step can be resumed" in sentence
+    assert "ended without a message: its last saved step can be resumed" in sentence
     assert second.run.live is None
 
     assert in_this_process(store, "parts") == [("finished", "Finished: saved as parts.")]
@@ -215,7 +215,7 @@ def test_what_others_write_beside_the_lock_ends_no_window(store, told):
     assert window.ends == [
         (
             "stopped",
-            "The process that trained ../odd ended without a word: nothing had been saved yet.",
+            "The process that trained ../odd ended without a message: nothing had been saved yet.",
         )
     ]
 
