@@ -234,6 +234,11 @@ SAME |= {
 SAME |= {
     ("beyond_products", "wires forgotten: return qml.probs()"): "both wires all the same",
     ("beyond_products", "Hadamard left out: wire"): "other angles, still no products",
+    ("beyond_products", "qml.Hadamard(wire) left out: pass"): "other angles, still no products",
+    (
+        "beyond_products",
+        "qml.RY(angles[wire], wires=wire) later: qml.Hadamard(wire)",
+    ): "other angles, still no products",
     ("beyond_products", "constant + 1: qml.RY(1.5, wires=0)"): "any angle will do",
     ("beyond_products", "constant negated: qml.RY(-0.5, wires=0)"): "any angle will do",
     ("beyond_products", "constant doubled: qml.RY(1.0, wires=0)"): "any angle will do",

@@ -72,6 +72,14 @@ class _Witness(torch.optim.SGD):
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model.parameters(), lr=0.1)
         self.seen: list[list[Tensor | None]] = []
+        self.left = self._weights()  # as the last step left them
+
+    def _weights(self) -> list[Tensor]:
+        return [part.detach().clone() for part in self.param_groups[0]["params"]]
+
+    def moved(self) -> bool:
+        """Whether somebody else has changed the weights since."""
+        return not _same(self._weights(), self.left)
 
     def step(self, closure: Callable | None = None) -> Any:
         """One step; a closure is called once, before."""
@@ -79,6 +87,7 @@ class _Witness(torch.optim.SGD):
         parts = self.param_groups[0]["params"]
         self.seen.append([None if p.grad is None else p.grad.clone() for p in parts])
         super().step()
+        self.left = self._weights()
         return loss
 
 
@@ -93,12 +102,14 @@ class _Loop:
         self.values: list[float] = []  # its loss
         self.steps: list[int] = []  # steps taken before it
         self.pushes: list[float] = []  # with which factor `backward` was called
+        self.moved = False  # whether weights changed without the optimiser
 
     def loss_of(self, model: nn.Module, batch: Tensor) -> Tensor:
         if not (isinstance(model, nn.Module) and isinstance(batch, Tensor)):
             raise _LoopError("`loss_of` takes the model, then one batch: loss_of(model, batch).")
         if model is not self.model:
             raise _LoopError("`loss_of` gets another model: give it the one that is handed in.")
+        self.moved = self.moved or self.optimizer.moved()
         with torch.enable_grad():
             own = (model(batch) - batch).square().sum(1).mean()
         self.true.append(list(torch.autograd.grad(own, list(self.model.parameters()))))
@@ -191,6 +202,8 @@ class _Loop:
             if piled and k:
                 return "gradients pile up over the batches: `optimizer.zero_grad()` in every step."
             return "a step does not follow the slope of its batch's loss: do not touch gradients."
+        if self.moved or self.optimizer.moved():
+            return "weights also change without the optimiser: leave them to `optimizer.step()`."
         return None
 
 

@@ -197,6 +197,16 @@ def clipped(model, optimizer, loss_of, batches):
     return losses
 
 
+def moved_twice(model, optimizer, loss_of, batches):
+    losses = []
+    for batch in batches:
+        losses += training()(model, optimizer, loss_of, [batch])
+        with torch.no_grad():
+            for part in model.parameters():
+                part -= 0.1 * part.grad
+    return losses
+
+
 def spoilt(model, optimizer, loss_of, batches):
     losses = []
     for batch in batches:
@@ -260,6 +270,7 @@ LOOP = [
     (counted, "can only be walked through"),
     (copied, "gets another model"),
     (clipped, "do not touch gradients"),
+    (moved_twice, "change without the optimiser"),
     (spoilt, "changes the images"),
     (another_loss, "it stopped before `loss_of` was called"),
     (lambda m, o, f, b: [float(x.sum()) for x in b], "is never called"),
