@@ -51,12 +51,12 @@ class DigitJudge(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """The features of images."""
-        return self.features(images)
+        parts = images.split(250)  # the layers need 100 KB per image
+        return torch.cat([self.features(part) for part in parts])
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
         """The most likely digit (or other label, 0 to 9) of each image, ``(B,)``."""
-        parts = images.split(500)  # the network's layers need 100 KB per image
-        return torch.cat([self.classes(self.features(part)).argmax(1) for part in parts])
+        return self.classes(self(images)).argmax(1)
 
 
 def resize(images: torch.Tensor, pixels: int) -> torch.Tensor:

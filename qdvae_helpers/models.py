@@ -4,7 +4,7 @@ Shapes and signs: see :mod:`qdvae_helpers.networks`, whose parts are at hand her
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from dwave.plugins.torch.models import (
@@ -34,6 +34,7 @@ __all__ = ["IMAGE_SHAPE", "QDVAE", "Decoder", "Encoder", "GaussianVAE", "SpinDis
 
 _WISHES = 1_000_003  # added to a seed, for random numbers of their own
 _MOST_IMAGES = 1_000_000  # at a time, 3 GB
+_PART = 1_000  # rows that go through a network at once, where there is no gradient
 
 
 def _widths(hidden: tuple[int, ...]) -> tuple[int, ...]:
@@ -51,6 +52,22 @@ def _codes(name: str, codes: torch.Tensor, weights: torch.Tensor, length: int) -
     if codes.is_complex():
         raise SettingError(f"{name} are complex numbers, where real ones are needed.")
     return codes.to(weights.dtype)
+
+
+def _in_parts(network: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> torch.Tensor:
+    """What a network makes of rows, a part at a time where no gradient asks for all at once.
+
+    Hidden layers of 60,000 images take 120 MB each.
+    """
+    if torch.is_grad_enabled() or rows.dim() < 2 or len(rows) <= _PART:
+        return network(rows)
+    first, *others = rows.split(_PART)
+    first = network(first)
+    result = first.new_empty(len(rows), *first.shape[1:])
+    result[:_PART] = first
+    for part, place in zip(others, result[_PART:].split(_PART), strict=True):
+        place.copy_(network(part))
+    return result
 
 
 class QDVAE(nn.Module):
@@ -136,9 +153,12 @@ class QDVAE(nn.Module):
         self.dvae.decoder.start_from(torch.logit(images.mean(0), eps=0.01))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, n)`` of the spins, of images ``(B, 1, 28, 28)``."""
+        """Logits ``(B, n)`` of the spins, of images ``(B, 1, 28, 28)``.
+
+        Without gradients, as under ``torch.no_grad()``, any number of images takes little memory.
+        """
         require_image_shape("images", images)
-        return self.dvae.encoder(images.to(self.grbm.linear.dtype))
+        return _in_parts(self.dvae.encoder, images.to(self.grbm.linear.dtype))
 
     def spins(self, logits: torch.Tensor, generator: torch.Generator | None = None) -> torch.Tensor:
         """One random spin string ``(B, n)`` for each row of logits."""
@@ -158,10 +178,13 @@ class QDVAE(nn.Module):
         return logits, spins, self.dvae.decoder(spins)
 
     def decode(self, spins: torch.Tensor) -> torch.Tensor:
-        """Images ``(..., 1, 28, 28)`` in [0, 1], the mean brightness of each pixel."""
-        return torch.sigmoid(
-            self.dvae.decoder(_codes("spins", spins, self.grbm.linear, self.n_spins))
-        )
+        """Images ``(..., 1, 28, 28)`` in [0, 1], the mean brightness of each pixel.
+
+        Without gradients, as under ``torch.no_grad()``, any number of strings takes little more
+        memory than their images.
+        """
+        codes = _codes("spins", spins, self.grbm.linear, self.n_spins)
+        return _in_parts(lambda part: torch.sigmoid(self.dvae.decoder(part)), codes)
 
     def reconstruct(self, images: torch.Tensor) -> torch.Tensor:
         """Images through encoder, spins and decoder, ``(B, 1, 28, 28)``."""
@@ -199,7 +222,7 @@ class QDVAE(nn.Module):
         spins, doubt = self._prior_strings(n, sampler, seed, classes)
         if doubt:
             warnings.warn(doubt, MixingWarning, stacklevel=3)
-        return torch.cat([self.decode(part) for part in spins.split(1_000)])
+        return self.decode(spins)
 
     @torch.no_grad()
     def prior_strings(

@@ -81,8 +81,8 @@ class SpinDiscretiser(nn.Module):
         n_samples = require_count("n_samples", n_samples)
         size = (logits.shape[0], n_samples, *logits.shape[1:])
         about = {"dtype": logits.dtype, "device": logits.device}
-        uniform = torch.rand(size, generator=generator, **about)
-        noisy = logits.unsqueeze(1) + torch.logit(uniform, eps=1e-7)
+        noise = torch.rand(size, generator=generator, **about).logit_(eps=1e-7)
+        noisy = noise.add_(logits.unsqueeze(1))  # in place: many draws of many images are large
         spins = torch.where(noisy > 0, 1.0, -1.0).to(noisy.dtype)
         if not self.training:
             return spins

@@ -29,6 +29,23 @@ def test_shapes_and_ranges_of_the_public_methods(model):
         assert 0 <= pictures.min() <= pictures.max() <= 1
 
 
+def test_without_gradients_many_images_pass_in_parts_with_the_same_result(model):
+    images, sizes = torch.rand(2_345, 1, 28, 28), []
+    for network in (model.dvae.encoder, model.dvae.decoder):
+        network.register_forward_hook(lambda _, inputs, __: sizes.append(len(inputs[0])))
+    logits = model.encode(images)
+    pictures = model.decode(model.spins(logits.detach(), torch.Generator().manual_seed(0)))
+    assert sizes == [2_345, 2_345]  # a gradient needs all layers of all images anyway
+    assert logits.requires_grad
+    assert pictures.requires_grad
+    with torch.no_grad():
+        assert torch.allclose(model.encode(images), logits, atol=1e-5)
+        spins = model.spins(logits, torch.Generator().manual_seed(0))
+        assert torch.allclose(model.decode(spins), pictures, atol=1e-5)
+        assert torch.equal(model.decode(spins[0]), model.decode(spins[:1])[0])
+    assert max(sizes[2:]) == 1_000
+
+
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("hard", [True, False])
 def test_calling_the_model_is_the_plugins_forward_with_the_generators_numbers(
