@@ -59,7 +59,7 @@ def test_chains_in_different_valleys_count_as_memory():
     assert found.tau > 400
     assert not found.trusted
     own = autocorrelation_time(inside + valley - (inside + valley).mean(0))
-    assert own.tau == pytest.approx(3, rel=0.1)
+    assert abs(own.tau - 3) < 4 * own.error
     assert own.trusted  # which is why each chain's own mean must not be subtracted
 
 
@@ -68,8 +68,9 @@ def test_short_runs_are_not_trusted_and_too_low():
     found = [autocorrelation_time(forgetful(0.99, 400, 1, seed)) for seed in range(20)]
     assert not any(one.trusted for one in found)
     assert sum(one.tau for one in found) / len(found) < 0.6 * 199
+    # Many chains and the true mean mend the number; that the tail is missing they cannot know.
     with_mean = autocorrelation_time(forgetful(0.99, 400, 200), mean=0.0)
-    assert with_mean.tau < 199
+    assert abs(with_mean.tau - 199) < 4 * with_mean.error
     assert not with_mean.trusted
 
 
