@@ -13,7 +13,7 @@ import os
 # effect before torch is imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 #: The names to begin with, and the rooms that they come from when first used.
 _FIRST = {"load_images": "data", "load_pretrained": "checkpoints", "make_sampler": "samplers"}

@@ -2,7 +2,8 @@
 
 ``mutants(source)`` changes one thing at a time in a solution: a term dropped, a sign flipped, a
 factor 2, a mean for a sum, ``n - 1`` for ``n``, another axis, a call left out, ``detach`` added or
-removed, a comparison turned, an argument ignored or exchanged, a size written as a number.
+removed, a comparison turned, an argument ignored or exchanged, a size written as a number, a line
+of a loop left out or done later, a result returned after the first round.
 ``wrappers(function, examples)`` damages a right function from outside: the first answer for
 everything, one argument ignored, the absolute value, the input overwritten, nothing returned.
 ``inputs(examples)`` are other arguments of the same kind, by which a mutant that is right in effect
@@ -155,6 +156,16 @@ def _changes(node: ast.AST, tree: ast.AST) -> Iterator[tuple[str, Callable[[Any]
         yield from _call_changes(node)
     elif isinstance(node, ast.Attribute) and node.attr in ("T", "mT", "values"):
         yield f".{node.attr} forgotten", lambda n: n.value
+    elif isinstance(node, ast.For):
+        yield from _loop_changes(node)
+    elif isinstance(node, ast.FunctionDef) and isinstance(node.body[-1], ast.Return):
+        if len(node.body) > 1 and isinstance(node.body[-2], ast.For):
+
+            def earlier(n: ast.FunctionDef) -> ast.FunctionDef:
+                n.body[-2].body.append(n.body.pop())
+                return n
+
+            yield "returned within the loop", earlier
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         arguments = next(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)).args.args
         names = [a.arg for a in arguments]
@@ -164,6 +175,23 @@ def _changes(node: ast.AST, tree: ast.AST) -> Iterator[tuple[str, Callable[[Any]
                     yield f"{other} for {node.id}", lambda n, o=other: ast.Name(o, ast.Load())
             yield "absolute value", lambda n: _parse(f"abs({n.id})")
             yield "negated", lambda n: _parse(f"(-{n.id})")
+
+
+def _loop_changes(node: ast.For) -> Iterator[tuple[str, Callable[[Any], ast.AST]]]:
+    """A statement that only acts is left out, or done one statement later."""
+    for place, part in enumerate(node.body):
+        if isinstance(part, ast.Expr):
+
+            def without(n: ast.For, p: int = place) -> ast.For:
+                n.body[p] = ast.Pass()
+                return n
+
+            def later(n: ast.For, p: int = place) -> ast.For:
+                n.body[p : p + 2] = reversed(n.body[p : p + 2])
+                return n
+
+            yield f"{ast.unparse(part)} left out", without
+            yield f"{ast.unparse(part)} later", later
 
 
 def _call_changes(node: ast.Call) -> Iterator[tuple[str, Callable[[Any], ast.AST]]]:

@@ -8,6 +8,18 @@ SAME |= {}  # 00
 # Lesson 01
 SAME |= {
     (
+        "training_loop",
+        "model for optimizer: model.zero_grad()",
+    ): "empties the same gradients, those of all weights of the model",
+    (
+        "training_loop",
+        "optimizer.zero_grad() later: loss = loss_of(model, batch)",
+    ): "before `backward` is early enough",
+    (
+        "training_loop",
+        "optimizer.step() later: losses.append(loss.item())",
+    ): "the loss is a number already",
+    (
         "own_draws",
         "left dropped: return chosen + torch.randn_like(chosen)",
     ): "noise of another size",
@@ -75,7 +87,7 @@ SAME |= {
 SAME |= {  # 04
     (
         "grown_part",
-        "one less: part.append(max(sorted(rim), key=lambda q: len(neighbours[q] & set(part)) - 1))",
+        "one less: part.append(max(candidates, key=lambda q: len(neighbours[q] & set(part)) - 1))",
     ): "one less for every candidate: the largest stays the largest",
 }
 SAME |= dict.fromkeys(  # 04
@@ -88,6 +100,13 @@ SAME |= dict.fromkeys(  # 04
     ],
     "more steps, or another rate at which the descent converges to the same optimum",
 )
+
+SAME |= {  # 04
+    (
+        "inverse_temperature",
+        "result 1 / ({}): return 1 / (a * torch.sigmoid(-beta * a)).mean().item()",
+    ): "one over the slope changes its sign at the same place",
+}
 
 # Lesson 05
 _NEVER_NEGATIVE = "a divergence is never negative, nor is a mutual information"

@@ -226,6 +226,7 @@ def test_the_readmes_map_has_every_lesson_with_its_minutes():
         "docs/architecture.md",
         "docs/instructor-guide.md",
         "docs/lab-notes.md",
+        "docs/plugin-notes.md",
     ],
 )
 def test_links_of_the_documents_lead_somewhere(page):

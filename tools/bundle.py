@@ -2,8 +2,9 @@
 
     python tools/bundle.py [--torch-index ADDRESS] [--output build/NAME.tar]
 
-The file holds the repository's tracked files, MNIST among them, wheels of all packages for *this*
-Python and platform, and a script that sets everything up without a package index.  Make it on a
+The file holds the repository's tracked files, MNIST among them, the lessons without solutions (in
+``class/``), wheels of all packages for *this* Python and platform, and a script that sets
+everything up without a package index.  Make it on a
 machine like those in the room.  With CUDA builds of torch it is about 3 GB; ``--torch-index`` with
 CPU builds makes it far smaller.
 """
@@ -17,6 +18,8 @@ import sysconfig
 import tarfile
 import tempfile
 from pathlib import Path
+
+import student
 
 from qdvae_helpers.errors import OutputError
 from qdvae_helpers.outputs import replacing, require_output
@@ -35,7 +38,7 @@ fi
 "$PYTHON" -m venv .venv
 .venv/bin/python -m pip install --no-index --find-links wheels -c constraints.txt -e ".[dev]"
 touch .venv/.ready
-echo "Ready: make lab, or .venv/bin/python -m jupyterlab notebooks"
+echo "Ready: make lab, or .venv/bin/python -m jupyterlab notebooks (class/notebooks: no solutions)"
 """
 _BAT = """\
 @echo off
@@ -45,7 +48,7 @@ py -{dotted} -m venv .venv || exit /b 1
 set PIP_NO_INDEX=1
 set PIP_FIND_LINKS=wheels
 .venv\\Scripts\\python -m pip install -c constraints.txt -e ".[dev]" || exit /b 1
-echo Ready: .venv\\Scripts\\python -m jupyterlab notebooks
+echo Ready: .venv\\Scripts\\python -m jupyterlab notebooks (class\\notebooks: no solutions)
 """
 
 
@@ -89,6 +92,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=options.output.parent) as folder:
         target = Path(folder) / "qdvae-tutorials"
         copy_repository(target)
+        student.write_copies(target / "class")
         download_wheels(target / "wheels", options.torch_index)
         (target / "setup.sh").write_text(_SH.format(dotted=dotted), encoding="utf-8")
         (target / "setup.sh").chmod(0o755)

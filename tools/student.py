@@ -57,11 +57,8 @@ def _defined(source: str) -> list[str]:
     return [name for name in names if name.endswith("_solution")]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write the folder; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=ROOT / "build" / "student")
-    output = parser.parse_args(arguments).output
+def write_copies(output: Path) -> None:
+    """Write the lessons without solutions, and what they link to, into the folder ``output``."""
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         copy = class_copy(nbformat.read(path, as_version=4))
         with replacing(output / "notebooks" / path.name) as part:
@@ -71,6 +68,14 @@ def main(arguments: list[str] | None = None) -> int:
     for page in (ROOT / "docs").glob("*.md"):
         if page.name not in FOR_INSTRUCTORS:
             shutil.copy(page, docs / page.name)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the folder; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "student")
+    output = parser.parse_args(arguments).output
+    write_copies(output)
     print(f"Wrote {output}: open its notebooks in JupyterLab with the class's environment.")
     return 0
 

@@ -13,11 +13,14 @@ from .autoencoders import (
     interpolate,
     own_draws,
     reparameterise,
+    training_loop,
 )
 from .boltzmann import (
     fitted_machine,
     gibbs_sweep,
+    greedy_colours,
     grown_part,
+    hash_notices,
     inverse_temperature,
     ising_energy,
     memory_of_chains,

@@ -1,11 +1,13 @@
-"""Checks of lesson 01: parameters, a loss, codes to walk and to draw, the price of a Gaussian."""
+"""Checks of lesson 01: parameters, a loss, a training loop, codes, the price of a Gaussian."""
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from numbers import Real
+from typing import Any
 
 import torch
-from torch import Tensor, tensor
+from torch import Tensor, nn, tensor
 
 from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
 
@@ -48,6 +50,206 @@ def batch_loss(brightness: Tensor, images: Tensor) -> Rows:
     yield (each - ink).sum() / len(images), "ink counts, too: add image times log(brightness)."
     squares = (brightness - images).square().sum() / len(images)
     yield squares, "these are squared errors: the cross-entropy is asked for."
+
+
+class _Mirror(nn.Module):
+    """Three numbers through one and back; notes in which mode it is used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inward = nn.Parameter(tensor([[0.5], [-0.3], [0.2]]))
+        self.outward = nn.Parameter(tensor([[0.4, 0.1, -0.6]]))
+        self.modes: list[bool] = []
+
+    def forward(self, batch: Tensor) -> Tensor:
+        self.modes.append(self.training)
+        return batch @ self.inward @ self.outward
+
+
+class _Witness(torch.optim.SGD):
+    """An optimiser that notes the gradients of each of its steps."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__(model.parameters(), lr=0.1)
+        self.seen: list[list[Tensor | None]] = []
+
+    def step(self, closure: Callable | None = None) -> Any:
+        """One step; a closure is called once, before."""
+        loss = closure() if closure else None
+        parts = self.param_groups[0]["params"]
+        self.seen.append([None if p.grad is None else p.grad.clone() for p in parts])
+        super().step()
+        return loss
+
+
+class _Loop:
+    """What a learner's loop did with the model, the optimiser, the loss and the batches."""
+
+    def __init__(self) -> None:
+        self.model = _Mirror()
+        self.optimizer = _Witness(self.model)
+        self.batches: list[Tensor] = []  # each handed to the loss
+        self.true: list[list[Tensor]] = []  # its gradients, had they been asked for at once
+        self.values: list[float] = []  # its loss
+        self.steps: list[int] = []  # steps taken before it
+        self.pushes: list[float] = []  # with which factor `backward` was called
+
+    def loss_of(self, model: nn.Module, batch: Tensor) -> Tensor:
+        if not (isinstance(model, nn.Module) and isinstance(batch, Tensor)):
+            raise _LoopError("`loss_of` takes the model, then one batch: loss_of(model, batch).")
+        if model is not self.model:
+            raise _LoopError("`loss_of` gets another model: give it the one that is handed in.")
+        with torch.enable_grad():
+            own = (model(batch) - batch).square().sum(1).mean()
+        self.true.append(list(torch.autograd.grad(own, list(self.model.parameters()))))
+        loss = (model(batch) - batch).square().sum(1).mean()
+        self.batches.append(batch.detach().clone())
+        self.values.append(loss.item())
+        self.steps.append(len(self.optimizer.seen))
+        if loss.requires_grad:
+            loss.register_hook(lambda slope: self.pushes.append(float(slope)))
+        return loss
+
+    def problem(self, train: Callable, batches: list[Tensor], handed: Iterable) -> str | None:
+        """What is wrong with a run over some batches, or ``None``."""
+        for noted in (self.batches, self.true, self.values, self.steps, self.pushes):
+            noted.clear()
+        self.optimizer.seen.clear()
+        self.model.modes.clear()
+        try:
+            losses = train(self.model, self.optimizer, self.loss_of, handed)
+        except (RuntimeError, TypeError, IndexError, KeyError, AttributeError) as error:
+            if why := self._why_it_stopped(str(error)):
+                return why
+            raise
+        return self._fault(batches) or self._fault_of_steps() or _fault_of_losses(self, losses)
+
+    def _why_it_stopped(self, said: str) -> str | None:
+        if "does not require grad" in said or "has no attribute 'backward'" in said:
+            why = "`backward` finds no gradient: call it on the loss itself, before any `.item()`"
+            return f"{why} or `.detach()`, and not under `no_grad`."
+        if "backward through the graph a second time" in said:
+            return "one loss is used for two `backward` calls: compute it anew from each batch."
+        if "modified by an inplace operation" in said:
+            return "the optimiser steps between a loss and its `backward`: call that first."
+        if any(part in said for part in ("not subscriptable", "has no len()", "'generator'")):
+            return "`batches` can only be walked through, once: for batch in batches."
+        if not self.values:
+            return f"it stopped before `loss_of` was called, the loss that is handed in: {said}"
+        return None
+
+    def _fault(self, batches: list[Tensor]) -> str | None:
+        """Which batches reached the loss, and in which mode."""
+        if not self.values:
+            return "`loss_of(model, batch)` is never called: take the loss that is handed in."
+        if not all(self.model.modes):
+            return "the model is in evaluation mode while it learns: no `.eval()` in the loop."
+        used = [[k for k, b in enumerate(batches) if torch.equal(b, seen)] for seen in self.batches]
+        if any(not places for places in used):
+            return "the loss gets something that is no batch: loss_of(model, batch), unchanged."
+        used = [places[0] for places in used]
+        if len(set(used)) == 1 < len(used):
+            return "the same batch comes every time: use the one that the loop has just taken."
+        if used == [0]:
+            return "only the first batch is used: is the `return` inside the loop?"
+        if used != list(range(len(batches))):
+            twice = [k for k in range(len(batches)) if used.count(k) > 1]
+            if twice:
+                return "a batch reaches the loss more than once: one loss per step, please."
+            return f"of {len(batches)} batches {len(set(used))} are used: take all, in their order."
+        return None
+
+    def _fault_of_steps(self) -> str | None:
+        """Whether each step moved down the slope of its own batch's loss."""
+        count, seen = len(self.values), self.optimizer.seen
+        if not seen:
+            return "the optimiser that is handed in never steps: `optimizer.step()` for each batch."
+        if not self.pushes:
+            return "no gradient is ever computed: call `loss.backward()` before the step."
+        if len(seen) != count:
+            return f"{count} batches are {count} steps, you take {len(seen)}: one for each batch."
+        if self.steps == list(range(1, count + 1)):
+            return "each step comes before the loss of its batch: call `backward`, then `step`."
+        if self.steps != list(range(count)):
+            return "losses of later batches are computed before a step: finish one step first."
+        if len(self.pushes) != count:
+            why = f"`backward` is called {len(self.pushes)} times for {count} batches"
+            return f"{why}: once for each loss."
+        if any(abs(push - 1) > 1e-4 for push in self.pushes):
+            why = "the loss is changed before `backward`"
+            return f"{why}: it is an average over the batch already, and it goes *down* as it is."
+        sums = [torch.zeros_like(part) for part in self.true[0]]
+        piled = True
+        for k, (found, true) in enumerate(zip(seen, self.true, strict=True)):
+            sums = [a + b for a, b in zip(sums, true, strict=True)]
+            piled = piled and _same(found, sums)
+            if _same(found, true):
+                continue
+            if all(g is None or not g.any() for g in found):
+                early = "the gradients are empty when the optimiser steps: `backward` comes before"
+                return f"{early} `step`, and nothing between the two empties them."
+            if piled and k:
+                return "gradients pile up over the batches: `optimizer.zero_grad()` in every step."
+            return "a step does not follow the slope of its batch's loss: do not touch gradients."
+        return None
+
+
+class _LoopError(Exception):
+    """What to tell a learner whose loop calls the loss in the wrong way."""
+
+
+def _same(found: list[Tensor | None], wanted: list[Tensor]) -> bool:
+    pairs = zip(found, wanted, strict=True)
+    return all(a is not None and torch.allclose(a, b, 1e-4, 1e-6) for a, b in pairs)
+
+
+def _fault_of_losses(loop: _Loop, losses: Any) -> str | None:
+    """What is wrong with what the loop returned."""
+    right = loop.values
+    if isinstance(losses, Tensor) and losses.shape == (len(right),) and not losses.requires_grad:
+        losses = losses.tolist()
+    if not isinstance(losses, (list, tuple)):
+        found = "one number" if isinstance(losses, (Real, Tensor)) else f"a {type(losses).__name__}"
+        return f"the training is right; return a list of all {len(right)} losses, not {found}."
+    if any(isinstance(loss, Tensor) and loss.requires_grad for loss in losses):
+        return "the training is right, but each loss keeps its whole graph: store `loss.item()`."
+    if len(losses) != len(right):
+        why = "the training is right, but the list holds"
+        return f"{why} {len(losses)} losses for {len(right)} batches: one for each batch."
+    given = [float(loss) for loss in losses]
+    if all(math.isclose(a, b, rel_tol=1e-4) for a, b in zip(given, right, strict=True)):
+        return None
+    return "the training is right, but the list does not hold the losses that `loss_of` returned."
+
+
+def _batches(sizes: tuple[int, ...], seed: int) -> list[Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return [torch.randn(size, 3, generator=g) for size in sizes]
+
+
+@exercise
+def training_loop(train: Callable[..., Any]) -> str | None:
+    """``function(model, optimizer, loss_of, batches)``: trains the model, returns all losses.
+
+    Tried on a list of batches, then, with the same model, on other ones that can be walked through
+    only once.  What the loop did is read from the gradients that the optimiser finds at each step.
+    """
+    if not callable(train):
+        return "hand over the function itself: its name, without brackets behind it."
+    loop = _Loop()
+    for sizes, seed, once in (((4, 2, 5), 0, False), ((3, 3, 6, 2, 4), 1, True)):
+        batches = _batches(sizes, seed)
+        handed = [batch.clone() for batch in batches]
+        handed_over: Iterator | list = (batch for batch in handed) if once else list(handed)
+        try:
+            problem = loop.problem(train, batches, handed_over)
+        except _LoopError as found:
+            return str(found)
+        if problem:
+            return problem
+        if not all(torch.equal(a, b) for a, b in zip(batches, handed, strict=True)):
+            return "your loop changes the images of its batches: leave them as they are."
+    return None
 
 
 @by_examples(

@@ -1,9 +1,11 @@
 """Checks of lesson 04: energies, a fit, a sweep, a memory, a part of a graph, a temperature."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, tensor
 
-from qdvae_helpers.checks.verdict import Rows, Try, by_examples
+from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 
 
 @by_examples(
@@ -187,6 +189,78 @@ def grown_part(neighbours: dict, first: int, n: int) -> Rows:
     yield grow(inside, ties=max), "of several equally good neighbours, take the lowest number."
     yield grow(lambda q, part: 0), "you add any neighbour: take the one with most couplers inside."
     yield lambda given: len(set(given.tolist())) < n, "a qubit is in the part twice."
+
+
+_HASHED = {
+    "listed backwards": (False, "it is made from sorted lists, so the order does not matter."),
+    "a coupler turned round": (False, "(v, u) is the coupler (u, v): the lower number goes first."),
+    "one coupler less": (True, "a trained prior would have a coupling that no coupler carries."),
+    "a lone qubit more": (True, "its couplers are the same, but the prior has a spin more."),
+    "renumbered from 0": (True, "the numbers say where on the chip the qubits are."),
+    "another source": (False, "where a graph was taken from is stored, but is no part of it."),
+}
+
+
+@exercise
+def hash_notices(changes: dict) -> str | None:
+    """``changes[change]``: whether a graph's hash changes with it."""
+    for change, (truth, why) in _HASHED.items():
+        if change not in changes:
+            return f"there is no answer for {change!r}."
+        if not isinstance(answer := changes[change], bool):
+            return f"{change}: {answer!r} is neither True nor False."
+        if answer != truth:
+            return f"{change}: the hash {'changes' if truth else 'stays the same'}, since {why}"
+    return None
+
+
+_ORDER = [40, 42, 1, 33, 5, 64, 9, 7, 41]
+_ODD_RING = {k: {(k + 8) % 56, (k - 8) % 56} for k in range(0, 56, 8)}
+
+
+@by_examples(
+    (_CHIP, _ORDER),
+    (_CHIP, sorted(_CHIP)),
+    (_ODD_RING, [16, 0, 32, 48, 8, 24, 40]),
+    (_CHIP, [64, 5, 33, 42, 41]),
+    form="return a list with one colour per qubit of `order` ({asked}); yours is {found}.",
+)
+def greedy_colours(neighbours: dict, order: list) -> Rows:
+    """``function(neighbours, order)``: the lowest free colour for each qubit, in this order.
+
+    Neighbours that are not in ``order`` have no colour.
+    """
+
+    def coloured(choose: Callable[[list], int], places: list = order) -> Tensor:
+        colours: dict[int, int] = {}
+        for q in places:
+            colours[q] = choose([colours[p] for p in neighbours[q] if p in colours])
+        return tensor([colours[q] for q in order])
+
+    def lowest(taken: list) -> int:
+        return min(set(range(len(taken) + 1)) - set(taken))
+
+    def joined(given: Tensor) -> bool:
+        found = dict(zip(order, given.tolist(), strict=True))
+        return any(found[p] == found[q] for q in order for p in neighbours[q] if p in found)
+
+    right = coloured(lowest)
+    yield right, "in the order {order} the colours are {right}, you return {given}."
+    yield right + 1, "begin to count with colour 0."
+    yield coloured(lambda taken: max(taken, default=-1) + 1), "a lower colour may be free as well."
+    counted = "how *many* neighbours have a colour does not matter: which is the lowest free?"
+    yield coloured(len), counted
+    yield coloured(lambda taken: len(set(taken))), counted
+    yield coloured(lowest, sorted(order)), "go through the qubits in the given `order`."
+    yield coloured(lowest, order[::-1]), "go through `order` from its beginning."
+    sorted_up = tensor([c for _, c in sorted(zip(order, right.tolist(), strict=True))])
+    yield sorted_up, "the colours are right, but in another order than the qubits of `order`."
+    yield torch.arange(len(order)), "one colour per qubit is allowed, but a sweep gets no shorter."
+    yield joined, "a coupler joins two qubits of one colour: look at *all* coloured neighbours."
+    high = "no coupler joins two of one colour, but some qubit could have a lower one: {right}."
+    yield lambda given: bool((given > right).any()), high
+    many = "more colours may be needed than here: seven qubits, all coupled, need seven."
+    yield Try({k: set(range(7)) - {k} for k in range(7)}, list(range(7))), many
 
 
 def _cold(n: int, seed: int, beta: float, reads: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -60,6 +60,8 @@ def exercise(check: Callable[[Any], str | None]) -> Callable[[Any], None]:
             problem = f"your code stopped with {type(error).__name__}: {error}"
             if "must be Tensor, not" in problem:
                 problem += " (torch.tensor(...) makes a tensor of it)"
+            if isinstance(error, KeyError):
+                problem += " (a dictionary has no such key yet: ask with `in` first)"
         if problem is None:
             solved.note(check.__name__)
         print("Correct." if problem is None else f"Not yet: {problem}")

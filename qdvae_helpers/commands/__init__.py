@@ -19,7 +19,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from qdvae_helpers import __version__
-from qdvae_helpers.errors import QdvaeError
+from qdvae_helpers.errors import QdvaeError, SettingError
+from qdvae_helpers.paths import ROOT
 
 __all__ = ["COMMANDS", "check_machine", "format_findings", "main"]
 
@@ -58,6 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _signals(_leave):  # libraries that are just imported turn an exception into others
             run, options = _parsed(arguments)
+            if options:
+                _require_repository()
         with _signals(signal.default_int_handler):
             return run(options)
     except QdvaeError as error:
@@ -95,6 +98,15 @@ def _parsed(arguments: list[str]) -> tuple[Callable[..., int], argparse.Namespac
     )
     command.add_arguments(parser)
     return command.run, parser.parse_args(arguments[1:])
+
+
+def _require_repository() -> None:
+    """Refuse where the helpers were copied away from lessons, MNIST and models."""
+    if not (ROOT / "pyproject.toml").is_file():
+        raise SettingError(
+            "The helpers are installed without their repository, which has the lessons, MNIST and "
+            "the models. Clone it, and in its folder: python -m pip install -c constraints.txt -e ."
+        )
 
 
 @contextlib.contextmanager

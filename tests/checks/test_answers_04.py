@@ -169,66 +169,6 @@ MEMORY = [
 ]
 
 
-def part(neighbours, first, n):
-    grown = [first]
-    while len(grown) < n:
-        rim = sorted({q for p in grown for q in neighbours[p]} - set(grown))
-        grown.append(max(rim, key=lambda q: len(neighbours[q] & set(grown))))
-    return grown
-
-
-def part_by_counting(neighbours, first, n):
-    inside, count = {first}, dict.fromkeys(neighbours[first], 1)
-    while len(inside) < n:
-        new = min(count, key=lambda q: (-count[q], q))
-        del count[new]
-        inside.add(new)
-        for q in neighbours[new] - inside:
-            count[q] = count.get(q, 0) + 1
-    return sorted(inside)
-
-
-def part_by_degree(neighbours, first, n):
-    grown = [first]
-    while len(grown) < n:
-        rim = sorted({q for p in grown for q in neighbours[p]} - set(grown))
-        grown.append(max(rim, key=lambda q: len(neighbours[q])))
-    return grown
-
-
-def part_from_the_last(neighbours, first, n):
-    grown = [first]
-    while len(grown) < n:
-        rim = sorted(neighbours[grown[-1]] - set(grown))
-        grown.append(max(rim, key=lambda q: len(neighbours[q] & set(grown))))
-    return grown
-
-
-def part_that_eats_its_map(neighbours, first, n):
-    grown = part(neighbours, first, n)
-    for q in neighbours:
-        neighbours[q] -= set(grown)
-    return grown
-
-
-PART = [
-    (part_that_eats_its_map, "changed its input"),
-    (part, "Correct."),
-    (part_by_counting, "Correct."),
-    (lambda *args: tuple(part(*args)), "Correct."),
-    (lambda *args: torch.tensor(part(*args)), "Correct."),
-    (lambda *args: set(part(*args)), "return a list of n qubits"),
-    (part_by_degree, "only those *into the part*"),
-    (
-        lambda neighbours, first, n: part(neighbours, first, n + 1),
-        "yours is a tensor of shape (6,)",
-    ),
-    (lambda neighbours, first, n: part(neighbours, first, n)[1:], "`first` counted in"),
-    (lambda neighbours, first, n: [first] * n, "twice"),
-    (part_from_the_last, "your code stopped with ValueError"),
-]
-
-
 def log_pseudo_likelihood(beta, h, J, spins):
     return torch.nn.functional.logsigmoid(-2 * beta * spins * (h + spins @ J)).mean()
 
@@ -279,7 +219,6 @@ BETA = [
             "fitted_machine": FIT,
             "gibbs_sweep": SWEEP,
             "memory_of_chains": MEMORY,
-            "grown_part": PART,
             "inverse_temperature": BETA,
         }.items()
         for row in rows

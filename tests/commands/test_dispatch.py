@@ -197,3 +197,12 @@ def test_the_studio_says_what_it_lacks(monkeypatch, capsys):
     monkeypatch.delitem(sys.modules, "qdvae_helpers.commands.studio_app", raising=False)
     assert main(["studio"]) == 1
     assert "The studio needs Voila: pip install" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_without_the_repository_every_command_says_so(name, monkeypatch, tmp_path, capsys):
+    """A wheel, or an installation without ``-e``, has the helpers alone."""
+    monkeypatch.setattr("qdvae_helpers.commands.ROOT", tmp_path)
+    needed = {"train": ["--output", "m.safetensors"], "record": ["--output", "r.safetensors"]}
+    assert main([name, *needed.get(name, [])]) == 1
+    assert "Clone it, and in its folder: python -m pip install" in capsys.readouterr().err

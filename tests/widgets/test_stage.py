@@ -2,10 +2,12 @@
 
 import json
 import re
+from importlib.resources import files
 from xml.etree import ElementTree
 
 import pytest
 import torch
+from matplotlib.colors import to_rgb
 from safetensors.torch import load
 
 from qdvae_helpers.checkpoints import load_pretrained, save_checkpoint
@@ -14,8 +16,10 @@ from qdvae_helpers.data import ImageSet, held_out_sample
 from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.plots.style import AGREE, SPIN_DOWN, SPIN_UP
 from qdvae_helpers.widgets.stage import Stage, stage_bytes, stage_page, stage_picture
 from qdvae_helpers.widgets.stage.data import places_of, quantised
+from qdvae_helpers.widgets.stage.picture import _THEMES
 
 
 def about(content: bytes) -> dict:
@@ -180,3 +184,22 @@ def test_two_stages_share_nothing(graph12):
     assert stage_bytes(one) == stage_bytes(one)
     empty = ImageSet(torch.zeros(1, 1, 28, 28), torch.tensor([-1]), held_out_sample(1).source)
     assert about(stage_bytes(one, empty))["examples"] == ["a picture"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_spins_and_couplings_have_one_colour_wherever_they_stand(theme):
+    """On the page of the stage, in its still, and in the figures of the lessons."""
+    still = {name: to_rgb(_THEMES[theme][name]) for name in ("up", "down", "agree", "differ")}
+    script = (files("qdvae_helpers.widgets.stage") / "stage.js").read_text("utf-8")
+    entry = re.search(rf"^  {theme}: {{(.*?)}},$", script, re.MULTILINE | re.DOTALL)[1]
+    found = dict(re.findall(r'(up|down|agree|differ): "([^"]+)"', entry))
+    page = {
+        name: to_rgb(text) if text[0] == "#" else tuple(int(n) / 255 for n in text.split(","))
+        for name, text in found.items()
+    }
+    assert page == still
+    if theme == "light":  # figures have one set for both grounds
+        figures = {"up": SPIN_UP, "down": SPIN_DOWN, "agree": AGREE}
+        assert {name: to_rgb(colour) for name, colour in figures.items()} == {
+            name: still[name] for name in figures
+        }
