@@ -50,6 +50,8 @@ def times(data: dict) -> list[str]:
         ),
         "lesson, every step": (lesson.n_spins, steps, lesson.num_samples),
         "clamped spins, a row": (256, 1, 1),
+        "lesson 11: measuring the temperature": (48, 2 * 5, 1_000),
+        "lesson 11: five spin glasses": (48, 5, 256),
     }
     rows = []
     for name, (qubits, calls, samples) in plans.items():

@@ -35,10 +35,12 @@ from qdvae_helpers.samplers.base import SpinSampler
 from qdvae_helpers.samplers.device import BetaEstimate, DeviceSampler, estimate_beta
 from qdvae_helpers.samplers.exact import ExactSampler
 from qdvae_helpers.samplers.gibbs import GibbsSampler
-from qdvae_helpers.samplers.live import LiveSampler, live_graph, make_live_sampler
+from qdvae_helpers.samplers.live import LiveSampler, live_graph, live_plan, make_live_sampler
+from qdvae_helpers.samplers.mixing import AutocorrelationTime, autocorrelation_time
 from qdvae_helpers.samplers.recorded import RecordedSampler, make_recorded_sampler, record
 
 __all__ = [
+    "AutocorrelationTime",
     "BetaEstimate",
     "DeviceSampler",
     "ExactSampler",
@@ -48,7 +50,9 @@ __all__ = [
     "RecordedSampler",
     "SimulatedQPU",
     "SpinSampler",
+    "autocorrelation_time",
     "estimate_beta",
+    "live_plan",
     "make_sampler",
     "record",
     "sampler_kind",

@@ -1,4 +1,4 @@
-"""A real QPU behind the same call (used in lessons 04 to 06; docs/qpu.md has set-up and costs)."""
+"""A real QPU behind the same call (lessons 04 to 06 and 11; docs/qpu.md has set-up and costs)."""
 
 from collections.abc import Mapping
 
@@ -33,9 +33,7 @@ class LiveSampler(DeviceSampler):
     def __init__(
         self, grbm: GraphRestrictedBoltzmannMachine, device: QPU, num_samples: int = 256, **options
     ) -> None:
-        setup = 0.0
-        if options.get("prefactor") is None:  # two rounds as a rule
-            setup = 2 * device.estimate_s(self.calibration_reads)
+        setup = _setup_s(device) if options.get("prefactor") is None else 0.0
         call_s = sum(map(device.estimate_s, _reads(usual_classes(num_samples, grbm))))
         plan = Plan(device.solver.name, 1, num_samples, call_s, setup)
         qpu_tally().require(plan.total_s, "Measuring the temperature and one call")
@@ -121,6 +119,45 @@ class LiveSampler(DeviceSampler):
 def _reads(classes: torch.Tensor) -> list[int]:
     """How many strings of each class are asked for."""
     return [len(rows) for _, rows in in_groups(classes)]
+
+
+def _setup_s(device: QPU) -> float:
+    """Seconds of QPU access time to measure the temperature: two rounds as a rule."""
+    return 2 * device.estimate_s(DeviceSampler.calibration_reads)
+
+
+def live_plan(
+    graph: QPUGraph,
+    num_samples: int = 256,
+    *,
+    problems: int = 1,
+    solver: str | Mapping | None = None,
+    region: str | None = None,
+    deadline_s: float = 60.0,
+) -> Plan:
+    """What so many models on a graph cost, each with a sampler and a call of its own.
+
+    Each sampler measures the temperature first.  Leap is only asked for its solvers, so this costs
+    nothing, and the whole can be refused before its first part is paid for.
+
+    Args:
+        graph: of the models, which know no classes.
+        num_samples: strings of each.
+        problems: how many models.
+        solver, region, deadline_s: see :func:`connect`.
+
+    Raises:
+        QPUError: no connection.
+        SamplerError: a number out of range.
+    """
+    problems = require_count("problems", problems, error=SamplerError)
+    qpu = connect(graph.topology, solver=solver, region=region, deadline_s=deadline_s)
+    try:
+        device = QPU(qpu, {node: node for node in graph.nodes})
+        call_s, setup_s = device.estimate_s(num_samples), problems * _setup_s(device)
+        return Plan(device.solver.name, problems, num_samples, call_s, setup_s)
+    finally:
+        close(qpu)
 
 
 def live_graph(deadline_s: float = 60.0) -> QPUGraph:

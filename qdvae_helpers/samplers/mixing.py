@@ -1,6 +1,12 @@
 """Whether Markov chains forget where they were (taught in lesson 04)."""
 
+import math
+from typing import NamedTuple
+
 import torch
+
+from qdvae_helpers.arguments import require_number
+from qdvae_helpers.errors import SamplerError
 
 FEWEST_WATCHED, WATCHED = 64, 512  # chains that are looked at to see whether they mix
 LAG, WINDOW = 100, 10  # sweeps over which spins are to forget, and over which they are averaged
@@ -13,6 +19,63 @@ MIXING_REMEDY = (
 )
 _FEW_FAMILIES = 0.1  # of the chains
 _DECIDED = 0.05  # variance of a spin that is nearly always the same
+_WINDOW_TIMES, _TRUSTED_TIMES = 5, 50  # autocorrelation times that a window and a run must hold
+
+
+class AutocorrelationTime(NamedTuple):
+    """How many records of a chain are worth one independent string."""
+
+    tau: float  #: ``1 + 2 (rho(1) + rho(2) + ...)`` up to the window; inf where nothing moves
+    error: float  #: its standard error, as far as the run shows
+    window: int  #: the last lag that counts
+    length: float  #: records of a single chain, in units of ``tau``
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a chain is 50 times as long; otherwise take ``tau`` for a lower bound."""
+        return self.length >= _TRUSTED_TIMES
+
+
+def autocorrelation_time(x: torch.Tensor, mean: float | None = None) -> AutocorrelationTime:
+    """The integrated autocorrelation time of a quantity, from several chains together.
+
+    The sum over lags ends at the smallest window that holds five times its own result: further lags
+    would add more noise than memory (Sokal 1997).  Each lag averages over all chains and all pairs
+    of records.  The error is that of Madras and Sokal (1988); it knows nothing of what happens more
+    seldom than once in a run.  The sequence estimators of Geyer (1992) need reversible chains,
+    which sweeps in a fixed order are not.
+
+    Args:
+        x: the quantity, record by record, ``(records, chains)``.
+        mean: its true mean, where that is known; otherwise the one of all chains together, so that
+            chains which stay in different valleys count as memory.
+
+    Raises:
+        SamplerError: no such tensor, fewer than two records, or a number that is not finite.
+    """
+    if not isinstance(x, torch.Tensor) or x.dim() != 2 or len(x) < 2 or x.shape[1] < 1:
+        shape = tuple(x.shape) if isinstance(x, torch.Tensor) else type(x).__name__
+        raise SamplerError(
+            f"The quantity is {shape}: give a tensor (records, chains) of two or more."
+        )
+    x = x.detach().double().cpu()
+    if not bool(x.isfinite().all()):
+        raise SamplerError("The quantity holds values that are no finite numbers.")
+    mean = float(x.mean()) if mean is None else require_number("mean", mean, error=SamplerError)
+    records, chains = x.shape
+    spectrum = torch.fft.rfft(
+        x - mean, 2 * records, dim=0
+    )  # padded, so that no end meets a beginning
+    products = torch.fft.irfft(spectrum.abs().square(), 2 * records, dim=0)[:records].sum(1)
+    memory = products / torch.arange(records, 0, -1)
+    if bool((x == x[0]).all()) or float(memory[0]) <= 0:
+        return AutocorrelationTime(math.inf, math.inf, records - 1, 0.0)
+    sums = 2 * (memory / memory[0]).cumsum(0) - 1  # up to and with each lag
+    wide = (torch.arange(records) >= _WINDOW_TIMES * sums).nonzero()
+    window = int(wide[0]) if len(wide) else records - 1
+    tau = max(1.0, float(sums[window]))
+    error = tau * math.sqrt(2 * (2 * window + 1) / (records * chains))
+    return AutocorrelationTime(tau, error, window, records / tau)
 
 
 def remembered(
