@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -140,6 +141,23 @@ def test_the_bundle_has_the_tracked_files_and_scripts_that_need_no_index(tmp_pat
     subprocess.run(["sh", "-n", script], check=True)
     assert "--no-index --find-links wheels" in script.read_text()
     assert "PIP_NO_INDEX=1" in bundle._BAT
+
+
+def test_the_bundle_is_one_file_with_a_class_copy_and_a_script_to_run(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(bundle, "download_wheels", lambda target, index: target.mkdir())
+    monkeypatch.setattr("sys.argv", ["bundle.py", "--output", str(tmp_path / "all.tar")])
+    assert bundle.main() == 0
+    assert "./setup.sh" in capsys.readouterr().out
+    with tarfile.open(tmp_path / "all.tar") as archive:
+        modes = {member.name: member.mode for member in archive}
+    assert modes["qdvae-tutorials/setup.sh"] & 0o111
+    for path in NOTEBOOKS:
+        assert f"qdvae-tutorials/notebooks/{path.name}" in modes
+        assert f"qdvae-tutorials/class/notebooks/{path.name}" in modes
+    assert "qdvae-tutorials/class/docs/instructor-guide.md" not in modes
+    assert list(tmp_path.iterdir()) == [tmp_path / "all.tar"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell script")
