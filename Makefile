@@ -149,10 +149,10 @@ docs: $(READY_DOCS)
 	QDVAE_SITE=build/docs $(LOOK)
 	@echo "Open build/docs/index.html"
 
-# A deck for each lesson, from its stored figures.
+# A deck for each lesson, from its stored figures; a browser measures every slide.
 slides: $(READY_DOCS)
 	$(BIN)/python tools/slides.py
-	QDVAE_SITE=build/slides $(LOOK)
+	QDVAE_SITE=build/slides $(LOOK) tests/test_slides.py
 	@echo "Open build/slides/index.html"
 
 # For instructors: every exercise with its hint and its answer.

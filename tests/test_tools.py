@@ -20,7 +20,6 @@ sys.path.insert(0, str(ROOT / "tools"))
 import answers  # noqa: E402
 import bundle  # noqa: E402
 import lesson_minutes  # noqa: E402
-import slides  # noqa: E402
 import stage_pictures  # noqa: E402
 import student  # noqa: E402
 import train_judge  # noqa: E402
@@ -105,29 +104,6 @@ def test_every_exercise_gets_its_own_task_hint_and_answer(lesson):
         assert "<" not in exercise["hint"].split("$")[0]
         assert len(exercise["task"]) > 40
         assert "Exercise" not in exercise["task"]
-
-
-def test_a_deck_asks_before_it_answers_and_shows_every_figure(lesson, monkeypatch, tmp_path):
-    stem, notebook = lesson
-    monkeypatch.setattr(slides, "SOURCE", tmp_path)
-    text = slides.deck(notebook, stem)
-    assert text.startswith(notebook.cells[0].source.splitlines()[0])
-    for heading in ("## What this is about", "## After it you can", "## What to take away"):
-        assert heading in text
-    shown = re.findall(r"\{image\} figures/(\S+)\n:alt: (.+)", text)
-    stored = [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", [])
-        if "image/png" in output.get("data", {})
-    ]
-    assert len(shown) == len(stored)
-    assert all((tmp_path / "figures" / name).is_file() for name, _ in shown)
-    if stored:  # a question without a stored answer gets no slide
-        questions = sum(cell.source.count("**Predict") for cell in notebook.cells)
-        assert text.count("**Predict") >= min(3, questions)
-    assert "](../" not in text
-    assert "google.colab" not in text
 
 
 def test_the_bundle_has_the_tracked_files_and_scripts_that_need_no_index(tmp_path):
