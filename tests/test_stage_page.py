@@ -63,6 +63,23 @@ def test_a_drawn_line_becomes_spins_and_a_picture(opened):
     expect(page.locator(".qs-loss").first).to_contain_text(re.compile(r"\d+ nats"))
 
 
+def test_a_stage_at_rest_tells_of_the_spins_of_each_picture(opened):
+    page = opened("shipped")
+    told = page.evaluate(
+        """() => {
+        const { stage } = document.querySelector('#stage');
+        stage.enter("encode");
+        stage.set("playing", false);
+        const told = [];
+        stage.on("spins", (spins) => told.push(spins.join()));
+        stage.model.examples.slice(0, 2).forEach((example) => stage.setImage(example, false));
+        return [told, stage.chain.spins.join()];
+        }"""
+    )
+    assert len(told[0]) == 2
+    assert told[0][0] != told[0][1] == told[1]
+
+
 def test_a_qubit_is_held_and_freed_by_the_keyboard(opened):
     page = opened("shipped")
     page.get_by_role("button", name="Steer", exact=True).click()

@@ -805,6 +805,12 @@ export class Stage {
     this.pressed = false;
     if (!["encode", "steer"].includes(this.state.mode)) this.enter("encode");
     this.changedImage(told);
+    this.tellAtRest();
+  }
+
+  /* Who listens hears of spins as they are drawn anew; a stage at rest draws none, so it says at once. */
+  tellAtRest() {
+    if (this.state.mode === "encode" && !this.state.playing) this.tell("spins", this.chain.spins);
   }
 
   changedImage(told = true) {
@@ -888,6 +894,7 @@ export class Stage {
         if (!last || event.pointerId !== pointer) return;
         last = null;
         this.tell("image", this.image);
+        this.tellAtRest();
       });
   }
 
