@@ -140,13 +140,14 @@ recordings: $(READY)
 	$(BIN)/qdvae record --samples 4000 --overwrite --output data/recordings/qdvae-256-simulated.safetensors
 
 # A browser on all built pages: they ask no other host for anything, and show their formulas.
+# The site has more to it: weights, links, search, the page for what is not there.
 LOOK = $(BIN)/python -m pytest -q -rs tests/test_site.py
 
 # The site, from stored outputs; any warning is an error.
 docs: $(READY_DOCS)
-	rm -rf docs/generated build/docs
-	$(BIN)/python -m sphinx -E -q -W --keep-going -b html -c docs . build/docs
-	QDVAE_SITE=build/docs $(LOOK)
+	rm -rf docs/generated build/docs build/doctrees
+	$(BIN)/python -m sphinx -E -q -W --keep-going -b html -c docs -d build/doctrees . build/docs
+	QDVAE_SITE=build/docs $(LOOK) tests/test_site_pages.py
 	@echo "Open build/docs/index.html"
 
 # A deck for each lesson, from its stored figures; a browser measures every slide.

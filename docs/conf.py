@@ -6,17 +6,24 @@ nothing is executed and nothing is fetched: fonts, search and formulas come from
 """
 
 import html
-import json
 import os
 import re
+import shutil
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs"), str(ROOT / "tools")]
 
-from lesson_directives import LessonCards, LessonFigures  # noqa: E402
+import lesson_directives as made  # noqa: E402
+from fontTools.subset import Subsetter  # noqa: E402
+from fontTools.ttLib import TTFont  # noqa: E402
+from lesson_pages import FIGURES, as_page, write_figures  # noqa: E402
+from rooms_directive import Room, Rooms  # noqa: E402
+from site_search import write_index  # noqa: E402
 
 import qdvae_helpers  # noqa: E402
 
@@ -25,7 +32,9 @@ author = "The QDVAE tutorials authors"
 project_copyright = f"2026, {author}"
 version = release = qdvae_helpers.__version__
 language = "en-GB"
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+URLS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+REPOSITORY, SITE = URLS["Repository"], URLS["Documentation"]
+LOGO = (ROOT / "docs" / "_static" / "favicon.svg").read_text()
 ABOUT = (
     "Jupyter lessons from a classical autoencoder to a generative model whose prior lives on the "
     "graph of a quantum processor. Everything runs on a laptop, without an account."
@@ -37,8 +46,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    "sphinx_design",
-    "sphinx-mathjax-offline",
+    "sphinx_copybutton",
 ]
 root_doc = "docs/index"
 include_patterns = [
@@ -65,6 +73,23 @@ suppress_warnings = [
     "myst.header",  # lessons may step from a title to a sub-subheading
 ]
 
+# What a learner types has a copy button; what cells print has none.
+copybutton_selector = "div.highlight pre:not(.cell_output pre)"
+copybutton_prompt_text = r"\$ |>>> "
+copybutton_prompt_is_regexp = True
+
+# Formulas: docs/_static/math.js loads these parts of MathJax when a formula comes near the window.
+mathjax_path = "math.js"
+MATHJAX = (
+    "core.js",
+    "startup.js",
+    "a11y/assistive-mml.js",
+    "input/tex-base.js",
+    "input/tex/extensions/ams.js",
+    "output/chtml.js",
+    "output/chtml/fonts",
+)
+
 autosummary_generate = True
 autodoc_default_options = {"members": True, "show-inheritance": True, "member-order": "bysource"}
 autodoc_default_options["ignore-module-all"] = True  # each name once, in the file that has it
@@ -75,16 +100,20 @@ napoleon_numpy_docstring = False
 templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = project
+html_baseurl = SITE
 html_static_path = [
     "_static",
     "images/stage-light.svg",
     "images/stage-dark.svg",
     "images/social-card.png",
+    *(str(path) for path in sorted((ROOT / "docs" / "images").glob("panel-*.png"))),
 ]
 html_css_files = ["site.css"]
-html_js_files = ["stage-frame.js"]
+html_js_files = ["site.js"]
 html_favicon = "_static/favicon.svg"
-html_additional_pages = {"index": "redirect.html"}
+html_additional_pages = {"index": "redirect.html", "404": "404.html", "search": "search.html"}
+html_context = {"root_path": urlsplit(SITE).path, "logo": LOGO, "logo_quoted": quote(LOGO)}
+html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
     "logo": {
@@ -92,7 +121,10 @@ html_theme_options = {
         "image_light": "_static/favicon.svg",
         "image_dark": "_static/favicon.svg",
     },
-    "github_url": REPOSITORY,
+    "icon_links": [
+        {"name": "Repository", "url": REPOSITORY, "icon": "fa-solid fa-code-branch"},
+    ],
+    "search_bar_text": "Search lessons, words, names in the code",
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "show_toc_level": 2,
@@ -120,14 +152,38 @@ def mark_unmeasured(app, name: str, source: list[str]) -> None:
                 source[0] = source[0].replace(f"[{text}]({target})", f"{text} (not measured yet)")
 
 
-def fold_solutions(app, name: str, source: list[str]) -> None:
-    """Solutions are folded in JupyterLab; fold them here, too."""
+def show_notebook(app, name: str, source: list[str]) -> None:
+    """Notebooks as pages: figures from files, solutions folded, panels told of."""
     if name.startswith("notebooks/"):
-        notebook = json.loads(source[0])
-        for cell in notebook["cells"]:
-            if "solution" in (tags := cell["metadata"].get("tags", [])):
-                tags.append("hide-input")
-        source[0] = json.dumps(notebook)
+        source[0] = as_page(source[0], name.rpartition("/")[2])
+
+
+def begin(app) -> None:
+    """The search is our own; all figures are needed before the first page is read."""
+    app.builder.search = False
+    write_figures()
+
+
+def write_assets(app, exception: Exception | None) -> None:
+    """Figures beside the other pictures, and the parts of MathJax that formulas need."""
+    if exception is not None or app.builder.name != "html":
+        return
+    out = Path(app.outdir)
+    shutil.copytree(FIGURES, out / "_images", dirs_exist_ok=True)
+    (out / "docs" / "images").mkdir(parents=True, exist_ok=True)
+    for still in (ROOT / "docs" / "images").glob("stage-*.svg"):  # the README's HTML names them
+        shutil.copy(still, out / "docs" / "images")
+    package = find_spec("sphinx-mathjax-offline").submodule_search_locations[0]
+    for part in MATHJAX:
+        source, target = (
+            Path(package, "static", "mathjax", part),
+            out / "_static" / "mathjax" / part,
+        )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target, dirs_exist_ok=True)
+        else:
+            shutil.copy(source, target)
 
 
 def write_stage(app, exception: Exception | None) -> None:
@@ -142,6 +198,41 @@ def write_stage(app, exception: Exception | None) -> None:
             (Path(app.outdir) / "docs" / f"{name}.html").write_text(page, encoding="utf-8")
 
 
+def slim_icons(app, exception: Exception | None) -> None:
+    """Of the theme's two thousand icons only those that some page shows."""
+    if exception is not None or app.builder.name != "html":
+        return
+    static = Path(app.outdir) / "_static"
+    sheet = static / "styles" / "pydata-sphinx-theme.css"
+    if "--fa:" not in (css := sheet.read_text("utf-8")):
+        return
+    pages = [*Path(app.outdir).rglob("*.html"), *(static / "scripts").glob("*.js")]
+    used = {name for page in pages for name in re.findall(r"\bfa-[\w-]+", page.read_text("utf-8"))}
+
+    def kept(rule: re.Match) -> str:
+        return rule[0] if used & set(re.findall(r"fa-[\w-]+", rule[1])) else ""
+
+    css = re.sub(r"((?:\.fa-[\w-]+,?)+)\{--fa:[^}]*\}", kept, css)
+    sheet.write_text(css, encoding="utf-8")
+    signs = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css)}
+    for font in (static / "vendor" / "fontawesome" / "webfonts").glob("*.woff2"):
+        with TTFont(font) as whole:
+            chosen = Subsetter()
+            chosen.populate(unicodes=signs)
+            chosen.subset(whole)
+            whole.save(font)
+
+
+def sheets_of(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """What only notebooks need stays off the other pages."""
+    if not pagename.startswith("notebooks/"):
+        context["css_files"] = [
+            sheet
+            for sheet in context["css_files"]
+            if "mystnb" not in str(getattr(sheet, "filename", sheet))
+        ]
+
+
 def describe(app, pagename: str, templatename: str, context: dict, doctree) -> None:
     """What a link to a page shows elsewhere: title, sentence, picture."""
     title = re.sub("<[^>]+>", "", context.get("title", project))
@@ -150,7 +241,9 @@ def describe(app, pagename: str, templatename: str, context: dict, doctree) -> N
         "og:type": "website",
         "og:site_name": project,
         "og:description": ABOUT,
-        "og:image": f"{context['pathto']('_static/social-card.png', resource=True)}",
+        "og:url": SITE if pagename == "index" else f"{SITE}{pagename}.html",
+        "og:image": f"{SITE}_static/social-card.png",
+        "og:image:alt": "A digit becomes spins on a chip, and new spins become a new digit.",
         "twitter:card": "summary_large_image",
     }
     context["metatags"] = context.get("metatags", "") + "".join(
@@ -160,11 +253,21 @@ def describe(app, pagename: str, templatename: str, context: dict, doctree) -> N
 
 
 def setup(app) -> None:
-    """Register the two directives that read the notebooks, and what a page needs besides."""
+    """Register the directives that read notebooks and package, and what pages need besides."""
+    app.connect("builder-inited", begin)
+    app.connect("build-finished", write_assets)
+    app.connect("build-finished", write_index)
     app.connect("build-finished", write_stage)
+    app.connect("build-finished", slim_icons)
     app.connect("html-page-context", describe)
+    app.connect("html-page-context", sheets_of)
     app.connect("source-read", give_title)
     app.connect("source-read", mark_unmeasured)
-    app.connect("source-read", fold_solutions)
-    app.add_directive("lesson-cards", LessonCards)
-    app.add_directive("lesson-figures", LessonFigures)
+    app.connect("source-read", show_notebook)
+    app.add_directive("gallery", made.Gallery)
+    app.add_directive("launch-buttons", made.LaunchButtons)
+    app.add_directive("lesson-cards", made.LessonCards)
+    app.add_directive("lesson-figures", made.LessonFigures)
+    app.add_directive("lesson-paths", made.LessonPaths)
+    app.add_directive("room", Room)
+    app.add_directive("rooms", Rooms)

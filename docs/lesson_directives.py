@@ -1,115 +1,215 @@
-"""Two directives of the site that are made from the notebooks: cards, and a gallery of figures.
+"""Directives of the site that are made from the notebooks, so that nothing is said twice.
 
-A new notebook appears in both without any change here.
+``lesson-cards`` shows each lesson with a picture of its own and its minutes, ``lesson-paths`` ways
+through them, ``lesson-figures`` the gallery, ``launch-buttons`` where they run without installing.
 """
 
-import base64
 import html
 import re
-from pathlib import Path
+from itertools import pairwise
 
-import nbformat
 from docutils import nodes
+from launch import FIRST, home
+from lesson_pages import Figure, Lesson, lessons
+from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
-ROOT = Path(__file__).resolve().parent.parent
-FIGURES = Path("docs/generated/figures")  # relative to the repository; ignored by git
+logger = logging.getLogger(__name__)
+
+#: The figure of each card, by its cell.
+FACES = {
+    "00_start_here": "l00-05-20cc25",
+    "01_classical_autoencoders": "l01-45-c30677",
+    "02_spin_latent_space": "l02-106-e00133",
+    "03_mmd_kernels": "l03-110-adbf5e",
+    "04_grbm_on_a_qpu_subgraph": "l04-68-706f9b",
+    "05_training_the_qdvae": "wish-figure",
+    "06_generating_digits": "l06-99-87005f",
+    "07_steering_digits": "l07-157-cddcfa",
+    "08_judging_samples": "l08-33-00699e",
+    "09_likelihood": "l09-heat-fig",
+    "10_what_the_couplings_are_worth": "l10-ledger-picture",
+    "11_when_sampling_is_hard": "l11-overlap-figure",
+    "12_studio": "l12-09-425b31",
+    "13_gate_model_classifier": "l13-12-c5e766",
+    "14_quantum_convolution": "l14-25-bfd820",
+    "15_quantum_transfer_learning": "l15-26-933a68",
+}
+
+#: Where a part of the series begins, and what it is called.
+PARTS = {
+    "00": "Build it",
+    "08": "Judge it",
+    "12": "Work with it",
+    "13": "Circuits of gates",
+}
 
 
-def lessons() -> list[Path]:
-    """All lessons, in order."""
-    return sorted((ROOT / "notebooks").glob("*.ipynb"))
+def face_of(lesson: Lesson) -> Figure:
+    """The figure of a lesson's card; a warning where the chosen one is gone."""
+    wanted = FACES.get(lesson.stem)
+    for figure in lesson.figures:
+        if figure.cell == wanted:
+            return figure
+    logger.warning("%s: no figure in cell %r; see FACES in %s", lesson.stem, wanted, __file__)
+    return lesson.figures[0]
 
 
-def title_of(notebook: nbformat.NotebookNode) -> str:
-    """The heading of the first cell."""
-    return re.search(r"^# (.+)$", notebook.cells[0].source, re.MULTILINE)[1]
+def in_words(minutes: int) -> str:
+    """Minutes as people say them."""
+    hours, rest = divmod(minutes, 60)
+    return f"{minutes} minutes" if minutes < 120 else f"{hours} h {rest:02} min"
 
 
-def promise_of(notebook: nbformat.NotebookNode) -> str:
-    """The first cell's sentence in bold: what the lesson does."""
-    found = re.search(r"^\*\*(In this lesson.+?)\*\*$", notebook.cells[0].source, re.MULTILINE)
-    return found[1].removeprefix("In this lesson ") if found else ""
+def parts() -> list[tuple[str, list[Lesson]]]:
+    """The parts of the series with their lessons."""
+    starts = [*PARTS, "99"]
+    return [
+        (PARTS[first], [lesson for lesson in lessons() if first <= lesson.number < end])
+        for first, end in pairwise(starts)
+    ]
 
 
-def minutes_of(notebook: nbformat.NotebookNode) -> int:
-    """All minutes that the first cell names: reading, computing, exercises."""
-    line = re.search(r"^\*\*Time:\*\*.*$", notebook.cells[0].source, re.MULTILINE)
-    return sum(map(int, re.findall(r"(\d+) minutes?", line[0]))) if line else 0
-
-
-def figures_of(notebook: nbformat.NotebookNode) -> list[tuple[str, str, bytes]]:
-    """Alternative text, caption and PNG of every stored figure."""
-    found = []
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            if "image/png" in data:
-                page = data.get("text/html", "")
-                tag = re.search(r'alt="([^"]*)"', page)
-                alt = html.unescape(tag[1]) if tag else data.get("text/plain", "")
-                below = re.search(r"<figcaption[^>]*>(.*?)</figcaption>", page, re.DOTALL)
-                caption = html.unescape(re.sub("<[^>]+>", "", below[1])) if below else ""
-                found.append((alt, caption, base64.b64decode(data["image/png"])))
-    return found
-
-
-def _as_written(text: str) -> str:
-    """The text for a page in Markdown, which takes none of its signs for its own."""
-    return re.sub(r"([\\`*_{}\[\]<>$])", r"\\\1", text)
+def spoken(text: str) -> str:
+    """A line of Markdown as HTML: emphasis and code, nothing else."""
+    text = html.escape(text)
+    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", text)
 
 
 class _FromNotebooks(SphinxDirective):
-    """A directive whose content is MyST text written from the notebooks."""
+    """A directive whose content is HTML written from the notebooks."""
 
     def run(self) -> list[nodes.Node]:
-        for path in lessons():
-            self.env.note_dependency(str(path))
-        return self.parse_text_to_nodes("\n".join(self.text()), allow_section_headings=True)
+        for lesson in lessons():
+            self.env.note_dependency(str(lesson.path))
+        return [nodes.raw("", self.html(), format="html")]
 
-    def text(self) -> list[str]:
+    def html(self) -> str:
         raise NotImplementedError
+
+    def way(self, page: str) -> str:
+        """The address of a page of the site, from the one that is being written."""
+        return self.env.app.builder.get_relative_uri(self.env.docname, page)
+
+    def link(self, lesson: Lesson) -> str:
+        """A link to a lesson by its name."""
+        return f'<a href="{self.way(f"notebooks/{lesson.stem}")}">{html.escape(lesson.title)}</a>'
 
 
 class LessonCards(_FromNotebooks):
-    """A card for each lesson: title, promise, minutes."""
+    """A card for each lesson: picture, title, promise, minutes."""
 
-    def text(self) -> list[str]:
-        lines = [":::::{grid} 1 2 2 3", ":gutter: 3", ""]
-        for path in lessons():
-            notebook = nbformat.read(path, as_version=4)
-            promise = promise_of(notebook)
-            lines += [
-                f"::::{{grid-item-card}} {title_of(notebook)}",
-                f":link: /notebooks/{path.stem}",
-                ":link-type: doc",
-                "",
-                promise[:1].upper() + promise[1:],
-                ":::{card-footer}",
-                f"{minutes_of(notebook)} minutes",
-                ":::",
-                "::::",
-            ]
-        return [*lines, ":::::"]
+    def html(self) -> str:
+        out = []
+        for name, members in parts():
+            total = sum(lesson.minutes for lesson in members)
+            reach = members[0].number if len(members) == 1 else ""
+            reach = reach or f"{members[0].number} to {members[-1].number}"
+            out.append(
+                f'<p class="part"><strong>{name}</strong> '
+                f"<span>{reach} · {in_words(total)}</span></p>"
+            )
+            out.append('<div class="lesson-cards">')
+            out += map(self.card, members)
+            out.append("</div>")
+        return "\n".join(out)
+
+    def card(self, lesson: Lesson) -> str:
+        """One card."""
+        picture = face_of(lesson).tag("../_images").replace("<img ", '<img class="face" ', 1)
+        way = self.way(f"notebooks/{lesson.stem}")
+        return (
+            f'<a class="lesson-card" href="{way}"><span class="frame">{picture}</span>'
+            f'<span class="title"><span class="number">{lesson.number}</span> '
+            f"{html.escape(lesson.name)}</span>"
+            f'<span class="promise">{spoken(lesson.promise)}</span>'
+            f'<span class="minutes">{lesson.minutes} minutes, '
+            f"{lesson.exercises} of them for exercises</span></a>"
+        )
+
+
+class LessonPaths(_FromNotebooks):
+    """Three ways through the lessons, each with its minutes."""
+
+    SHORT, UP_TO = "00", "How a lesson works"
+    HALF_DAY = ("00", "05", "06")
+
+    def html(self) -> str:
+        by_number = {lesson.number: lesson for lesson in lessons()}
+        first = by_number[self.SHORT]
+        reading = first.reading_before(self.UP_TO)
+        if reading + first.computing > 20:
+            logger.warning("lesson 00 up to %r no longer fits into 20 minutes", self.UP_TO)
+        short = (
+            f"<p>{self.link(first)}, up to <em>{self.UP_TO}</em>: {reading} minutes to read and "
+            f"{first.computing} to compute. The rest is for playing with the stage.</p>"
+        )
+        day = [by_number[number] for number in self.HALF_DAY]
+        half = "".join(f"<li>{self.link(one)}: {one.minutes} minutes</li>" for one in day)
+        half = f"<ul>{half}</ul><p>{in_words(sum(one.minutes for one in day))} in all.</p>"
+        rows = []
+        for name, members in parts():
+            links = " ".join(
+                f'<a href="{self.way(f"notebooks/{one.stem}")}" title="{html.escape(one.title)}">'
+                f"{one.number}</a>"
+                for one in members
+            )
+            rows.append(
+                f"<li>{name}: {links}, {in_words(sum(one.minutes for one in members))}</li>"
+            )
+        total = in_words(sum(one.minutes for one in lessons()))
+        course = f"<ul>{''.join(rows)}</ul><p>{total} in all, with every exercise.</p>"
+        ways = (
+            ("20 minutes", "See it work", short),
+            ("Half a day", "Train it, let it draw", half),
+            ("A course", "Build all of it, and doubt it", course),
+        )
+        return '<div class="paths">{}</div>'.format(
+            "".join(
+                f'<section><p class="time">{time}</p><p class="what">{what}</p>{text}</section>'
+                for time, what, text in ways
+            )
+        )
 
 
 class LessonFigures(_FromNotebooks):
-    """All figures of all lessons, each linked to its lesson."""
+    """All figures of a lesson, each of which opens alone."""
 
-    def text(self) -> list[str]:
-        (ROOT / FIGURES).mkdir(parents=True, exist_ok=True)
+    required_arguments = 1  # the lesson's number
+
+    def html(self) -> str:
+        lesson = next(one for one in lessons() if one.number == self.arguments[0])
+        shown = "".join(
+            f'<figure><a href="../_images/{figure.name}">{figure.tag("../_images")}</a>'
+            f"<figcaption>{html.escape(figure.caption)}</figcaption></figure>"
+            for figure in lesson.figures
+        )
+        return f'<div class="gallery">{shown}</div>'
+
+
+class Gallery(SphinxDirective):
+    """A section of figures for each lesson."""
+
+    def run(self) -> list[nodes.Node]:
         lines = []
-        for path in lessons():
-            notebook = nbformat.read(path, as_version=4)
-            if not (figures := figures_of(notebook)):
-                continue
-            lines += [f"## [{title_of(notebook)}](/notebooks/{path.name})", ""]
-            lines += [":::::{grid} 1 1 2 2", ":gutter: 2", ""]
-            for k, (alt, caption, png) in enumerate(figures):
-                file = FIGURES / f"{path.stem}-{k:02}.png"
-                (ROOT / file).write_bytes(png)
-                lines += ["::::{grid-item}", f":::{{figure}} /{file.as_posix()}"]
-                lines += [f":alt: {alt}", f":target: /{file.as_posix()}", ""]
-                lines += [_as_written(caption), ":::", "::::"]
-            lines += [":::::", ""]
-        return lines
+        for lesson in lessons():
+            lines += [f"## [{lesson.title}](/notebooks/{lesson.path.name})", ""]
+            lines += [f"```{{lesson-figures}} {lesson.number}", "```", ""]
+        return self.parse_text_to_nodes("\n".join(lines), allow_section_headings=True)
+
+
+class LaunchButtons(_FromNotebooks):
+    """Where the lessons run without installing anything: the same links as the badges."""
+
+    def html(self) -> str:
+        start = next(one for one in lessons() if one.stem == FIRST)
+        way = self.way(f"notebooks/{start.stem}")
+        links = [f'<a class="main" href="{way}">Read lesson {start.number}</a>']
+        links.append("<span>or run it on</span>")
+        links += [
+            f'<a href="{html.escape(link)}">{name}</a>'
+            for name, link in home().links(FIRST).items()
+        ]
+        links.append(f'<a href="{self.way("README")}">your machine</a>')
+        return f'<p class="launch">{"".join(links)}</p>'

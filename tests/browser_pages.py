@@ -1,12 +1,15 @@
 """What the browser tests need around a page: servers, notebooks, and eyes for what can be seen."""
 
 import contextlib
+import functools
+import http.server
 import os
 import re
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,7 +63,41 @@ def foreign_requests(page: Page) -> list[str]:
 
 
 @contextlib.contextmanager
-def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
+def serving(folder: Path, at: str = "/") -> Iterator[str]:
+    """The address of files behind a server of this machine; like a public host of pages, it shows
+    ``404.html`` wherever there is none.
+
+    Args:
+        folder: what it serves.
+        at: the path below which it does.
+    """
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *said) -> None:
+            pass
+
+        def translate_path(self, path: str) -> str:
+            below = path.startswith(at)
+            return super().translate_path("/" + path[len(at) :] if below else "/nothing")
+
+        def send_error(self, code, *said) -> None:
+            page = folder / "404.html"
+            if code != 404 or not page.is_file():
+                return super().send_error(code, *said)
+            self.send_response(404)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(page.read_bytes())
+
+    handler = functools.partial(Quiet, directory=folder)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}{at}".removesuffix("/")
+        server.shutdown()
+
+
+@contextlib.contextmanager
+def served(command: list[str], folder: Path, ready: str, profile: str = "fast") -> Iterator[str]:
     """The address of a server that runs while the block does; ``server.log`` has its words."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -68,7 +105,7 @@ def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
     # The caller's token, budget and choices stay out: this runs before ``clean_environment`` does.
     foreign = ("DWAVE_", "QDVAE_SAMPLER", "QDVAE_QPU_", "QDVAE_RECORDINGS")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | {
-        "QDVAE_PROFILE": "fast",
+        "QDVAE_PROFILE": profile,
         "QDVAE_DOWNLOAD": "0",
         "QDVAE_MODELS": str(folder / "models"),
         "PYTHONPATH": str(ROOT),

@@ -48,7 +48,7 @@ def solutions() -> Iterator[tuple[str, str, str, str]]:
 
 
 def namespace(lesson: str) -> dict[str, Any]:
-    """What a solution may use: a lesson's imports, without ours, and its plain functions."""
+    """What a solution may use: a lesson's imports, of ours the losses, and its plain functions."""
     (path,) = NOTEBOOKS.glob(f"{lesson}_*.ipynb")
     names: dict[str, Any] = {}
     for cell in json.loads(path.read_text("utf-8"))["cells"]:
@@ -56,8 +56,9 @@ def namespace(lesson: str) -> dict[str, Any]:
             continue
         source = "".join(c for c in cell["source"] if not c.startswith(("%", "!")))
         for node in ast.parse(source).body:
-            if isinstance(node, (ast.Import, ast.ImportFrom)) and "qdvae" not in ast.dump(node):
-                exec(ast.unparse(node), names)
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                if "qdvae" not in ast.dump(node) or node.module == "qdvae_helpers.losses":
+                    exec(ast.unparse(node), names)
             elif isinstance(node, ast.FunctionDef) and not node.decorator_list:
                 with contextlib.suppress(NameError):  # of a default that another cell makes
                     exec(ast.unparse(node), names)

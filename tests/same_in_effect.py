@@ -114,12 +114,32 @@ SAME |= {
     ("two_parts_of_the_kl", "absolute value"): _NEVER_NEGATIVE,
     ("two_parts_of_the_kl", "clamped at zero"): _NEVER_NEGATIVE,
 }
+SAME |= {
+    ("training_step", why): because
+    for why, because in {
+        "absolute value: logits, _, pixel_logits = model(abs(batch), 1, chance)": "ink is positive",
+        "absolute value: distortion = reconstruction_loss(pixel_logits, abs(batch))": "the same",
+        "detached: rate = kl_loss(logits, model.grbm, chains.sample().detach())": "plain numbers",
+        "absolute value: loss = distortion + abs(w) * rate": "weights are not negative",
+    }.items()
+}
 
 # Lesson 06
 SAME |= {}  # 06
 
 # Lesson 07
-SAME |= {}  # 07
+SAME |= {
+    ("asked_for", why): because
+    for why, because in {
+        "detached: chains.classes = "
+        "weights.multinomial(chains.num_samples, replacement=True).detach()": "no gradient",
+        "detached: return model.decode(chains.restart(sweeps)).detach()": "no gradient",
+        "detached: return model.decode(chains.restart(sweeps).detach())": "no gradient",
+        "absolute value: return model.decode(chains.restart(abs(sweeps)))": "a count",
+        "absolute value": "ink is never negative",
+        "clamped at zero": "ink is never negative",
+    }.items()
+}
 
 # Lesson 08
 SAME |= {

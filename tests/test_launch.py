@@ -112,7 +112,7 @@ def test_the_devcontainer_works_without_a_token():
     assert settings["python.defaultInterpreterPath"].endswith(".venv/bin/python")
 
 
-WORKFLOWS = ("tests", "weekly")
+WORKFLOWS = ("tests", "weekly", "site")
 
 
 def load(name: str) -> dict:
@@ -162,8 +162,11 @@ def test_every_step_of_a_workflow_is_a_command_that_exists(name):
 def test_a_workflow_may_only_read_and_its_actions_bear_versions(name):
     workflow = load(name)
     assert workflow["permissions"] == {"contents": "read"}
-    for job in workflow["jobs"].values():
-        assert "permissions" not in job
+    for job_name, job in workflow["jobs"].items():
+        publishes = (name, job_name) == ("site", "publish")
+        wanted = {"pages": "write", "id-token": "write"} if publishes else None
+        assert job.get("permissions") == wanted
+        assert not publishes or not steps_of(job)  # what runs our code may not write
         for step in job["steps"]:
             assert re.fullmatch(r"actions/[\w-]+@v\d+", step.get("uses", "actions/checkout@v4"))
 
@@ -189,9 +192,18 @@ def test_the_workflow_covers_every_python_that_the_package_claims(workflow):
     assert tested == [f"3.{minor}" for minor in range(30) if claimed.contains(f"3.{minor}")]
 
 
+def test_the_site_is_published_from_main_after_it_was_looked_at():
+    workflow = load("site")
+    assert workflow[True]["push"] == {"branches": ["main"]}
+    build, publish = workflow["jobs"]["build"], workflow["jobs"]["publish"]
+    assert steps_of(build) == ["make docs"]
+    assert build["steps"][-1]["with"]["path"] == "build/docs"
+    assert publish["needs"] == "build"
+
+
 def test_only_the_run_that_is_started_by_hand_sees_the_token(workflow):
     text = json.dumps({name: job for name, job in workflow["jobs"].items() if name != "qpu"})
-    assert "secrets." not in text + json.dumps(load("weekly")["jobs"])
+    assert "secrets." not in text + json.dumps([load("weekly")["jobs"], load("site")["jobs"]])
     assert "workflow_dispatch" in workflow["jobs"]["qpu"]["if"]
 
 

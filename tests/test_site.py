@@ -3,10 +3,7 @@
 ``make docs`` and ``make slides`` call this, and set ``QDVAE_SITE`` to the folder that they built.
 """
 
-import functools
-import http.server
 import os
-import threading
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +19,7 @@ from browser_pages import (  # noqa: E402
     foreign_requests,
     is_foreign,
     patience,  # noqa: F401
+    serving,
 )
 
 pytestmark = pytest.mark.usefixtures("patience")
@@ -30,16 +28,8 @@ pytestmark = pytest.mark.usefixtures("patience")
 @pytest.fixture
 def address() -> Iterator[str]:
     """The pages behind a server of this machine."""
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *said) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=ROOT / SITE)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving(ROOT / SITE) as url:
+        yield url
 
 
 # Also what a browser would ask for later, when a picture comes into sight.
@@ -63,13 +53,14 @@ def test_every_built_page_keeps_to_this_host_and_shows_its_formulas(page, addres
     pages = sorted((ROOT / SITE).rglob("*.html"))
     pages = [path for path in pages if not {"_static", "_modules"} & set(path.parts)]
     # The first page only leads to another one, and would take the ground from under a question.
-    pages = [path for path in pages if 'http-equiv="refresh"' not in path.read_text("utf-8")[:500]]
+    pages = [path for path in pages if 'http-equiv="refresh"' not in path.read_text("utf-8")]
     assert len(pages) > 5
     faults, formulas = [], 0
     for path in pages:
         name = path.relative_to(ROOT / SITE).as_posix()
         page.goto(f"{address}/{name}")
-        page.evaluate("window.MathJax?.startup?.promise")
+        # Slides show their formulas at once; pages of the site, when one comes near the window.
+        page.evaluate("window.showFormulas?.() ?? window.MathJax?.startup?.promise")
         found = [*asked, *filter(is_foreign, page.evaluate(EMBEDDED))]
         found += [f"{url} did not come" for url in failed]
         found += page.evaluate(WRONG)

@@ -60,10 +60,10 @@ from .spins import (
     straight_through,
 )
 from .start import couplers_of_each, eight_digits, flip, spin_of_bit
-from .steering import accepted, class_clamps, class_energy, few_pixels, problems
+from .steering import accepted, asked_for, class_clamps, class_energy, few_pixels, problems
+from .steps import training_step
 from .studio import journey, may_exchange, safe_name, steps_of_a_run, time_left, what_counts
 from .training import (
-    dearer_code,
     diagnoses,
     distortion_at_rate,
     kl_from_three_terms,

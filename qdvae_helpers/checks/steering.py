@@ -1,4 +1,7 @@
-"""Checks of lesson 07: energies of a class, problems of a device, clamps, Metropolis, masks."""
+"""Checks of lesson 07: energies and wishes of a class, problems, clamps, Metropolis, masks."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor, tensor
@@ -35,6 +38,126 @@ def class_energy(h: list, W: list, J: dict, s: list, y: int) -> Rows:
     yield shared + other + couplers, "that is the energy in the other class: `y` says which row."
     yield right + other, "you add the biases of all classes: only the row W[y] counts."
     yield right + own, "the biases of the class are counted twice."
+
+
+_NAMES = ("1", "7", "3", "7", "0", "7", "1", "3", "0", "1")
+_SHARES = tensor([0.02, 0.25, 0.05, 0.03, 0.1, 0.12, 0.13, 0.15, 0.05, 0.1])
+
+
+class _Chains:
+    """Chains in place of a sampler's: their strings are of no model, but tell their groups."""
+
+    def __init__(self, num_samples: int) -> None:
+        self.num_samples, self.drawn = num_samples, None
+        self.called: list[tuple] = []
+        self._classes = torch.arange(num_samples) % len(_NAMES)
+        self.at_first = self._classes.clone()
+
+    @property
+    def classes(self) -> Tensor:
+        return self._classes
+
+    @classes.setter
+    def classes(self, classes: Tensor) -> None:
+        known = isinstance(classes, Tensor) and classes.dtype == torch.int64
+        if not known or classes.shape != (self.num_samples,):
+            raise ValueError("chains.classes must be a tensor with the number of a group per chain")
+        if int(classes.min()) < 0 or int(classes.max()) >= len(_NAMES):
+            raise ValueError(f"chains.classes: there are the groups 0 to {len(_NAMES) - 1} only")
+        self._classes = classes.clone()
+
+    def restart(self, sweeps: int = 3_000) -> Tensor:
+        return self._draw("restart", sweeps)
+
+    def sample(self, *args: int, **options: int) -> Tensor:
+        return self._draw("sample", *args, *options.values())
+
+    def fresh(self) -> Tensor:
+        return self._draw("fresh")
+
+    def _draw(self, *call: object) -> Tensor:
+        self.called.append(call)
+        self.of = self._classes.clone()
+        bits = self.of.unsqueeze(1) // tensor([1, 2, 4, 8]) % 2
+        dice = torch.Generator().manual_seed(len(self.called))
+        more = torch.randint(2, (self.num_samples, 2), generator=dice)
+        self.drawn = torch.cat([bits, more], 1) * 2.0 - 1
+        return self.drawn
+
+
+def _decode(spins: Tensor) -> Tensor:
+    """Pictures ``(..., 1, 2, 3)`` in place of a decoder's."""
+    return torch.sigmoid(spins * tensor([0.5, -1, 2, 1, -0.3, 0.7])).unflatten(-1, (1, 2, 3))
+
+
+@exercise
+def asked_for(wish: Callable) -> str | None:
+    """``wish(model, chains, digit, sweeps)``: pictures drawn with the biases of a digit."""
+    if not callable(wish):
+        return "hand over the function itself: its name, without brackets behind it."
+    for digit, n, sweeps in (("7", 4_000, 30), ("1", 3_000, 20)):
+        model = SimpleNamespace(
+            class_names=_NAMES,
+            grbm=SimpleNamespace(shares=_SHARES.clone()),
+            decode=_decode,
+            generate=lambda *args, **options: torch.zeros(0),  # asks no chains of the exercise
+        )
+        chains = _Chains(n)
+        pictures = wish(model, chains, digit, sweeps)
+        problem = _not_drawn(chains, sweeps) or _not_wished(chains, digit)
+        if problem or (problem := _no_pictures(pictures, chains.drawn)):
+            return problem
+    return None
+
+
+def _not_drawn(chains: _Chains, sweeps: int) -> str | None:
+    """What is wrong with how the strings were drawn."""
+    if not chains.called:
+        return "no strings are drawn: start the chains anew, `chains.restart(sweeps)`."
+    name, *asked = chains.called[-1]
+    if name == "sample":
+        return (
+            "`sample` carries on from strings of other groups: start the chains anew, "
+            "`chains.restart(sweeps)`."
+        )
+    if name != "restart" or asked != [sweeps]:
+        return "hand on how long the chains have to run: `chains.restart(sweeps)`."
+    return None
+
+
+def _not_wished(chains: _Chains, digit: str) -> str | None:
+    """What is wrong with the groups of the strings."""
+    mine = tensor([name == digit for name in _NAMES])
+    if chains.of.equal(chains.at_first):
+        if chains.classes.equal(chains.at_first):
+            return "nobody wished: the chains draw of their usual groups. Set `chains.classes`."
+        return "the wish comes too late: set `chains.classes` before the strings are drawn."
+    if (chains.of == int(digit)).all():
+        return f"{digit} is a digit, not the number of a group: look for it in `class_names`."
+    if not mine[chains.of].all():
+        other = _NAMES[int(chains.of[~mine[chains.of]][0])]
+        return f"a {digit} is wished, and some strings are drawn of a group of {other}."
+    if len(used := chains.of.unique()) < mine.sum():
+        return (
+            f"{int(mine.sum())} groups belong to the digit, you use {len(used)}: it would be "
+            "written in fewer ways than people do."
+        )
+    shares = torch.bincount(chains.of, minlength=len(_NAMES)) / len(chains.of)
+    if (shares - mine * _SHARES / (mine * _SHARES).sum()).abs().max() > 0.05:
+        return "draw the digit's groups as frequent as they were in training: `model.grbm.shares`."
+    return None
+
+
+def _no_pictures(pictures: object, drawn: Tensor) -> str | None:
+    """What is wrong with what was returned."""
+    if isinstance(pictures, Tensor) and pictures.shape == drawn.shape:
+        return "these are spins: let the decoder paint them, `model.decode(...)`."
+    right = _decode(drawn)
+    if not isinstance(pictures, Tensor) or pictures.shape != right.shape:
+        return "return the pictures, `model.decode` of the strings that were drawn."
+    if not torch.allclose(pictures, right, atol=1e-5):
+        return "return the pictures as they are: `model.decode` of the strings just drawn."
+    return None
 
 
 _NAN = float("nan")

@@ -154,27 +154,6 @@ def distortion_at_rate(rate: float, rates: Tensor, distortions: Tensor) -> Rows:
     )
 
 
-_DEARER = {
-    "recon": ("rises", "detail costs three times as much now, so the encoder buys less of it."),
-    "KL": ("falls", "it is what the weight makes more expensive."),
-    "bound": ("rises", "it is what weight 1 minimises; another weight minimises something else."),
-    "entropy": ("rises", "chance is cheap: spins that say less leave more to it."),
-}
-
-
-@exercise
-def dearer_code(expected: dict) -> str | None:
-    """``expected[column]``: ``"rises"`` or ``"falls"`` when the KL weighs three times as much."""
-    for column, (truth, why) in _DEARER.items():
-        if column not in expected:
-            return f"there is no answer for {column}."
-        if expected[column] not in ("rises", "falls"):
-            return f'{column}: {expected[column]!r} is neither "rises" nor "falls".'
-        if expected[column] != truth:
-            return f"{column} {truth}: {why}"
-    return None
-
-
 _DIAGNOSES = {"A": "frozen prior", "B": "collapse", "C": "healthy", "D": "impatient prior"}
 _SIGNS = {
     "A": "look at how far its couplings moved: they still are where they were put.",

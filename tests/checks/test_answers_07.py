@@ -47,6 +47,64 @@ ENERGIES = [
     (lambda h, W, J, s, y: s, "one number is asked for"),
 ]
 
+# --- a wish
+
+
+def wish(classes="torch.tensor(own)[shares[own].multinomial(n, replacement=True)]", **parts):
+    """A wish as a learner writes it: groups set, then strings drawn, or ``late`` the other way."""
+    pictures = parts.get("pictures", "model.decode(chains.restart(sweeps))")
+    lines = [f"{parts.get('to', 'chains.classes')} = {classes}", f"found = {pictures}"]
+    prepared = [
+        "names, shares, n = model.class_names, model.grbm.shares, chains.num_samples",
+        "own = [y for y, name in enumerate(names) if name == digit]",
+    ]
+    head = "def made(model, chains, digit, sweeps):"
+    lines = [head, *prepared, *(lines[::-1] if parts.get("late") else lines), "return found"]
+    names = {"torch": torch}
+    exec("\n    ".join(lines), names)
+    return names["made"]
+
+
+def largest_parts(model, chains, digit, sweeps):
+    """Groups dealt out by their shares, without any chance."""
+    weights = [
+        share * (name == digit)
+        for share, name in zip(model.grbm.shares.tolist(), model.class_names, strict=True)
+    ]
+    rows = []
+    for y, weight in enumerate(weights):
+        rows += [y] * round(chains.num_samples * weight / sum(weights))
+    rows = (rows + rows[-1:] * chains.num_samples)[: chains.num_samples]
+    chains.classes = torch.tensor(rows)
+    return model.decode(chains.restart(sweeps))
+
+
+WISHES = [
+    (wish(), "Correct."),
+    (largest_parts, "Correct."),
+    (wish(to="chains.classes[:]"), "Correct."),
+    (wish(pictures="model.decode(chains.restart(sweeps=sweeps))"), "Correct."),
+    (wish("chains.classes"), "nobody wished"),
+    (wish(late=True), "the wish comes too late"),
+    (wish("torch.full((n,), int(digit))"), "7 is a digit, not the number of a group"),
+    (wish("torch.full((n,), own[0])"), "3 groups belong to the digit, you use 1"),
+    (wish("shares.multinomial(n, replacement=True)"), "a 7 is wished, and some strings are drawn"),
+    (wish("torch.tensor([own[k % len(own)] for k in range(n)])"), "as frequent as they were"),
+    (wish("own"), "must be a tensor with the number of a group per chain"),
+    (wish("torch.full((n,), 10)"), "there are the groups 0 to 9 only"),
+    (wish(pictures="model.decode(chains.sample(sweeps=sweeps))"), "`sample` carries on"),
+    (wish(pictures="model.decode(chains.restart())"), "hand on how long"),
+    (wish(pictures="model.decode(chains.fresh())"), "hand on how long"),
+    (wish(pictures="chains.restart(sweeps)"), "these are spins"),
+    (wish(pictures="model.decode(chains.restart(sweeps))[:5]"), "return the pictures"),
+    (wish(pictures="model.decode(chains.restart(sweeps)).round()"), "the pictures as they are"),
+    (wish(pictures="chains.restart(sweeps) and 0"), "your code stopped with RuntimeError"),
+    (wish(pictures="(chains.restart(sweeps), 7)[1]"), "return the pictures, `model.decode`"),
+    (lambda m, c, d, s: m.generate(c.num_samples, c, classes=d), "no strings are drawn"),
+    (lambda *args: ..., "there is no answer yet"),
+    (7, "hand over the function itself"),
+]
+
 # --- problems of a device
 
 
@@ -186,6 +244,7 @@ MASKS = [
 
 ANSWERS = [
     ("class_energy", ENERGIES),
+    ("asked_for", WISHES),
     ("problems", PROBLEMS),
     ("class_clamps", CLAMPS),
     ("accepted", ACCEPTED),
