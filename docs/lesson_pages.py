@@ -20,7 +20,9 @@ from lesson_minutes import computing_minutes, size_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "generated" / "figures"  # ignored by git
-_DATA = re.compile(r'(<img alt="([^"]*)" width="(\d+)"[^>]*?)src="data:image/png;base64,([^"]+)"')
+_DATA = re.compile(
+    r'(<img alt="([^"]*)" width="(\d+)"[^>]*?)src="data:image/png;base64,([^"]+)"\s*/?>'
+)
 
 #: Panels of the lessons that need a running kernel, and what one does with them.
 PANELS = {
