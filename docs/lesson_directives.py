@@ -125,7 +125,7 @@ class LessonCards(_FromNotebooks):
             f"{html.escape(lesson.name)}</span>"
             f'<span class="promise">{spoken(lesson.promise)}</span>'
             f'<span class="minutes">{lesson.minutes} minutes, '
-            f"{lesson.exercises} of them for exercises</span></a>"
+            f"{lesson.exercises} in exercises</span></a>"
         )
 
 
