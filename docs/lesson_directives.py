@@ -211,5 +211,5 @@ class LaunchButtons(_FromNotebooks):
             f'<a href="{html.escape(link)}">{name}</a>'
             for name, link in home().links(FIRST).items()
         ]
-        links.append(f'<a href="{self.way("README")}">your machine</a>')
+        links.append(f'<a href="{self.way("docs/install")}">your machine</a>')
         return f'<p class="launch">{"".join(links)}</p>'
