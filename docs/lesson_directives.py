@@ -132,17 +132,17 @@ class LessonCards(_FromNotebooks):
 class LessonPaths(_FromNotebooks):
     """Three ways through the lessons, each with its minutes."""
 
-    SHORT, UP_TO = "00", "How a lesson works"
+    SHORT, LAST, NEXT = "00", "The same, alive", "How a lesson works"
     HALF_DAY = ("00", "05", "06")
 
     def html(self) -> str:
         by_number = {lesson.number: lesson for lesson in lessons()}
         first = by_number[self.SHORT]
-        reading = first.reading_before(self.UP_TO)
+        reading = first.reading_before(self.NEXT)
         if reading + first.computing > 20:
-            logger.warning("lesson 00 up to %r no longer fits into 20 minutes", self.UP_TO)
+            logger.warning("lesson 00 as far as %r no longer fits into 20 minutes", self.LAST)
         short = (
-            f"<p>{self.link(first)}, up to <em>{self.UP_TO}</em>: {reading} minutes to read and "
+            f"<p>{self.link(first)}, as far as <em>{self.LAST}</em>: {reading} minutes to read and "
             f"{first.computing} to compute. The rest is for playing with the stage.</p>"
         )
         day = [by_number[number] for number in self.HALF_DAY]
