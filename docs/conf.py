@@ -97,7 +97,7 @@ autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 
-templates_path = ["_templates"]
+templates_path = [str(ROOT / "docs" / "_templates")]  # autosummary looks beside the sources
 html_theme = "pydata_sphinx_theme"
 html_title = project
 html_baseurl = SITE
@@ -106,7 +106,6 @@ html_static_path = [
     "images/stage-light.svg",
     "images/stage-dark.svg",
     "images/social-card.png",
-    *(str(path) for path in sorted((ROOT / "docs" / "images").glob("panel-*.png"))),
 ]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
