@@ -249,3 +249,10 @@ def test_the_site_holds_only_what_it_shows():
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     print(f"the whole site: {size / 1e6:.0f} MB")
     assert size < 40_000_000
+
+
+def test_a_link_opens_the_stage_where_a_lesson_needs_it(page, address):
+    page.goto(f"{address}/docs/stage.html#steer")
+    expect(page.locator("[data-mode=steer]")).to_have_attribute("aria-pressed", "true")
+    page.goto(f"{address}/docs/stage-fashion.html")
+    expect(page.locator("[data-mode=watch]")).to_have_attribute("aria-pressed", "true")
