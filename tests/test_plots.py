@@ -126,8 +126,8 @@ def test_ink_is_dark_on_framed_paper_and_rows_are_filled_in_order():
     canvas = np.asarray(picture.get_array())
     assert canvas.shape == (240, 240, 4)
     assert canvas[130:230, 10:110, :3].max() == 0  # the third image
-    assert canvas[10:110, 10:230, :3].min() < 1  # frames between the first two
-    assert canvas[10:110, 10:110].min() == 1
+    assert canvas[10:110, 10:230, :3].min() < 255  # frames between the first two
+    assert canvas[10:110, 10:110].min() == 255
     assert canvas[125:, 125:].max() == 0  # nothing, and no paper, where a fourth would be
 
 

@@ -35,7 +35,7 @@ def test_what_is_solved_is_kept_and_shown(folder, capsys):
     checks.progress(keep=True)
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("lesson 00: 1 of 4 solved, still open: couplers_of_each, eight")
-    assert said[1] == "lesson 01: 0 of 6 solved"
+    assert said[1] == "lesson 01: 0 of 7 solved"
     assert len(list(folder.iterdir())) == 1
 
 

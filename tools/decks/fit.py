@@ -16,7 +16,7 @@ SMALLEST = 20  # 1/36 of the height: read from the last row
 ROOM = WIDTH - 2 * 40  # between the margins
 BELOW_HEADING = HEIGHT - 122  # and above the margin
 LEADING = 1.38
-_MOST_WORDS = 140  # of a list; more is a wall
+MOST_WORDS = 140  # of a list; more is a wall
 _LETTER, _LETTER_MONO = 0.56, 0.603  # mean width of a letter, of the font size
 _MOST_COLUMNS = int((ROOM - 44) / _LETTER_MONO / SMALLEST)  # of printed text
 
@@ -48,7 +48,7 @@ def parts_of_list(
     """
 
     def fits(part: list[str]) -> bool:
-        few_words = len(" ".join([lead, *part]).split()) <= _MOST_WORDS
+        few_words = len(" ".join([lead, *part]).split()) <= MOST_WORDS
         return few_words and text_height(part, 25, width) <= height
 
     filled: list[list[str]] = []

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, field
 
 from decks import fit
-from decks.markup import inline, plain, rendered, without_cells
+from decks.markup import inline, plain, rendered, sentences, without_cells
 
 _LEAD = 24  # size of the line that leads to a table or a formula
 
@@ -116,6 +116,8 @@ def bullets(
         size = fit.text_size(part, height, width, largest=32) or 22
         tag, first = ("ol", f' start="{start}"') if ordered else ("ul", "")
         inner = "".join(f"<li>{inline(entry)}</li>" for entry in part)
+        if len(" ".join([lead, *part]).split()) > fit.MOST_WORDS:  # one long item below a long lead
+            above = _lead(sentences(lead, 120))[0]
         body = f'{above}<{tag}{first} class="words" style="font-size: {size}px">{inner}</{tag}>'
         slides.append(Slide(kind, heading, body))
         start += len(part)
