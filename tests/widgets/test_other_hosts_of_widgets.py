@@ -15,7 +15,7 @@ _STYLES = Path(qdvae_helpers.__file__).with_name("widgets")
 
 
 def test_the_environment_holds_the_file_that_vs_code_reads():
-    """VS Code looks for it by the second line where it asks no other host."""
+    """Where VS Code asks no other host, it reads this line of extension.js to find index.js."""
     files = {
         file.name: file.read_text()
         for file in distribution("anywidget").files
