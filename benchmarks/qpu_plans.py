@@ -21,6 +21,7 @@ from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.qpu.placement import compare, place
 from qdvae_helpers.training import TrainConfig
 
+_STEPS_OF_LESSON_05 = 1_200  # in the profile lesson
 _DEFAULT = data_dir() / "qpu" / "advantage2_system1.5.json"
 
 
@@ -37,6 +38,11 @@ def times(data: dict) -> list[str]:
         "a thousand digits, 250 classes": (256, 250, 1_000 / 250),
         "measuring the temperature, as a rule": (256, 2, 1_000),
         "training, profile fast, every step": (fast.n_spins, fast.steps, fast.num_samples),
+        f"lesson 05, every {pause} steps": (
+            lesson.n_spins,
+            _STEPS_OF_LESSON_05 // pause,
+            lesson.num_samples,
+        ),
         f"lesson, every {pause} steps": (lesson.n_spins, steps // pause, lesson.num_samples),
         "the same with 10 classes": (
             lesson.n_spins,

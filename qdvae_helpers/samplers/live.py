@@ -208,7 +208,7 @@ def make_live_sampler(
         if embedding is None:
             raise QPUError(
                 f"{drift}, and no other place for the model was found: train a model on the "
-                f"QPU's present graph, which lesson 05 does where a token is set, {OFFLINE}."
+                f"QPU's present graph, which lesson 05 does with QDVAE_SAMPLER=qpu, {OFFLINE}."
             )
         names = ("gauges", "annealing_time", "timeout_s", "retries", "backoff_s", "ask_again_s")
         device_options = {name: options.pop(name) for name in names if name in options}
