@@ -27,7 +27,8 @@ def test_the_kind_is_the_argument_then_the_environment_then_gibbs(monkeypatch, g
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones(monkeypatch, grbm12):
-    with pytest.raises(SettingError, match="gibbs, annealer, exact, recorded, qpu"):
+    assert {"gibbs", "annealer", "exact", "recorded", "qpu"} <= set(samplers._MAKERS)
+    with pytest.raises(SettingError, match=", ".join(samplers._MAKERS)):
         make_sampler(grbm12, "qpuu")
     monkeypatch.setenv("QDVAE_SAMPLER", "nonsense")
     with pytest.raises(SettingError, match="QDVAE_SAMPLER"):
