@@ -255,7 +255,7 @@ class FakeLeap:
         couplers = [(u, v) for u, v in listed if u in h and v in h]
         quad = np.frombuffer(base64.b64decode(problem["data"]["quad"]), "<f8")
         J = dict(zip(couplers, quad, strict=True))
-        reads = problem["params"]["num_reads"]
+        reads = problem["params"].get("num_reads", 1)  # as Leap does
         drawn = self.device.sample_ising(h, J, num_reads=reads, answer_mode="raw")
         order = [drawn.variables.index(q) for q in sorted(h)]
         name = f"problem-{next(self._ids)}"

@@ -54,13 +54,13 @@ def test_a_new_sampler_needs_a_line_in_the_table_of_makers_and_no_other(
     grbm12, graph12, monkeypatch
 ):
     class Slow(ExactSampler):
-        def __init__(self, grbm, num_samples=256, *, patience=1, seed=0, graph=None):
+        def __init__(self, grbm, num_samples=256, *, pause=1, seed=0, graph=None):
             super().__init__(grbm, num_samples, seed=seed, graph=graph)
-            self.patience = patience
+            self.pause = pause
 
     monkeypatch.setitem(samplers._MAKERS, "slow", Slow)
-    assert make_sampler(grbm12, "slow", graph=graph12, patience=3).patience == 3
-    with pytest.raises(SettingError, match="no option haste: choose from patience"):
+    assert make_sampler(grbm12, "slow", graph=graph12, pause=3).pause == 3
+    with pytest.raises(SettingError, match="no option haste: choose from pause"):
         make_sampler(grbm12, "slow", graph=graph12, haste=3)
 
 
