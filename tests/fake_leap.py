@@ -140,6 +140,11 @@ class FakeLeap:
         solver["properties"] |= self.properties
         if fault == "malformed":
             return b"<html>"
+        if asked := request.url.split("?")[0].rpartition("/remote/")[2].strip("/"):  # by its name
+            if asked == "Advantage2_test":
+                return self._reply(context, "solver-definition", solver)
+            context.status_code = 404
+            return json.dumps({"error_code": 404, "error_msg": "no such solver"}).encode()
         return self._reply(context, "solver-definition-list", [] if fault == "none" else [solver])
 
     def _submit(self, request, context) -> bytes:

@@ -36,7 +36,8 @@ class LiveSampler(DeviceSampler):
         setup = _setup_s(device) if options.get("prefactor") is None else 0.0
         call_s = sum(map(device.estimate_s, _reads(usual_classes(num_samples, grbm))))
         plan = Plan(device.solver.name, 1, num_samples, call_s, setup)
-        qpu_tally().require(plan.total_s, "Measuring the temperature and one call")
+        what = "Measuring the temperature and one call" if setup else "One call"
+        qpu_tally().require(plan.total_s, what)
         print(f"{plan}.", flush=True)
         super().__init__(grbm, device, num_samples, **{"track_every": 1} | options)
 
