@@ -84,7 +84,7 @@ def main() -> int:
     two, (spins, signs) = classifiers_3_and_6(train, test, quick)
     n = len(only(test, (3, 6))[0])
     report("", f"## Digits 3 and 6, {n:,} test images", "", *table(two), "")
-    report(f"Seconds (CPU) an epoch of {len(spins):,} images:", "")
+    report(f"Seconds (CPU) per epoch of {len(spins):,} images:", "")
     columns = ["method", "images measured", "seconds per epoch"]
     report(*tables.markdown(columns, times_17_qubits(spins, signs, quick)))
 

@@ -40,8 +40,27 @@ def measure(path: Path, store: bool = False) -> tuple[float, float]:
     return time.perf_counter() - began, usage.ru_maxrss / 1024
 
 
-def with_times(text: str, times: dict[str, str]) -> str:
+def megabytes_of_cuda() -> float:
+    """Megabytes of CUDA's libraries in a process that has imported torch; 0 without them.
+
+    PyPI's torch for Linux brings them along, CPU builds do not.  Read from ``/proc``: 0 elsewhere.
+    """
+    code = "import torch; print(open('/proc/self/smaps').read())"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    total, name = 0, ""
+    for line in done.stdout.splitlines():
+        if found := re.match(r"[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \S+ *(.*)", line):
+            name = found[1]
+        elif line.startswith("Rss:") and re.search(r"/nvidia/|cuda|triton", name):
+            total += int(line.split()[1])
+    return total / 1024
+
+
+def with_times(text: str, times: dict[str, str], cuda: float = 0) -> str:
     """The README with these last two columns, by name of the notebook; other rows stay.
+
+    ``cuda``: megabytes of CUDA's libraries, for the note below the table.
 
     Raises:
         SystemExit: the marks around the table are missing, or a lesson's row in it, or its other
@@ -60,7 +79,13 @@ def with_times(text: str, times: dict[str, str]) -> str:
     for name, measured in times.items():
         k, row = row_of[name]
         lines[k] = f"{row} {measured} |"
-    lines[-1] = f"{profile}, two cores, no GPU; kernel's peak memory."
+    if times:
+        lines[-1] = f"{profile}, two cores, no GPU; kernel's peak memory"
+        if cuda:
+            lines[-1] += (
+                f", {cuda / 1000:.1f} GB of it CUDA libraries, which CPU builds of torch lack"
+            )
+        lines[-1] += "."
     return tables.with_section(text, "lessons", lines)
 
 
@@ -85,7 +110,7 @@ def main() -> int:
         print(f"| {name} | {times[name]} |", flush=True)
     if options.write:
         text = _README.read_text(encoding="utf-8")
-        tables.write(_README, with_times(text, times))
+        tables.write(_README, with_times(text, times, megabytes_of_cuda()))
     return 0
 
 

@@ -7,7 +7,7 @@ from annealed importance sampling upwards, which tends to be too small, and down
 of the prior, which tends to be too large (Grosse, Ghahramani and Adams 2015).  The likelihood of
 test images, black and white by chance of their grey values, is the importance-weighted bound: with
 the first ``log Z`` it tends to be too good, with the second too bad.  Both directions with the same
-draws of the encoder, so their difference is that of ``log Z`` alone.  Some minutes a model.
+draws of the encoder, so their difference is that of ``log Z`` alone.  Some minutes per model.
 """
 
 import argparse

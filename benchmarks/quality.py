@@ -268,7 +268,7 @@ def table_of_trainings(scores: dict[str, Scores], models: list[str]) -> list[str
 
 
 def short_errors(errors: list[list[str]]) -> list[str]:
-    """Of the rows of errors those at 28x28 rounded, a row a model."""
+    """Of the rows of errors those at 28x28 rounded, one row per model."""
     ways = list(dict.fromkeys(row[1] for row in errors))
     models = dict.fromkeys(row[0] for row in errors)
     of_model = [[m, *(row[3] for row in errors if row[0] == m)] for m in models]

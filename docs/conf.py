@@ -97,7 +97,7 @@ autodoc_typehints = "signature"
 autodoc_preserve_defaults = True
 napoleon_numpy_docstring = False
 
-templates_path = ["_templates"]
+templates_path = [str(ROOT / "docs" / "_templates")]  # autosummary looks beside the sources
 html_theme = "pydata_sphinx_theme"
 html_title = project
 html_baseurl = SITE
@@ -106,7 +106,6 @@ html_static_path = [
     "images/stage-light.svg",
     "images/stage-dark.svg",
     "images/social-card.png",
-    *(str(path) for path in sorted((ROOT / "docs" / "images").glob("panel-*.png"))),
 ]
 html_css_files = ["site.css"]
 html_js_files = ["site.js"]
@@ -198,21 +197,23 @@ def write_stage(app, exception: Exception | None) -> None:
             (Path(app.outdir) / "docs" / f"{name}.html").write_text(page, encoding="utf-8")
 
 
-def slim_icons(app, exception: Exception | None) -> None:
-    """Of the theme's two thousand icons only those that some page shows."""
+def slim_theme(app, exception: Exception | None) -> None:
+    """Of the theme's classes and its two thousand icons only those that some page has."""
     if exception is not None or app.builder.name != "html":
         return
     static = Path(app.outdir) / "_static"
+    used: set[str] = set()
+    for page in Path(app.outdir).rglob("*.html"):
+        for names in re.findall(r'\bclass="([^"]*)"', page.read_text("utf-8")):
+            used.update(names.split())
+    for script in [*static.glob("*.js"), *(static / "scripts").glob("*.js")]:
+        used.update(re.findall(r"[\w-]+", script.read_text("utf-8")))
     sheet = static / "styles" / "pydata-sphinx-theme.css"
-    if "--fa:" not in (css := sheet.read_text("utf-8")):
-        return
-    pages = [*Path(app.outdir).rglob("*.html"), *(static / "scripts").glob("*.js")]
-    used = {name for page in pages for name in re.findall(r"\bfa-[\w-]+", page.read_text("utf-8"))}
-
-    def kept(rule: re.Match) -> str:
-        return rule[0] if used & set(re.findall(r"fa-[\w-]+", rule[1])) else ""
-
-    css = re.sub(r"((?:\.fa-[\w-]+,?)+)\{--fa:[^}]*\}", kept, css)
+    css = re.sub(  # rules for nothing but classes
+        r"(?<=[{}])((?:\.[\w-]+,?)+)\{[^{}]*\}",
+        lambda rule: rule[0] if used & set(re.findall(r"[\w-]+", rule[1])) else "",
+        sheet.read_text("utf-8"),
+    )
     sheet.write_text(css, encoding="utf-8")
     signs = {int(code, 16) for code in re.findall(r"\\([ef][0-9a-f]{3})\b", css)}
     for font in (static / "vendor" / "fontawesome" / "webfonts").glob("*.woff2"):
@@ -223,13 +224,16 @@ def slim_icons(app, exception: Exception | None) -> None:
             whole.save(font)
 
 
-def sheets_of(app, pagename: str, templatename: str, context: dict, doctree) -> None:
-    """What only notebooks need stays off the other pages."""
-    if not pagename.startswith("notebooks/"):
-        context["css_files"] = [
-            sheet
-            for sheet in context["css_files"]
-            if "mystnb" not in str(getattr(sheet, "filename", sheet))
+def assets_of(app, pagename: str, templatename: str, context: dict, doctree) -> None:
+    """What only notebooks or code need stays off the other pages."""
+    absent = ["sphinx_highlight"]  # of the search that ours replaces
+    absent += [] if pagename.startswith("notebooks/") else ["mystnb"]
+    absent += [] if 'class="highlight"' in context.get("body", "") else ["copybutton", "clipboard"]
+    for kind in ("css_files", "script_files"):
+        context[kind] = [
+            file
+            for file in context[kind]
+            if not any(name in str(getattr(file, "filename", file)) for name in absent)
         ]
 
 
@@ -258,9 +262,9 @@ def setup(app) -> None:
     app.connect("build-finished", write_assets)
     app.connect("build-finished", write_index)
     app.connect("build-finished", write_stage)
-    app.connect("build-finished", slim_icons)
+    app.connect("build-finished", slim_theme)
     app.connect("html-page-context", describe)
-    app.connect("html-page-context", sheets_of)
+    app.connect("html-page-context", assets_of)
     app.connect("source-read", give_title)
     app.connect("source-read", mark_unmeasured)
     app.connect("source-read", show_notebook)

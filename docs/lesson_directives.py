@@ -21,8 +21,8 @@ FACES = {
     "00_start_here": "l00-05-20cc25",
     "01_classical_autoencoders": "l01-45-c30677",
     "02_spin_latent_space": "l02-106-e00133",
-    "03_mmd_kernels": "l03-110-adbf5e",
-    "04_grbm_on_a_qpu_subgraph": "l04-68-706f9b",
+    "03_mmd_kernels": "l03-22-02f5ca",
+    "04_grbm_on_a_qpu_subgraph": "qpu-inspect",
     "05_training_the_qdvae": "wish-figure",
     "06_generating_digits": "l06-99-87005f",
     "07_steering_digits": "l07-157-cddcfa",
@@ -125,24 +125,24 @@ class LessonCards(_FromNotebooks):
             f"{html.escape(lesson.name)}</span>"
             f'<span class="promise">{spoken(lesson.promise)}</span>'
             f'<span class="minutes">{lesson.minutes} minutes, '
-            f"{lesson.exercises} of them for exercises</span></a>"
+            f"{lesson.exercises} in exercises</span></a>"
         )
 
 
 class LessonPaths(_FromNotebooks):
     """Three ways through the lessons, each with its minutes."""
 
-    SHORT, UP_TO = "00", "How a lesson works"
+    SHORT, LAST, NEXT = "00", "The same, alive", "How a lesson works"
     HALF_DAY = ("00", "05", "06")
 
     def html(self) -> str:
         by_number = {lesson.number: lesson for lesson in lessons()}
         first = by_number[self.SHORT]
-        reading = first.reading_before(self.UP_TO)
+        reading = first.reading_before(self.NEXT)
         if reading + first.computing > 20:
-            logger.warning("lesson 00 up to %r no longer fits into 20 minutes", self.UP_TO)
+            logger.warning("lesson 00 as far as %r no longer fits into 20 minutes", self.LAST)
         short = (
-            f"<p>{self.link(first)}, up to <em>{self.UP_TO}</em>: {reading} minutes to read and "
+            f"<p>{self.link(first)}, as far as <em>{self.LAST}</em>: {reading} minutes to read and "
             f"{first.computing} to compute. The rest is for playing with the stage.</p>"
         )
         day = [by_number[number] for number in self.HALF_DAY]
@@ -211,5 +211,5 @@ class LaunchButtons(_FromNotebooks):
             f'<a href="{html.escape(link)}">{name}</a>'
             for name, link in home().links(FIRST).items()
         ]
-        links.append(f'<a href="{self.way("README")}">your machine</a>')
+        links.append(f'<a href="{self.way("docs/install")}">your machine</a>')
         return f'<p class="launch">{"".join(links)}</p>'

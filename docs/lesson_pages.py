@@ -20,7 +20,9 @@ from lesson_minutes import computing_minutes, size_of
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "generated" / "figures"  # ignored by git
-_DATA = re.compile(r'(<img alt="([^"]*)" width="(\d+)"[^>]*?)src="data:image/png;base64,([^"]+)"')
+_DATA = re.compile(
+    r'(<img alt="([^"]*)" width="(\d+)"[^>]*?)src="data:image/png;base64,([^"]+)"\s*/?>'
+)
 
 #: Panels of the lessons that need a running kernel, and what one does with them.
 PANELS = {
@@ -153,20 +155,9 @@ def _panel(source: str) -> str:
             'model at work in your browser"></iframe>'
         )
     for name in sorted(shown & PANELS.keys()):
-        still = ROOT / "docs" / "images" / f"panel-{name}-light.png"
-        pictures = ""
-        if still.exists():
-            across, down = struct.unpack(">II", still.read_bytes()[16:24])
-            for theme in ("light", "dark"):
-                pictures += (
-                    f'<img class="only-{theme}" loading="lazy" decoding="async" alt="" '
-                    f'width="{across // 2}" height="{down // 2}" '
-                    f'src="../_static/panel-{name}-{theme}.png"/>'
-                )
-        seen = "This is a still of it. " if pictures else ""
         return (
-            f'<div class="live-panel">{pictures}<p><strong>In JupyterLab a live panel stands here'
-            f":</strong> {PANELS[name]}. {seen}It needs a running kernel.</p></div>"
+            '<div class="live-panel"><p><strong>In JupyterLab a live panel stands here:</strong> '
+            f"{PANELS[name]}. It needs a running kernel.</p></div>"
         )
     return ""
 

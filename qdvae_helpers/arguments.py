@@ -140,7 +140,7 @@ def require_image_shape(name: str, images: Any, *, any_size: bool = False) -> to
 
 
 def require_rows(name: str, rows: Any, width: int | None = None, *, least: int = 1) -> torch.Tensor:
-    """A tensor ``(M, width)`` of floats, a row a string: spins, or their logits; of any width.
+    """A tensor ``(M, width)`` of floats, one row per string: spins, or their logits; of any width.
 
     Its values are not looked at: this is asked at every step, and NaN stays NaN.
     """

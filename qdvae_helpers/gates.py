@@ -242,7 +242,7 @@ def fit_seeds(
     Adam treats every number for itself, so a stack of models learns as each would alone.
 
     Args:
-        loss: maps weights ``(S, P)`` and row numbers ``(S, B)`` to ``(S,)``, one mean loss a model.
+        loss: maps weights ``(S, P)`` and row numbers ``(S, B)`` to mean losses ``(S,)``.
         weights: ``(S, P)``, where the S models start.
         n_images: how many images there are.
         epochs: passes over all images.

@@ -1,7 +1,7 @@
 """QPU graphs (taught in ``04_grbm_on_a_qpu_subgraph``).
 
 A QPU offers qubits (nodes) and couplers (edges).  The prior of our model lives on a connected part
-of that graph, with one spin a qubit and one coupling a coupler, so nothing has to be embedded.
+of that graph, with one spin per qubit and one coupling per coupler, so nothing has to be embedded.
 A graph is stored with a hash of its content: a solver's *name* does not identify its graph, which
 changes whenever the device is recalibrated.
 """

@@ -73,7 +73,7 @@ def _in_parts(network: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tenso
 class QDVAE(nn.Module):
     """A discrete variational autoencoder (``.dvae``) with a Boltzmann machine (``.grbm``) as prior.
 
-    Both are the plugin's; there is one spin a qubit and one coupling a coupler.
+    Both are the plugin's; there is one spin per qubit and one coupling per coupler.
 
     Args:
         graph: the qubits and couplers that the prior may use.

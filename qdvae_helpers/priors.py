@@ -41,7 +41,7 @@ class ClassBoltzmannMachine(GraphRestrictedBoltzmannMachine):
         n_classes: 2 to 256; of one class a plain GRBM is the prior.
 
     Attributes:
-        class_biases: ``(K, n)``, a row a class, zero at first.
+        class_biases: ``(K, n)``, one row per class, zero at first.
         shares: ``(K,)``, how frequent each class is among the images; equal at first.
 
     Raises:

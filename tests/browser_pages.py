@@ -97,7 +97,7 @@ def serving(folder: Path, at: str = "/") -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def served(command: list[str], folder: Path, ready: str, profile: str = "fast") -> Iterator[str]:
+def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
     """The address of a server that runs while the block does; ``server.log`` has its words."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -105,7 +105,7 @@ def served(command: list[str], folder: Path, ready: str, profile: str = "fast") 
     # The caller's token, budget and choices stay out: this runs before ``clean_environment`` does.
     foreign = ("DWAVE_", "QDVAE_SAMPLER", "QDVAE_QPU_", "QDVAE_RECORDINGS")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(foreign)} | {
-        "QDVAE_PROFILE": profile,
+        "QDVAE_PROFILE": "fast",
         "QDVAE_DOWNLOAD": "0",
         "QDVAE_MODELS": str(folder / "models"),
         "PYTHONPATH": str(ROOT),

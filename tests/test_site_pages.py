@@ -125,6 +125,7 @@ def test_a_lesson_has_copy_buttons_on_code_only_and_says_what_its_panels_are(pag
     buttons = page.locator(".cell_input button.copybtn")
     expect(buttons).to_have_count(len(code))
     expect(page.locator(".cell_output button.copybtn")).to_have_count(0)
+    assert not [text for text in page.locator("figure").all_inner_texts() if ">" in text]
     rooms = r"from qdvae_helpers\.(widgets|studio)[\w.]* import [A-Z]"
     panels = sum(bool(re.search(rooms, cell.source)) and not cell.outputs for cell in code)
     expect(page.locator(".live-panel, iframe.stage")).to_have_count(panels)
@@ -248,3 +249,10 @@ def test_the_site_holds_only_what_it_shows():
     size = sum(path.stat().st_size for path in FOLDER.rglob("*") if path.is_file())
     print(f"the whole site: {size / 1e6:.0f} MB")
     assert size < 40_000_000
+
+
+def test_a_link_opens_the_stage_where_a_lesson_needs_it(page, address):
+    page.goto(f"{address}/docs/stage.html#steer")
+    expect(page.locator("[data-mode=steer]")).to_have_attribute("aria-pressed", "true")
+    page.goto(f"{address}/docs/stage-fashion.html")
+    expect(page.locator("[data-mode=watch]")).to_have_attribute("aria-pressed", "true")

@@ -43,11 +43,21 @@ def test_a_class_copy_has_no_solution_and_still_fits_together(lesson):
         if "solution" in cell.metadata.get("tags", []):
             assert cell.source not in code
     used = set(re.findall(r"\b(\w+_solution)\b", code))
-    taken = set(re.findall(r"^(\w+_solution) = (?!.*_solution)", code, re.MULTILINE))
-    assert used == taken
+    taken = dict(re.findall(r"^(\w+_solution) = (?!.*_solution)(\w+)$", code, re.MULTILINE))
+    assert used == set(taken)
+    for name in taken.values():  # the learner's own, from the stub above
+        assert re.search(rf"^(def |class )?{name}\b( =|\(|:)", code, re.MULTILINE), name
     assert "<details>" not in copy.cells[-1].source
     questions = [line for line in copy.cells[-1].source.splitlines() if line.endswith("?")]
     assert len(questions) >= 3
+
+
+def test_a_class_copy_takes_the_answer_under_the_name_that_the_stub_gave_it():
+    assert student._learners("fit_solution", ["fit", "fit_twice"]) == "fit"
+    assert student._learners("fit_solution", ["loss", "fit_by_hand"]) == "fit_by_hand"
+    for asked in (["loss"], ["fit_by_hand", "fit_twice"]):
+        with pytest.raises(ValueError, match="fit_solution: no stub, or more than one"):
+            student._learners("fit_solution", asked)
 
 
 def test_the_class_copy_is_written_with_what_it_links_to(tmp_path):

@@ -25,21 +25,23 @@ _QUESTION = re.compile(r"<details>\s*<summary>(.*?)</summary>.*?</details>", re.
 def class_copy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """The notebook without solutions; the given one stays as it is."""
     copy = nbformat.from_dict(notebook)
-    cells = []
+    cells, asked = [], []
     for i, cell in enumerate(copy.cells):
         tags = cell.metadata.get("tags", [])
         if "solution" in tags:
             later = "\n".join(c.source for c in copy.cells[i + 1 :] if c.cell_type == "code")
-            used = [name for name in _defined(cell.source) if re.search(rf"\b{name}\b", later)]
+            defined = [name for name in _defined(cell.source) if name.endswith("_solution")]
+            used = [name for name in defined if re.search(rf"\b{name}\b", later)]
             if not used:
                 continue
-            takes = [f"{name} = {name.removesuffix('_solution')}" for name in used]
+            takes = [f"{name} = {_learners(name, asked)}" for name in used]
             cell.source = "\n".join(["# From here on your answer is used.", *takes])
             cell.outputs, cell.execution_count = [], None
             cell.metadata = {"tags": ["answer"]}
         elif cell is copy.cells[-1]:  # takeaways, and questions with folded answers
             cell.source = _QUESTION.sub(r"- \1", cell.source)
         elif cell.cell_type == "code" and "exercise" in tags:
+            asked += _defined(cell.source)
             cell.outputs, cell.execution_count = [], None
         cells.append(cell)
     copy.cells = cells
@@ -47,14 +49,31 @@ def class_copy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _defined(source: str) -> list[str]:
-    """Names that a solution's cell defines, in order."""
+    """Names that a cell defines, in order."""
     names = []
     for node in ast.parse(source).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.append(node.name)
         elif isinstance(node, ast.Assign):
             names += [target.id for target in node.targets if isinstance(target, ast.Name)]
-    return [name for name in names if name.endswith("_solution")]
+    return names
+
+
+def _learners(solution: str, asked: list[str]) -> str:
+    """The learner's name for what a solution calls so: ``fit``, or ``fit_by_hand`` if it is alone.
+
+    Args:
+        solution: ``fit_solution``.
+        asked: names in the stubs of all exercises so far.
+
+    Raises:
+        ValueError: no stub has such a name, so the copy could not go on.
+    """
+    plain = solution.removesuffix("_solution")
+    alike = [plain] if plain in asked else [name for name in asked if name.startswith(plain)]
+    if len(set(alike)) != 1:
+        raise ValueError(f"{solution}: no stub, or more than one, has a name that begins {plain!r}")
+    return alike[0]
 
 
 def write_copies(output: Path) -> None:

@@ -78,7 +78,7 @@ addEventListener("DOMContentLoaded", () => {
     const found = words.map((word) => entry.low.text.search(word)).filter((at) => at >= 0);
     const at = Math.max(0, Math.min(...found, entry.text.length) - AROUND);
     const from = found.length && at ? entry.text.indexOf(" ", at) + 1 : 0;
-    const cut = entry.text.slice(from, from + 2.4 * AROUND);
+    const cut = entry.text.slice(from, from + 2.4 * AROUND).replace(from + 2.4 * AROUND < entry.text.length ? / \S*$/ : /$/, "");
     return (from ? "… " : "") + cut + (from + cut.length < entry.text.length ? " …" : "");
   };
 

@@ -128,7 +128,7 @@ def blind_spot(answer: object) -> str | None:
         if not found.isfinite().all():
             return "a probability is infinite or not a number."
         if (found < -1e-9).any():
-            return "a probability is negative: a string has 1/2**n at first, so move that at most."
+            return "a probability is negative: each string starts with 1/2**n, so move no more."
         if abs(found.sum() - 1) > 1e-6:
             return f"probabilities add up to 1; yours, for {n} spins, add up to {found.sum():.3f}."
         gap = found - 0.5**n

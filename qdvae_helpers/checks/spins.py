@@ -23,7 +23,7 @@ def spins_from_uniform(logits: Tensor, uniform: Tensor) -> Rows:
     yield right, "for logits 3, -3, 0.4 and uniform numbers 0.6, 0.6, 0.7 spins are +1, -1, -1."
     yield -right, "every spin is the wrong way round: +1 belongs where uniform is *below* P(+1)."
     yield sure, "this is the likelier value each time; use the uniform number to draw at random."
-    yield mirrored, "a right draw, but mirrored: here +1 belongs where uniform is *below* P(+1)."
+    yield mirrored, "a correct draw, but mirrored: here +1 belongs where uniform is *below* P(+1)."
     yield other, "P(+1) is sigmoid(logit); you used sigmoid(-logit), which is P(-1)."
     yield bare, "you compare with the logit: compare the uniform number with sigmoid(logits)."
     yield shared, "softmax shares 1 among the logits: each spin has a sigmoid of its own."
@@ -96,7 +96,7 @@ def spin_entropy(logits: Tensor) -> Rows:
     yield -entropy, "wrong sign: an entropy is never negative."
     yield entropy / math.log(2), "those are bits; for nats use the natural logarithm."
     yield -plus * plus.log(), "the term of -1 is missing: sum over both values of the spin."
-    yield -plus.log() - minus.log(), "each logarithm is weighed with its own probability."
+    yield -plus.log() - minus.log(), "weight each logarithm with its own probability."
 
 
 def _columns(*columns: list[float]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Curves of a training run, one dot a training, and circuits of gates."""
+"""Curves of a training run, one dot per training, and circuits of gates."""
 
 from collections.abc import Callable, Iterable, Mapping
 

@@ -39,7 +39,7 @@ class GibbsSampler(SpinSampler):
 
     Args:
         grbm: the model; samples are returned on its device.
-        num_samples: chains that run side by side; each gives one sample a call.
+        num_samples: chains that run side by side; each gives one sample per call.
         sweeps: sweeps over all spins at each call of :meth:`sample`.
         beta: inverse temperature, 0 or more.
         seed, graph: see :class:`SpinSampler`.

@@ -21,7 +21,7 @@ class KernelExplorer(Panel):
         self.shift = Number("shift of y", 1.5, -4.0, 4.0, 0.1)
         self.spread = Number("spread of y", 1.0, 0.1, 3.0, 0.1)
         self.bandwidth = Number("log2 of bandwidth", 1.0, -10.0, 10.0, 0.5)
-        self.size = Number("points a sample", 30, 5, 100)
+        self.size = Number("points per sample", 30, 5, 100)
         self.result = Picture()
         parts = (self.shift, self.spread, self.bandwidth, self.size)
         for part in parts:
