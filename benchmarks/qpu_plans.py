@@ -2,29 +2,45 @@
 
     python benchmarks/qpu_plans.py [SOLVER.json]
 
-The file says of a solver what D-Wave's client knows (``DWaveSampler().solver.data``); by default
-the one in ``$QDVAE_DATA/qpu``.  Times come from ``estimate_qpu_access_time`` of D-Wave's client and
-the solver's timing data; nothing is submitted.  A minute or two.
+The file says of a solver what D-Wave's client knows
+(``DWaveSampler().solver.data.model_dump_json()``).  Without one your Leap account is asked, by
+D-Wave's own settings (docs/qpu.md).  Times come from ``estimate_qpu_access_time`` of D-Wave's
+client and the solver's timing data; nothing is submitted.  A minute or two.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from common import tables
 from dwave.cloud.solver import StructuredSolver
 
-from qdvae_helpers.data import data_dir
+from qdvae_helpers.errors import QdvaeError, SettingError
 from qdvae_helpers.graphs import QPUGraph, densest_subgraph, ideal_graph
 from qdvae_helpers.profiles import PROFILES
+from qdvae_helpers.qpu.leap import close, connect
 from qdvae_helpers.qpu.placement import compare, place
 from qdvae_helpers.training import TrainConfig
 
-_DEFAULT = data_dir() / "qpu" / "advantage2_system1.5.json"
+_STEPS_OF_LESSON_05 = 1_200  # in the profile lesson
 
 
-def times(data: dict) -> list[str]:
+def solver_data(file: Path | None) -> Mapping:
+    """What a file, or the account's own QPU, says of a solver; QdvaeError if nothing."""
+    if file is None:
+        qpu = connect("zephyr")
+        close(qpu)
+        return qpu.solver.data
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        return {**data, "properties": data["properties"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise SettingError(f"{file} holds no solver's data: name a file that does.") from None
+
+
+def times(data: Mapping) -> list[str]:
     """Rows of the table of costs."""
     solver = StructuredSolver(None, data)
     fast, lesson = PROFILES["fast"], PROFILES["lesson"]
@@ -37,6 +53,11 @@ def times(data: dict) -> list[str]:
         "a thousand digits, 250 classes": (256, 250, 1_000 / 250),
         "measuring the temperature, as a rule": (256, 2, 1_000),
         "training, profile fast, every step": (fast.n_spins, fast.steps, fast.num_samples),
+        f"lesson 05, every {pause} steps": (
+            lesson.n_spins,
+            _STEPS_OF_LESSON_05 // pause,
+            lesson.num_samples,
+        ),
         f"lesson, every {pause} steps": (lesson.n_spins, steps // pause, lesson.num_samples),
         "the same with 10 classes": (
             lesson.n_spins,
@@ -89,14 +110,13 @@ def places(live: QPUGraph) -> list[str]:
 def main() -> int:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("solver", nargs="?", type=Path, default=_DEFAULT, metavar="SOLVER.json")
-    options = parser.parse_args()
+    parser.add_argument("solver", nargs="?", type=Path, metavar="SOLVER.json")
     try:
-        data = json.loads(options.solver.read_text(encoding="utf-8"))
-        properties = data["properties"]
-    except (OSError, ValueError, KeyError):
-        print(f"{options.solver} holds no solver's data: name a file that does.")
+        data = solver_data(parser.parse_args().solver)
+    except QdvaeError as error:
+        print(error)
         return 1
+    properties = data["properties"]
     topology = properties["topology"]
     live = QPUGraph(
         tuple(properties["qubits"]),

@@ -140,6 +140,11 @@ class FakeLeap:
         solver["properties"] |= self.properties
         if fault == "malformed":
             return b"<html>"
+        if asked := request.url.split("?")[0].rpartition("/remote/")[2].strip("/"):  # by its name
+            if asked == "Advantage2_test":
+                return self._reply(context, "solver-definition", solver)
+            context.status_code = 404
+            return json.dumps({"error_code": 404, "error_msg": "no such solver"}).encode()
         return self._reply(context, "solver-definition-list", [] if fault == "none" else [solver])
 
     def _submit(self, request, context) -> bytes:
@@ -255,7 +260,7 @@ class FakeLeap:
         couplers = [(u, v) for u, v in listed if u in h and v in h]
         quad = np.frombuffer(base64.b64decode(problem["data"]["quad"]), "<f8")
         J = dict(zip(couplers, quad, strict=True))
-        reads = problem["params"]["num_reads"]
+        reads = problem["params"].get("num_reads", 1)  # as Leap does
         drawn = self.device.sample_ising(h, J, num_reads=reads, answer_mode="raw")
         order = [drawn.variables.index(q) for q in sorted(h)]
         name = f"problem-{next(self._ids)}"

@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import _MAKERS
+from qdvae_helpers.training import TrainConfig
 
 ROOT = Path(__file__).resolve().parent.parent
 CONDA_NAMES = {"pytorch-cpu": "torch", "matplotlib-base": "matplotlib"}
@@ -227,6 +228,18 @@ def test_the_page_on_settings_names_every_variable_sampler_and_profile():
         assert f"| `{kind}` |" in text
     for name, profile in PROFILES.items():
         assert f"| `{name}` | {profile.n_spins} | {profile.steps:,} |" in text
+
+
+def test_the_page_on_qpus_counts_the_calls_of_lesson_05():
+    page = (ROOT / "docs" / "qpu.md").read_text(encoding="utf-8")
+    cells = json.loads((ROOT / "notebooks" / "05_training_the_qdvae.ipynb").read_text("utf-8"))
+    code = "\n".join("".join(cell["source"]) for cell in cells["cells"])
+    profile = PROFILES["lesson"]
+    pause = TrainConfig.for_profile(profile, "qpu").sample_every
+    in_lesson = int(re.search(r'long_steps = .*"lesson": ([\d_]+)', code)[1])
+    for steps in (in_lesson, profile.steps):
+        row = rf"^\|.*\({steps:,} steps.* \| {steps // pause} \| {profile.num_samples} \|"
+        assert re.search(row, page, re.MULTILINE), steps
 
 
 DOCUMENTS = [

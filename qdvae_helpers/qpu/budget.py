@@ -4,6 +4,7 @@ Leap counts *QPU access time*: programming once a submission, then anneal and re
 Nothing is submitted unless ``QDVAE_QPU_BUDGET_S`` allows it.
 """
 
+import math
 import os
 import threading
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class Tally:
     def require(self, seconds: float, what: str = "The next submission") -> None:
         """Refuse, with a BudgetError that names the remedy, what the budget does not allow."""
         if not self.allows(seconds):
-            needed = self.spent_s + seconds
+            needed = math.ceil(100 * (self.spent_s + seconds)) / 100  # rounded down it is refused
             raise BudgetError(
                 f"{what} takes about {seconds:.2f} s of QPU access time, and {self.remaining_s:.2f}"
                 f" s of the budget ({budget_s():g} s) are left: to allow it set {VARIABLE} to "
@@ -110,7 +111,8 @@ class Tally:
     def __str__(self) -> str:
         sent = sum(seconds > 0 for seconds in self._entries)
         return (
-            f"{self.spent_s:.3f} s of QPU access time spent in {sent} submissions, "
+            f"{self.spent_s:.3f} s of QPU access time spent in {sent} "
+            f"submission{'s' * (sent != 1)}, "
             f"{self.remaining_s:.3f} s of the budget left"
         )
 

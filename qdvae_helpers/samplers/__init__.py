@@ -98,12 +98,9 @@ _MAKERS: dict[str, Callable[..., SpinSampler]] = {
     "qpu": make_live_sampler,
 }
 
-# Where the options of each kind end up, for their names.
+# Where the options of a kind end up, for their names, if its maker only hands them on.
 _TAKERS: dict[str, list[Callable]] = {
-    "gibbs": [GibbsSampler],
     "annealer": [DeviceSampler, SimulatedQPU],
-    "exact": [ExactSampler],
-    "recorded": [make_recorded_sampler],
     "qpu": [make_live_sampler, QPU, Submitter, DeviceSampler],
 }
 _NOT_OPTIONS = {"grbm", "num_samples", "seed", "graph"} | {
@@ -113,7 +110,8 @@ _NOT_OPTIONS = {"grbm", "num_samples", "seed", "graph"} | {
 
 def _options_of(kind: str) -> set[str]:
     """Names of the options that a kind has beside those of all."""
-    taken = {name for taker in _TAKERS[kind] for name in inspect.signature(taker).parameters}
+    takers = _TAKERS.get(kind, [_MAKERS[kind]])
+    taken = {name for taker in takers for name in inspect.signature(taker).parameters}
     return taken - _NOT_OPTIONS
 
 

@@ -36,7 +36,8 @@ class LiveSampler(DeviceSampler):
         setup = _setup_s(device) if options.get("prefactor") is None else 0.0
         call_s = sum(map(device.estimate_s, _reads(usual_classes(num_samples, grbm))))
         plan = Plan(device.solver.name, 1, num_samples, call_s, setup)
-        qpu_tally().require(plan.total_s, "Measuring the temperature and one call")
+        what = "Measuring the temperature and one call" if setup else "One call"
+        qpu_tally().require(plan.total_s, what)
         print(f"{plan}.", flush=True)
         super().__init__(grbm, device, num_samples, **{"track_every": 1} | options)
 
@@ -208,7 +209,7 @@ def make_live_sampler(
         if embedding is None:
             raise QPUError(
                 f"{drift}, and no other place for the model was found: train a model on the "
-                f"QPU's present graph, which lesson 05 does where a token is set, {OFFLINE}."
+                f"QPU's present graph, which lesson 05 does with QDVAE_SAMPLER=qpu, {OFFLINE}."
             )
         names = ("gauges", "annealing_time", "timeout_s", "retries", "backoff_s", "ask_again_s")
         device_options = {name: options.pop(name) for name in names if name in options}

@@ -1,5 +1,7 @@
 """What a QPU costs: nothing without a budget, and never more than it."""
 
+import re
+
 import pytest
 
 from qdvae_helpers.errors import BudgetError, SettingError
@@ -24,6 +26,16 @@ def test_without_a_budget_nothing_is_allowed(monkeypatch):
     assert Tally().allows(0)
 
 
+@pytest.mark.parametrize("seconds", [0.25, 0.4236, 1 / 3, 2.001])
+def test_the_budget_that_the_message_names_is_enough(seconds, monkeypatch):
+    with pytest.raises(BudgetError) as refused:
+        Tally().require(seconds)
+    named = re.search(r"QDVAE_QPU_BUDGET_S to (\S+) or more", str(refused.value))[1]
+    monkeypatch.setenv("QDVAE_QPU_BUDGET_S", named)
+    Tally().require(seconds)
+    assert float(named) < seconds + 0.011
+
+
 def test_a_submission_is_counted_before_it_is_sent_and_corrected_afterwards(monkeypatch):
     monkeypatch.setenv("QDVAE_QPU_BUDGET_S", "1")
     tally = Tally()
@@ -37,7 +49,7 @@ def test_a_submission_is_counted_before_it_is_sent_and_corrected_afterwards(monk
     assert tally.spent_s == 0.75
     tally.correct(first, 0.0)  # the solver refused it
     assert str(tally) == (
-        "0.500 s of QPU access time spent in 1 submissions, 0.500 s of the budget left"
+        "0.500 s of QPU access time spent in 1 submission, 0.500 s of the budget left"
     )
     tally.correct(1, 3.0)
     assert tally.remaining_s == 0

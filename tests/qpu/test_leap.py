@@ -101,6 +101,11 @@ def test_a_named_solver_and_ones_own_settings_are_respected(leap, monkeypatch):
         connect("zephyr")
     assert connected("zephyr", solver={"qpu": True}) == "Advantage2_test"
     assert connected() == "Advantage2_test"  # whatever its graph
+    assert connected("zephyr", solver="Advantage2_test") == "Advantage2_test"
+    with pytest.raises(QPUError, match="No QPU of the wanted kind"):
+        connect(solver="Advantage2_retired")
+    monkeypatch.setenv("DWAVE_API_SOLVER", "Advantage2_test")
+    assert connected("zephyr") == "Advantage2_test"
     monkeypatch.setenv("DWAVE_API_SOLVER", json.dumps({"num_active_qubits__gt": 39}))
     assert connected("zephyr") == "Advantage2_test"
     monkeypatch.setenv("DWAVE_API_SOLVER", json.dumps({"num_active_qubits__gt": 40}))

@@ -134,8 +134,10 @@ def test_what_was_paid_for_can_be_salvaged_once(leap, make_live, home):
 
 def test_nothing_is_sent_without_a_budget(leap, make_live, monkeypatch):
     monkeypatch.delenv("QDVAE_QPU_BUDGET_S")
-    with pytest.raises(BudgetError, match=r"Measuring the temperature and one call takes about 0"):
+    with pytest.raises(BudgetError, match=r"^Measuring the temperature and one call takes about 0"):
         make_live(prefactor=None)
+    with pytest.raises(BudgetError, match=r"^One call takes about 0"):
+        make_live(prefactor=0.15)
     assert set(leap.requests) == {"solvers"}
 
 

@@ -3,6 +3,7 @@
 import pytest
 from small_models import new_model
 
+from qdvae_helpers import samplers
 from qdvae_helpers.errors import GraphError, QPUError, SamplerError, SettingError
 from qdvae_helpers.graphs import ideal_graph
 from qdvae_helpers.samplers import (
@@ -26,7 +27,8 @@ def test_the_kind_is_the_argument_then_the_environment_then_gibbs(monkeypatch, g
 
 
 def test_an_unknown_kind_is_answered_with_the_known_ones(monkeypatch, grbm12):
-    with pytest.raises(SettingError, match="gibbs, annealer, exact, recorded, qpu"):
+    assert {"gibbs", "annealer", "exact", "recorded", "qpu"} <= set(samplers._MAKERS)
+    with pytest.raises(SettingError, match=", ".join(samplers._MAKERS)):
         make_sampler(grbm12, "qpuu")
     monkeypatch.setenv("QDVAE_SAMPLER", "nonsense")
     with pytest.raises(SettingError, match="QDVAE_SAMPLER"):
@@ -46,6 +48,20 @@ def test_options_reach_the_sampler_and_its_device(grbm12, graph12):
     sampler = make_sampler(grbm12, "annealer", graph=graph12, num_sweeps=7, prefactor=0.2)
     assert sampler.device.substitute_kwargs["num_sweeps"] == 7
     assert sampler.prefactor == 0.2
+
+
+def test_a_new_sampler_needs_a_line_in_the_table_of_makers_and_no_other(
+    grbm12, graph12, monkeypatch
+):
+    class Slow(ExactSampler):
+        def __init__(self, grbm, num_samples=256, *, pause=1, seed=0, graph=None):
+            super().__init__(grbm, num_samples, seed=seed, graph=graph)
+            self.pause = pause
+
+    monkeypatch.setitem(samplers._MAKERS, "slow", Slow)
+    assert make_sampler(grbm12, "slow", graph=graph12, pause=3).pause == 3
+    with pytest.raises(SettingError, match="no option haste: choose from pause"):
+        make_sampler(grbm12, "slow", graph=graph12, haste=3)
 
 
 def test_the_simulated_qpu_needs_to_know_its_graph(grbm12):
