@@ -267,19 +267,54 @@ def test_links_of_the_documents_lead_somewhere(path):
         assert not anchor or anchor in anchors(page), link
 
 
-def test_the_instructor_guide_names_sections_that_exist():
-    """Every lesson and section of the plans; a renamed heading must not strand an instructor."""
-    guide = (ROOT / "docs" / "instructor-guide.md").read_text(encoding="utf-8")
-    headings = {}
+GUIDE = (ROOT / "docs" / "instructor-guide.md").read_text(encoding="utf-8")
+
+
+def headings_of_lessons() -> dict[str, list[str]]:
+    """The headings of each lesson below its title, in order, by its two digits."""
+    found = {}
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         cells = json.loads(path.read_text("utf-8"))["cells"]
         prose = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-        headings[path.name[:2]] = re.findall(r"^##+ (.+)$", prose, re.MULTILINE)
-    rows = re.findall(r"^\| [\d:–]+ \| (\d\d), (.+?) \|", guide, re.MULTILINE)
+        found[path.name[:2]] = re.findall(r"^##+ (.+)$", prose, re.MULTILINE)
+    return found
+
+
+def rows_of_the_plans() -> list[tuple[str, str]]:
+    """Lesson, and what the guide says of it: rows of plans A and B, slots of plan C."""
+    rows = re.findall(r"^\| [\d:–]+ \| (\d\d), (.+?) \|$", GUIDE, re.MULTILINE)
+    two_days = GUIDE.partition("## Plan C")[2].partition("## Common")[0]
+    slots = re.findall(r"\| \d+:\d\d–\d+:\d\d \| (\d\d)(?=[ ,:])([^|]*)", two_days)
     assert len(rows) > 25
-    for lesson, named in rows:
-        for section in re.findall(r"\*(.+?)\*", named):
+    assert len(slots) > 10
+    return rows + slots
+
+
+def test_the_instructor_guide_names_sections_that_exist():
+    """Every lesson and section of the plans; a renamed heading must not strand an instructor."""
+    headings = headings_of_lessons()
+    for lesson, named in rows_of_the_plans():
+        for section in re.findall(r"(?<!\w)\*(.+?)\*", named.partition(" | ")[0]):
             assert any(h.startswith(section) for h in headings[lesson]), f"{lesson}: {section}"
+
+
+def test_the_instructor_guide_names_exercises_with_their_minutes():
+    """A lesson that gets, loses or moves an exercise must not send a room to another one."""
+    headings = headings_of_lessons()
+    timed = 0
+    for lesson, said in rows_of_the_plans():
+        own = re.findall(r"Exercise (\d+) \(\S+, (\d+) minutes\)", "\n".join(headings[lesson]))
+        minutes = {int(number): int(length) for number, length in own}
+        for numbers in re.findall(r"[Ee]xercises? (\d(?:(?:, | and | to )\d)*)", said):
+            for number in map(int, re.findall(r"\d", numbers)):
+                assert number in minutes, f"{lesson}: exercise {number}"
+        for numbers, length in re.findall(
+            r"[Ee]xercises? ([\d and]+) \((\d+) minutes(?: each)?\)", said
+        ):
+            for number in map(int, re.findall(r"\d", numbers)):
+                assert minutes[number] == int(length), f"{lesson}: exercise {number}"
+                timed += 1
+    assert timed > 8
 
 
 def test_every_test_that_a_promise_names_is_there():

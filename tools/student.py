@@ -3,7 +3,8 @@
     python tools/student.py [--output FOLDER]
 
 Solutions go.  Where later cells use one, a cell takes the learner's own answer in its place.  Of
-the questions at a lesson's end the answers go, too; hints stay.
+the questions at a lesson's end the answers go, too; hints stay.  A second cell says all that.
+What lessons link to comes along; a link to anything else becomes its words.
 """
 
 import argparse
@@ -19,6 +20,14 @@ from qdvae_helpers.outputs import replacing
 from qdvae_helpers.paths import ROOT
 
 FOR_INSTRUCTORS = ("instructor-guide.md", "teaching.md")
+#: Beside the documents: what lessons name as their sources.
+ALSO = ("data/README.md", "benchmarks/README.md", "benchmarks/results/*.md")
+NOTICE = (
+    "*A class's copy: solutions are taken out, and where the text speaks of one that is folded, "
+    "there is none. Later cells use **your** answer instead, so an exercise that is left open "
+    "can stop them: ask for an answer, and go on.*"
+)
+_LINK = re.compile(r"(?<!!)\[([^\[\]]*)\]\(([^)\s]+)\)")
 _QUESTION = re.compile(r"<details>\s*<summary>(.*?)</summary>.*?</details>", re.DOTALL)
 
 
@@ -87,6 +96,29 @@ def write_copies(output: Path) -> None:
     for page in (ROOT / "docs").glob("*.md"):
         if page.name not in FOR_INSTRUCTORS:
             shutil.copy(page, docs / page.name)
+    for page in (page for pattern in ALSO for page in ROOT.glob(pattern)):
+        target = output / page.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(page, target)
+    for page in output.rglob("*.md"):
+        page.write_text(_with_live_links(page.read_text("utf-8"), page), encoding="utf-8")
+    for path in (output / "notebooks").glob("*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = _with_live_links(cell.source, path)
+        nbformat.write(notebook, path)
+
+
+def _with_live_links(text: str, page: Path) -> str:
+    """The text of this page, without links to files that are not there."""
+
+    def live(link: re.Match) -> str:
+        target = link[2].partition("#")[0]
+        there = not target or "://" in target or (page.parent / target).exists()
+        return link[0] if there else link[1]
+
+    return _LINK.sub(live, text)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -29,6 +29,10 @@ class _Tiny(torch.nn.Module):
     def parts(self) -> dict[str, torch.nn.Module]:
         return {"encoder": self.encoder, "decoder": self.decoder, "prior": self.grbm}
 
+    def spins(self, logits: Tensor) -> Tensor:
+        """Spins of the encoder, for those who take them for strings of the prior."""
+        return 2.0 * torch.bernoulli(logits.sigmoid()) - 1
+
     def forward(
         self, images: Tensor, draws: int = 1, generator: torch.Generator | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -181,6 +181,7 @@ STEPS = [
     (step(chains="chains.restart(5)"), "`chains.restart` begins anew"),
     (step(chains="chains.fresh()"), "`chains.fresh` begins anew"),
     (step(chains="chains.more()"), "`chains.more` begins anew"),
+    (step(chains="model.spins(logits)"), "as it is *now*"),  # the encoder's own
     (step(chains="chains.sample(sweeps=5)"), "as it is: the number of sweeps"),
     (step(chains="chains.sample() + 0 * chains.sample()"), "asked more than once"),
     (step(model="model(batch)"), "with the generator that is handed in"),
