@@ -64,6 +64,7 @@ class SpinBoard(Panel):
             draw_picture(ax, shown, title)
         shades = {"cmap": INK_CHANGE, "vmin": -0.6, "vmax": 0.6}
         draw_picture(axes[2], now - before, "change (red: more ink)", **shades)
-        self.message.say(f"{flipped} spins flipped; {moved:.1f} pixels of ink moved")
+        spins = "spin" if flipped == 1 else "spins"
+        self.message.say(f"{flipped} {spins} flipped; {moved:.1f} pixels of ink moved")
         alt = f"A decoded digit, the same with your spins, and the difference. {self.message.text}."
         self.result.show(fig, alt=alt)

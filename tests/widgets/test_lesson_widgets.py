@@ -49,7 +49,7 @@ def test_the_spin_board_answers(model12, digits):
     values = list(panel.board.values)
     values[3] = not values[3]
     panel.board.values = values
-    assert panel.message.text.startswith("1 spins flipped")
+    assert panel.message.text.startswith("1 spin flipped")
     assert source(panel.result) != before
     panel.number.value = 7
     assert panel.message.text.startswith("0 spins flipped; 0.0 pixels")
