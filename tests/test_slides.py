@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
@@ -158,6 +159,8 @@ def test_how_text_is_cut_into_blocks_and_sentences():
 @pytest.fixture
 def deck_of(tmp_path, page, patience) -> Iterator:  # noqa: F811
     """Builds a deck of made-up slides and looks at it."""
+    if not all(map(find_spec, ("sphinx_revealjs", "sphinx-mathjax-offline"))):
+        pytest.skip("slides are made with the extra docs; `make slides` looks at them")
     slides.copy_libraries(tmp_path)
 
     def look(*made_up: Slide):
