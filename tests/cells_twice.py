@@ -31,7 +31,9 @@ VARIES = {
         ("l12-29-e8d475", "l12-31-d2b27b", "l12-33-d3b61b", "l12-35-da3915", "l12-36-e8509a"),
         "the step at which a run in another thread hears that it is cancelled, and what it shows",
     ),
-    **dict.fromkeys(("l13-54-db7da4", "l14-54-5a8ec1"), "measured seconds in a table"),
+    **dict.fromkeys(
+        ("l11-contest-run", "l13-54-db7da4", "l14-54-5a8ec1"), "measured seconds in a table"
+    ),
 }
 
 # These two run in the lesson's kernel.
@@ -55,8 +57,8 @@ if "qdvae_helpers.samplers" in _sys.modules:
 """
 BACK = "for _set, _state in _marked: _set(_state)"
 
-# Seconds, rates and the like; places in memory.
-CHANGING = re.compile(r"\d[\d.,:]* ?(?:s|ms|µs|minutes?|seconds?|it/s)\b|0x[0-9a-f]{6,}")
+# Seconds, rates and the like, with the blanks that align them; places in memory.
+CHANGING = re.compile(r" *\d[\d.,:]* ?(?:s|ms|µs|minutes?|seconds?|it/s)\b|0x[0-9a-f]{6,}")
 
 
 def pytest_addoption(parser):
