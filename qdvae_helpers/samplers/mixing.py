@@ -63,9 +63,8 @@ def autocorrelation_time(x: torch.Tensor, mean: float | None = None) -> Autocorr
         raise SamplerError("The quantity holds values that are no finite numbers.")
     mean = float(x.mean()) if mean is None else require_number("mean", mean, error=SamplerError)
     records, chains = x.shape
-    spectrum = torch.fft.rfft(
-        x - mean, 2 * records, dim=0
-    )  # padded, so that no end meets a beginning
+    # Padded to twice the length, so that no end meets a beginning.
+    spectrum = torch.fft.rfft(x - mean, 2 * records, dim=0)
     products = torch.fft.irfft(spectrum.abs().square(), 2 * records, dim=0)[:records].sum(1)
     memory = products / torch.arange(records, 0, -1)
     if bool((x == x[0]).all()) or float(memory[0]) <= 0:
