@@ -219,6 +219,14 @@ def test_the_readmes_map_has_every_lesson_with_its_minutes():
         assert abs(total - int(minutes)) <= 10, f"{name}: {total} minutes"
 
 
+def test_hours_of_a_course_are_the_sum_of_its_minutes():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    minutes = map(int, re.findall(r"^\| \[.+?\]\(notebooks/.+?\|[^|]*\| (\d+) \|", readme, re.M))
+    hours = round(sum(minutes) / 60)
+    assert f"some {hours} hours" in readme
+    assert f"about {hours} hours" in (ROOT / "docs" / "teaching.md").read_text("utf-8")
+
+
 def test_the_page_on_settings_names_every_variable_sampler_and_profile():
     text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
     code = "\n".join(p.read_text("utf-8") for p in (ROOT / "qdvae_helpers").rglob("*.py"))

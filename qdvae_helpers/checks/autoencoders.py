@@ -248,7 +248,7 @@ def training_loop(train: Callable[..., Any]) -> str | None:
     only once.  What the loop did is read from the gradients that the optimiser finds at each step.
     """
     if not callable(train):
-        return "hand over the function itself: its name, without brackets behind it."
+        return "hand over the function itself: its name, without brackets after it."
     loop = _Loop()
     for sizes, seed, once in (((4, 2, 5), 0, False), ((3, 3, 6, 2, 4), 1, True)):
         batches = _batches(sizes, seed)
@@ -326,7 +326,7 @@ def own_draws(draw: Callable[[Tensor, int], Tensor]) -> str | None:
     draws than of codes.
     """
     if not callable(draw):
-        return "hand over the function itself: its name, without brackets behind it."
+        return "hand over the function itself: its name, without brackets after it."
     for d, n, seed in ((2, 400, 0), (3, 90, 1)):
         g = torch.Generator().manual_seed(seed)
         islands = [torch.randn(150, d, generator=g) + 12, torch.randn(50, d, generator=g) - 12]

@@ -13,7 +13,7 @@ from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 def shuffles_in_classes(function) -> str | None:
     """``function(strings, classes, seed)``: each spin shuffled among the strings of its class."""
     if not callable(function):
-        return "hand over the function itself: its name, without brackets behind it."
+        return "hand over the function itself: its name, without brackets after it."
     for rows, n in ((900, 5), (700, 8)):
         classes = torch.arange(rows) % 3  # of the classes 0, 1, 2 and 4, one string alone in 4
         classes[0] = 4
@@ -169,7 +169,7 @@ def seeds_needed(a: Tensor, b: Tensor, bar: float) -> Rows:
 def fooling_strings(function) -> str | None:
     """``function(bits)``: one more spin, which no mean and no pair gives away."""
     if not callable(function):
-        return "hand over the function itself: its name, without brackets behind it."
+        return "hand over the function itself: its name, without brackets after it."
     for m in (4, 3):
         bits = torch.cartesian_prod(*[tensor([-1.0, 1.0])] * m)
         before = bits.clone()

@@ -113,7 +113,7 @@ def bandwidth_for_power(answer: float) -> str | None:
 def blind_spot(answer: object) -> str | None:
     """``function(states)``: probabilities far from uniform that the MMD hardly tells from it."""
     if not callable(answer):
-        return "hand over the function itself: its name, without brackets behind it."
+        return "hand over the function itself: its name, without brackets after it."
     for n, limit in ((4, 0.12), (6, 0.015)):
         one = tensor([-1.0, 1.0], dtype=torch.float64)
         states = torch.cartesian_prod(*[one] * n)

@@ -94,7 +94,7 @@ def _decode(spins: Tensor) -> Tensor:
 def asked_for(wish: Callable) -> str | None:
     """``wish(model, chains, digit, sweeps)``: pictures drawn with the biases of a digit."""
     if not callable(wish):
-        return "hand over the function itself: its name, without brackets behind it."
+        return "hand over the function itself: its name, without brackets after it."
     for digit, n, sweeps in (("7", 4_000, 30), ("1", 3_000, 20)):
         model = SimpleNamespace(
             class_names=_NAMES,

@@ -256,7 +256,7 @@ def _misuse(model: _Tiny, chains: _Chains, chance: torch.Generator, steps: int) 
 def training_step(step: Callable) -> str | None:
     """``step(model, chains, optimisers, batch, w, chance)``: one step of training; the loss."""
     if not callable(step):
-        return "hand over the function itself: its name, without brackets behind it."
+        return "hand over the function itself: its name, without brackets after it."
     try:
         yours, right = _Run(step), _Run(_step())
     except RuntimeError as error:

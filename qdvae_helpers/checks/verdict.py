@@ -124,7 +124,7 @@ class Table:
     def problem(self, function: Callable) -> str | None:
         """What is wrong with an answer, or ``None``."""
         if not callable(function):
-            return "hand over the function itself: its name, without brackets behind it."
+            return "hand over the function itself: its name, without brackets after it."
         given = [self._outcome(function, args) for args in self.examples]
         tables = [self._table(args) for args in self.examples]
         for place, table in enumerate(tables):

@@ -1,6 +1,7 @@
 """The table about the machine: every problem has a remedy, and nothing private is shown."""
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -109,6 +110,13 @@ def test_limits_of_a_container_count(container, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert finding("cores").found == "1.5"
     assert finding("memory").found.startswith("2 GB")
+
+
+def test_the_hungriest_lesson_fits_into_the_memory_that_is_asked_for():
+    text = (doctor.ROOT / "README.md").read_text("utf-8")
+    peaks = [float(peak) for peak in re.findall(r"\.ipynb\) .* \| ([\d.]+) GB \|$", text, re.M)]
+    assert len(peaks) == 16
+    assert max(peaks) < doctor._MIN_FREE_GB < max(peaks) + 0.3
 
 
 def test_files_that_a_container_has_read_do_not_count_as_memory_in_use(container, monkeypatch):
