@@ -16,7 +16,7 @@ def history_figure(history: list[dict]) -> Figure:
     """Training curves: reconstruction, entropy and dead spins, couplings and moment gap."""
     steps = [report["step"] for report in history]
     fig, axes = new_figure(1, 3, figsize=(9, 3.3), layout=None)  # a run draws many: no search
-    fig.subplots_adjust(left=0.08, right=0.99, bottom=0.36, top=0.9, wspace=0.28)
+    fig.subplots_adjust(left=0.08, right=0.97, bottom=0.36, top=0.9, wspace=0.28)
     panels = (
         ("Reconstruction", {"reconstruction": "training images", "validation": "held-out images"}),
         ("Spins", {"entropy": "encoder entropy (nats)", "dead_spins": "dead spins (count)"}),
