@@ -38,6 +38,13 @@ _GRADIENT = "the value is right, but its gradient is not: what is detached, and 
 _PLACES = "`.min(1)` and its like return values *and* places: take the `.values`."
 _LIST = "return one tensor, not a list: torch.stack makes one of them."
 _COMPLEX = "the result is complex: take its real part."
+#: What to add where the code stopped and Python, torch or scipy said this.
+_STOPPED = {
+    "must be Tensor, not": "torch.tensor(...) makes a tensor of it",
+    "with KeyError": "a dictionary has no such key yet: ask with `in` first",
+    "must have different signs": "it keeps one sign from end to end: is a minus lost in it?",
+    "sum of probabilities <= 0": "all weights are 0: are words compared with words?",
+}
 
 
 class _VerdictError(Exception):
@@ -58,10 +65,7 @@ def exercise(check: Callable[[Any], str | None]) -> Callable[[Any], None]:
             problem = str(found)
         except Exception as error:  # the learner's code may raise anything
             problem = f"your code stopped with {type(error).__name__}: {error}"
-            if "must be Tensor, not" in problem:
-                problem += " (torch.tensor(...) makes a tensor of it)"
-            if isinstance(error, KeyError):
-                problem += " (a dictionary has no such key yet: ask with `in` first)"
+            problem += "".join(f" ({why})" for said, why in _STOPPED.items() if said in problem)
         if problem is None:
             solved.note(check.__name__)
         print("Correct." if problem is None else f"Not yet: {problem}")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 
 def energy(h, J, s):
@@ -182,6 +182,16 @@ def beta_by_scipy(h, J, spins, scale=1.0):
     return found.x
 
 
+def beta_by_root(of_a, of_slope):
+    """The root of the slope, with a sign of one's own for ``a`` and within the sigmoid."""
+
+    def function(h, J, spins):
+        a = of_a * 2 * spins * (h + spins @ J)
+        return brentq(lambda b: (a * torch.sigmoid(of_slope * b * a)).mean().item(), 0, 50)
+
+    return function
+
+
 def beta_by_newton(h, J, spins):
     a, beta = (-2 * spins * (h + spins @ J)).double(), torch.tensor(0.5).double()
     for _ in range(30):
@@ -197,6 +207,7 @@ def beta_on_a_grid(h, J, spins):
 
 BETA = [
     (beta_by_scipy, "Correct."),
+    (beta_by_root(-1, -1), "Correct."),
     (beta_by_newton, "Correct."),
     (beta_on_a_grid, "four digits"),
     (lambda h, J, s: beta_by_scipy(h, J, s, 0.5), "factor 2"),
@@ -205,6 +216,8 @@ BETA = [
     (lambda h, J, s: beta_by_scipy(h, 0 * J, s), "neighbours are missing"),
     (lambda h, J, s: beta_by_scipy(-h, -J, s), "edge of your search"),
     (lambda h, J, s: beta_by_scipy(h, J.triu(), s), "it peaks at"),
+    (beta_by_root(-1, 1), "is a minus lost in it?"),
+    (beta_by_root(1, -1), "is a minus lost in it?"),
     (lambda h, J, s: torch.full((len(s),), beta_by_scipy(h, J, s)), "one number for all"),
     (lambda h, J, s: 1.0, "it peaks at"),
 ]

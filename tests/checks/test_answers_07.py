@@ -92,6 +92,10 @@ WISHES = [
     (wish("torch.tensor([own[k % len(own)] for k in range(n)])"), "as frequent as they were"),
     (wish("own"), "must be a tensor with the number of a group per chain"),
     (wish("torch.full((n,), 10)"), "there are the groups 0 to 9 only"),
+    (
+        wish("(shares * (torch.tensor([0]) == digit)).multinomial(n, replacement=True)"),
+        "are words compared with words?",
+    ),
     (wish(pictures="model.decode(chains.sample(sweeps=sweeps))"), "`sample` carries on"),
     (wish(pictures="model.decode(chains.restart())"), "hand on how long"),
     (wish(pictures="model.decode(chains.fresh())"), "hand on how long"),
