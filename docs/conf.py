@@ -67,7 +67,7 @@ nb_execution_mode = "off"
 nb_ipywidgets_js = {}  # stored outputs hold no live widgets
 nb_code_prompt_show = "Solution"
 nb_code_prompt_hide = "Fold the solution"
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_admonition"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 suppress_warnings = [
     "myst.header",  # lessons may step from a title to a sub-subheading

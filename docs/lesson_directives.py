@@ -5,9 +5,9 @@ through them, ``lesson-figures`` the gallery, ``launch-buttons`` where they run 
 """
 
 import html
-import re
 from itertools import pairwise
 
+from decks.markup import inline
 from docutils import nodes
 from launch import FIRST, home
 from lesson_pages import Figure, Lesson, lessons
@@ -70,13 +70,6 @@ def parts() -> list[tuple[str, list[Lesson]]]:
     ]
 
 
-def spoken(text: str) -> str:
-    """A line of Markdown as HTML: emphasis and code, nothing else."""
-    text = html.escape(text)
-    text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", text)
-
-
 class _FromNotebooks(SphinxDirective):
     """A directive whose content is HTML written from the notebooks."""
 
@@ -123,7 +116,7 @@ class LessonCards(_FromNotebooks):
             f'<a class="lesson-card" href="{way}"><span class="frame">{picture}</span>'
             f'<span class="title"><span class="number">{lesson.number}</span> '
             f"{html.escape(lesson.name)}</span>"
-            f'<span class="promise">{spoken(lesson.promise)}</span>'
+            f'<span class="promise">{inline(lesson.promise)}</span>'
             f'<span class="minutes">{lesson.minutes} minutes, '
             f"{lesson.exercises} in exercises</span></a>"
         )

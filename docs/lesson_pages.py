@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+from decks.lesson import promise_of, title_of
 from lesson_minutes import computing_minutes, size_of
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,11 +63,10 @@ class Lesson:
 
     def __init__(self, path: Path, notebook: nbformat.NotebookNode):
         self.path, self.stem, self.notebook = path, path.stem, notebook
-        first = notebook.cells[0].source
-        self.title = re.search(r"^# (.+)$", first, re.MULTILINE)[1]
-        self.number, _, self.name = self.title.partition(" · ")
-        found = re.search(r"^\*\*In this lesson (.+?)\*\*$", first, re.MULTILINE)
-        self.promise = found[1][:1].upper() + found[1][1:] if found else ""
+        self.number, self.name = title_of(notebook)
+        self.title = f"{self.number} · {self.name}"
+        promise = promise_of(notebook).removeprefix("In this lesson ")
+        self.promise = promise[:1].upper() + promise[1:]
 
     @functools.cached_property
     def computing(self) -> int:
@@ -87,8 +87,7 @@ class Lesson:
         """Minutes of reading up to a section, rounded up to a whole one."""
         cells = self.notebook.cells
         end = next(k for k, cell in enumerate(cells) if cell.source.startswith(f"## {heading}"))
-        size = size_of({"cells": cells[:end]})
-        return math.ceil(size.words / 200 + size.lines / 12)
+        return math.ceil(size_of({"cells": cells[:end]}).minutes)
 
     @functools.cached_property
     def figures(self) -> list[Figure]:

@@ -336,5 +336,4 @@ class GaussianVAE(nn.Module):
         n = require_count("n", n, most=_MOST_IMAGES)
         generator = None if seed is None else torch.Generator().manual_seed(require_seed(seed))
         codes = torch.randn(n, self.n_latent, generator=generator)
-        codes = codes.to(self._like)
-        return torch.cat([self.decode(part) for part in codes.split(1_000)])
+        return _in_parts(self.decode, codes.to(self._like))

@@ -37,10 +37,14 @@ class Size:
     exercises: tuple[int, ...]  # minutes of each
 
     @property
+    def minutes(self) -> float:
+        """Minutes of reading."""
+        return self.words / WORDS_PER_MINUTE + self.lines / LINES_PER_MINUTE
+
+    @property
     def reading(self) -> int:
-        """Minutes, rounded up to five."""
-        minutes = self.words / WORDS_PER_MINUTE + self.lines / LINES_PER_MINUTE
-        return 5 * math.ceil(minutes / 5)
+        """The same, rounded up to five."""
+        return 5 * math.ceil(self.minutes / 5)
 
 
 def size_of(notebook: dict) -> Size:

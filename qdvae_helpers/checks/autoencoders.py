@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
+from qdvae_helpers.checks.verdict import Rows, VerdictError, by_examples, exercise
 
 
 @by_examples(([3, 2],), ([4, 3, 5],), ([784, 256, 128, 2],))
@@ -106,9 +106,9 @@ class _Loop:
 
     def loss_of(self, model: nn.Module, batch: Tensor) -> Tensor:
         if not (isinstance(model, nn.Module) and isinstance(batch, Tensor)):
-            raise _LoopError("`loss_of` takes the model, then one batch: loss_of(model, batch).")
+            raise VerdictError("`loss_of` takes the model, then one batch: loss_of(model, batch).")
         if model is not self.model:
-            raise _LoopError("`loss_of` gets another model: give it the one that is handed in.")
+            raise VerdictError("`loss_of` gets another model: give it the one that is handed in.")
         self.moved = self.moved or self.optimizer.moved()
         with torch.enable_grad():
             own = (model(batch) - batch).square().sum(1).mean()
@@ -207,10 +207,6 @@ class _Loop:
         return None
 
 
-class _LoopError(Exception):
-    """What to tell a learner whose loop calls the loss in the wrong way."""
-
-
 def _same(found: list[Tensor | None], wanted: list[Tensor]) -> bool:
     pairs = zip(found, wanted, strict=True)
     return all(a is not None and torch.allclose(a, b, 1e-4, 1e-6) for a, b in pairs)
@@ -254,11 +250,7 @@ def training_loop(train: Callable[..., Any]) -> str | None:
         batches = _batches(sizes, seed)
         handed = [batch.clone() for batch in batches]
         handed_over: Iterator | list = (batch for batch in handed) if once else list(handed)
-        try:
-            problem = loop.problem(train, batches, handed_over)
-        except _LoopError as found:
-            return str(found)
-        if problem:
+        if problem := loop.problem(train, batches, handed_over):
             return problem
         if not all(torch.equal(a, b) for a, b in zip(batches, handed, strict=True)):
             return "your loop changes the images of its batches: leave them as they are."

@@ -47,7 +47,7 @@ _STOPPED = {
 }
 
 
-class _VerdictError(Exception):
+class VerdictError(Exception):
     """What to tell the learner, found deep inside a check."""
 
 
@@ -61,7 +61,7 @@ def exercise(check: Callable[[Any], str | None]) -> Callable[[Any], None]:
             empty = any(part is None or part is ... for part in parts)
             watched = (lambda *args: _ask(answer, *args)) if callable(answer) else answer
             problem = _EMPTY if empty else check(watched)
-        except _VerdictError as found:
+        except VerdictError as found:
             problem = str(found)
         except Exception as error:  # the learner's code may raise anything
             problem = f"your code stopped with {type(error).__name__}: {error}"
@@ -78,7 +78,7 @@ def _ask(function: Callable, *args: Any) -> Any:
     """What a learner's function returns; where that is nothing, the check says so at once."""
     answer = function(*args)
     if answer is None or answer is ...:
-        raise _VerdictError(_NOTHING if answer is None else _EMPTY)
+        raise VerdictError(_NOTHING if answer is None else _EMPTY)
     return answer
 
 
@@ -160,11 +160,11 @@ class Table:
         before = repr(_shown(list(copies)))  # as text, in which NaN equals NaN
         answer = function(*copies)
         if repr(_shown(list(copies))) != before:
-            raise _VerdictError(_CHANGED)
+            raise VerdictError(_CHANGED)
         if outcome := self._read(answer, copies):
             return outcome
         asked, found = _kind(self._right(args)[0]), f"a {type(answer).__name__}"
-        raise _VerdictError(self._fill(self.form, args, asked=asked, found=found))
+        raise VerdictError(self._fill(self.form, args, asked=asked, found=found))
 
     def _read(self, answer: Any, args: tuple) -> list[Tensor] | None:
         parts = [p for arg in args for p in (arg.parameters() if callable(arg) else [arg])]
@@ -217,7 +217,7 @@ def _values(answer: Any) -> Tensor | None:
         pair = hasattr(answer, "indices")  # what `.min(1)` returns
         answer = list(answer)
         if any(isinstance(part, Tensor) and part.numel() > 1 for part in answer):
-            raise _VerdictError(_PLACES if pair else _LIST)
+            raise VerdictError(_PLACES if pair else _LIST)
     try:
         values = torch.as_tensor(float(answer) if isinstance(answer, Real) else answer).detach()
     except (TypeError, ValueError, RuntimeError):

@@ -43,7 +43,7 @@ def test_the_error_is_that_of_repetitions():
     assert 0.6 < float(times.std()) / mean_error < 1.6
 
 
-def test_it_is_the_sum_over_lags(grbm12):
+def test_it_is_the_sum_over_lags():
     x = forgetful(0.8, 300, 5)
     for mean in (None, 0.0, 0.3):
         found = autocorrelation_time(x, mean)

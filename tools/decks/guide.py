@@ -5,7 +5,7 @@ import re
 from qdvae_helpers.paths import ROOT
 
 _PLAN = re.compile(r"^## (Plan \w): (.+)$")
-_MISUNDERSTOOD = re.compile(r"^(\*\*\"(?:.+)\"\*\*.*)", re.DOTALL)
+_MISUNDERSTOOD = re.compile(r'\*\*".+"\*\*', re.DOTALL)
 
 
 class Guide:
@@ -48,7 +48,7 @@ class Guide:
 
     def _read_misunderstandings(self) -> None:
         """Each ends with the lessons that it belongs to, in brackets."""
-        for block in re.split(r"\n\n", self._text):
+        for block in self._text.split("\n\n"):
             if _MISUNDERSTOOD.match(block):
                 for number in sorted(set(re.findall(r"\b(\d\d)(?=[,')\s])", block))):
                     if re.search(rf"\([^()]*\b{number}\b[^()]*\)|\bIn {number}\b", block):
