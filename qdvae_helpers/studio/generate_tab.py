@@ -94,7 +94,7 @@ class GenerateTab(Tab):
             refill(self.wish, [ANY, *labels])
             self.wish.disabled = not labels
             known = labels or not name
-            self.wish.description = "wish" if known else "wish (this model knows no labels)"
+            self.wish.description = "wish" if known else "wish (none: it learned no labels)"
 
     def begin_with(self) -> None:
         """Generate what the controls say."""

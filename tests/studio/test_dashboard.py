@@ -66,7 +66,7 @@ def test_train_stop_and_generate(dashboard):
     assert "16 qubits" in generate.about.value
     assert "fine-tuned from" in generate.about.value
     assert generate.wish.disabled
-    assert "knows no labels" in generate.wish.description
+    assert "learned no labels" in generate.wish.description
     done = said(generate.message, "6 digits of tuned")
     generate.go.click()
     assert done.wait(PATIENCE_S)
