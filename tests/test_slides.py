@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
@@ -16,8 +18,16 @@ sys.path.insert(0, str(ROOT / "tools"))
 import slides  # noqa: E402
 from decks import fit, pages, parts  # noqa: E402
 from decks.guide import Guide  # noqa: E402
-from decks.markup import blocks, plain, sentences  # noqa: E402
+from decks.markup import (  # noqa: E402
+    blocks,
+    inline,
+    last_sentences,
+    plain,
+    sentences,
+    without_cells,
+)
 from decks.parts import Figure, Slide  # noqa: E402
+from decks.pictures import halves  # noqa: E402
 
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
 from browser_pages import browser_type_launch_args, patience  # noqa: E402, F401
@@ -46,7 +56,8 @@ def test_a_deck_shows_every_figure_and_says_what_it_is_about(lesson, tmp_path):
     headings = [slide.heading for slide in deck.slides]
     for heading in ("After it you can", "What to take away", "Ask yourself"):
         assert heading in headings
-    shown = [slide.body for slide in deck.slides if re.fullmatch(r"figure \w+", slide.kind)]
+    whole = [slide for slide in deck.slides if re.fullmatch(r"figure \w+( overview)?", slide.kind)]
+    shown = [slide.body for slide in whole]
     stored = [
         output
         for cell in notebook.cells
@@ -60,6 +71,32 @@ def test_a_deck_shows_every_figure_and_says_what_it_is_about(lesson, tmp_path):
     assert all(re.search(r'alt="[^"]{15,}"', body) for body in shown)
     assert '="../' not in text
     assert "google.colab" not in text
+
+
+def test_a_figure_that_cannot_be_read_comes_again_in_two_parts(lesson):
+    _, deck = lesson
+    kinds = ["detail" if "detail" in s.kind else s.kind.split()[-1] for s in deck.slides]
+    assert 2 * kinds.count("overview") == kinds.count("detail")
+    for k, kind in enumerate(kinds):
+        if kind == "overview":
+            assert kinds[k + 1 : k + 3] == ["detail", "detail"]
+
+
+def test_a_formula_is_led_to_or_explained(lesson):
+    _, deck = lesson
+    for slide in deck.slides:
+        if slide.kind == "formula":
+            words = re.findall(r'<div class="words (\w+)".*?<p>(.*?)</p>', slide.body, re.DOTALL)
+            assert words, slide.heading
+            for place, said in words:
+                assert place == "lead" or said.endswith((".", "?", "!", ")", ")</span>")), said
+
+
+def test_an_exercise_shows_the_code_that_its_task_speaks_of(lesson):
+    _, deck = lesson
+    for slide in deck.slides:
+        if slide.kind == "exercise" and "<code>...</code>" in slide.body:
+            assert "<pre" in slide.body, slide.heading
 
 
 def test_a_question_comes_on_a_slide_before_its_answer(lesson):
@@ -132,7 +169,7 @@ def test_what_is_too_much_for_a_slide_is_split():
     assert [line for part in cut for line in part[1:]] == fit.squeezed(table.splitlines())[1:]
     assert all(fit.printed_size(part, fit.BELOW_HEADING) >= fit.SMALLEST for part in cut)
     assert fit.squeezed(["a      b", "cc     d"]) == ["a   b", "cc  d"]
-    wide = "name  " + "  ".join(f"column {k:2}" for k in range(12))
+    wide = "name  " + "  ".join(f"column-{k:02}" for k in range(12))
     cut = fit.parts_of_printed(f"{wide}\n{wide.replace('column', 'number')}", fit.BELOW_HEADING)
     assert [part[0].split()[0] for part in cut] == ["name", "name"]
     assert sum(part[0].count("column") for part in cut) == 12
@@ -145,6 +182,82 @@ def test_what_is_too_much_for_a_slide_is_split():
     assert len(tables) > 2
     assert all(rows[0] == ["a", "b"] and size >= fit.SMALLEST for size, rows in tables)
     assert sum(len(rows) - 1 for _, rows in tables) == 20
+
+
+def test_a_split_table_says_what_its_numbers_are():
+    head = "sampler      overlap^2  errors"
+    assert fit.is_head(head)
+    assert not fit.is_head("Gibbs        0.5        12")
+    assert not fit.is_head("a sentence without columns")
+    rows = [f"row {k:<8} {k}.5        {k}" for k in range(30)]
+    first, second = fit.parts_of_printed("\n".join([head, *rows]), fit.BELOW_HEADING)
+    assert first[0] == second[0]
+    # What follows the table is not under its head.
+    rest = [f"so much of it: {k}" for k in range(20)]
+    parts_of_both = fit.parts_of_printed("\n".join([head, *rows[:14], *rest]), fit.BELOW_HEADING)
+    assert [part[0].startswith("sampler") for part in parts_of_both] == [True, False]
+    # Columns without names stay together, and a sentence is not cut like a row.
+    nameless = "  ".join(["a row of numbers", *(f"{k}.12345" for k in range(12))])
+    assert len(fit.parts_of_columns([nameless] * 3)) == 1
+    title, end = "every number of every machine in one table", "nothing was left out of it"
+    wide = "name  " + "  ".join(f"column-{k:02}" for k in range(12))
+    cut = fit.parts_of_columns([title, wide, wide.replace("column", "number"), end])
+    assert [part[0] for part in cut] == [title] * len(cut)
+    assert [part[-1] == end for part in cut] == [False] * (len(cut) - 1) + [True]
+    assert all(part[1].count("column") == part[2].count("number") for part in cut)
+
+
+def test_a_cell_that_is_too_long_moves_no_other():
+    ragged = ["name  one  two", "a  10.5  3.25", "a long name  1.5  13.25"]
+    assert fit.aligned(ragged) == [
+        "name          one    two",
+        "a            10.5   3.25",
+        "a long name   1.5  13.25",
+    ]
+    for kept in (["a   one", "b  two"], ["a  1  left", "b  2  right or so"], ["a  1  2", "so: 3"]):
+        assert fit.aligned(kept) == kept
+
+
+def test_what_is_said_of_cells_is_left_out_with_what_hangs_on_it():
+    assert without_cells("The RBF kernel is $k$. It is 1 for equal points.") == (
+        "The RBF kernel is $k$. It is 1 for equal points."
+    )
+    assert without_cells("One. The next cell trains twice. It takes a minute. Two.") == "One. Two."
+    assert without_cells("Predict which. Run the cell. Then what?") == "Predict which. Then what?"
+    assert last_sentences("One is first. So it is. Three of them lead here:", 30) == (
+        "Three of them lead here:"
+    )
+    assert last_sentences("One two three. It hangs.", 12) == ""
+
+
+def test_a_formula_keeps_the_signs_that_touch_it():
+    assert inline("if $a$. Or ($b$), $c$") == (
+        'if <span class="whole"><span class="math inline">\\(a\\)</span>.</span> Or '
+        '<span class="whole">(<span class="math inline">\\(b\\)</span>),</span> '
+        '<span class="math inline">\\(c\\)</span>'
+    )
+
+
+def test_a_single_panel_is_cut_with_its_axis(tmp_path):
+    pixels = np.zeros((1200, 800, 4), np.uint8)
+    pixels[0:1000, 100:104, 3] = 255  # an axis from top to bottom
+    pixels[1000:1004, 100:700, 3] = 255  # and one below
+    pixels[1040:1060, 300:500, 3] = 255  # with its name
+    pixels[100:980, 200:600, 3] = 255
+    pixels[500:560, 200:600, 3] = 0  # here is the least to be cut
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    shown = Figure("one.png", 400, 600, "one panel", "a caption", 15.0)
+    upper, lower = halves(shown, tmp_path)
+    heights = [Image.open(tmp_path / part.file).height for part in (upper, lower)]
+    assert heights == [530 + 60, 1060 - 530]
+    pixels[500:560] = 0  # two panels
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    heights = [part.height for part in halves(shown, tmp_path)]
+    assert heights == [250, 250]
+    pixels[500:560, 200:600, 3] = 255
+    pixels[1000:1004, :, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "one.png")
+    assert halves(shown, tmp_path) == []
 
 
 def test_how_text_is_cut_into_blocks_and_sentences():
@@ -196,6 +309,10 @@ FAULTY = {
     "a wall of": "<p>" + "word " * 200 + "</p>",
     "a picture is missing": '<img src="figures/none.png" alt="nothing" width="1200" height="500">',
     "a figure without room": '<img src="favicon.svg" alt="small" width="90" height="90">',
+    "writing in a figure": '<img src="favicon.svg" alt="a figure" width="1200" height="500" '
+    'data-writing="17.0">',
+    "a line begins with a sign": '<p style="width: 60px">'
+    '<span class="math inline" style="display: inline-block; width: 60px">a</span>.</p>',
     "lies on something: number": '<p style="position: absolute; right: 10px; top: 20px">corner</p>',
 }
 
@@ -208,7 +325,7 @@ def test_a_faulty_slide_is_found(fault, deck_of):
 
 
 def test_an_overfull_figure_slide_is_found(deck_of):
-    shown = Figure("../favicon.svg", 640, 320, "a figure of some words", "a caption")
+    shown = Figure("../favicon.svg", 640, 320, "a figure of some words", "a caption", 15.0)
     assert not deck_of(parts.figure("A figure", shown)).faults
     slide = parts.figure("A figure", shown)
     slide.body = slide.body.replace("height=", 'style="height: 900px" title=')
