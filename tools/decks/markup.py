@@ -78,7 +78,8 @@ def items(block: str) -> list[str]:
 _SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z*$`(\"])")
 #: What is said to a reader who sits before a notebook, and means nothing on a slide.
 _OF_THE_NOTEBOOK = re.compile(
-    r"(?<!\ba )\bcells?\b|\b(running|restart the) kernel\b|_solution\b"
+    r"(?<!\bin a )(?<!\bbefore a )(?<!\bbefore\* a )\bcells?\b(?! with)"
+    r"|\b(running|restart the) kernel\b|_solution\b"
     r"|\b(unfolds|scroll|run everything|prints nothing|Shift\+Enter)\b|■"
     r"|\btakes? [\w ]*(seconds|minute)"
     r"|^\(?(About|Some) [\w ]+ (seconds|minutes?)\b",

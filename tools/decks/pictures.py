@@ -39,33 +39,48 @@ def figures_of(cell: nbformat.NotebookNode, stem: str, folder: Path) -> list[Fig
     return found
 
 
+def _longest_run(row: np.ndarray) -> tuple[int, int]:
+    """Where the longest inked part of a row begins, and how long it is."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
+    runs = [(int(b - a), int(a)) for a, b in edges.reshape(-1, 2)]
+    length, start = max(runs, default=(0, 0))
+    return start, length
+
+
+def _place_of_cut(inked: np.ndarray) -> tuple[int, int]:
+    """The row at which a figure is cut, 0 for none, and the first row of its axis, if it has one.
+
+    Several panels are cut at the widest empty band between them. A single panel, with an axis that
+    is as wide as half of the figure, is cut where there is least: never in the name of an axis, if
+    there is another place.
+    """
+    size, width = inked.shape
+    rows = range(size // 4, 3 * size // 4)
+    lines = [row for row in range(rows.stop, size) if _longest_run(inked[row])[1] > width / 2]
+    if lines:
+        axis = lines[-1]
+        while axis - 1 in lines:
+            axis -= 1
+        beside = inked[:, : _longest_run(inked[axis])[0]].any(axis=1)
+        amount = inked.sum(axis=1)
+        return min(rows, key=lambda row: (beside[row], amount[row], abs(row - size / 2))), axis
+    edges = np.flatnonzero(inked.any(axis=1))
+    bands = [(b - a, (a + b) // 2) for a, b in pairwise(edges) if (a + b) // 2 in rows]
+    gap, cut = max(bands, key=lambda band: (band[0], -abs(band[1] - size / 2)), default=(0, 0))
+    return (int(cut) if gap > 3 else 0), size
+
+
 def halves(shown: Figure, folder: Path) -> list[Figure]:
     """A figure cut across, not too near an end; none if there is no place for a cut.
 
-    The place is the widest empty band. A single panel has none: it is cut where there is least to
-    be cut, and its upper part gets the axis from below the lower one.
+    The upper part of a single panel gets the axis from below the lower one.
     """
-    image = Image.open(folder / shown.file).convert("RGBA")
-    pixels = np.asarray(image)
-    inked = pixels[:, :, 3] > 0
-    size = len(pixels)
-    lowest, highest = 3 * size // 10, 7 * size // 10
-    edges = [-1, *np.flatnonzero(inked.any(axis=1)), size]
-    bands = [(b - a, (a + b) // 2) for a, b in pairwise(edges) if lowest < (a + b) / 2 < highest]
-    gap, cut = max(bands, default=(0, 0))
-    axis = pixels[:0]
-    if gap <= 6:
-        long = np.flatnonzero(inked.mean(axis=1) > 0.5)
-        if not len(long) or long[-1] < highest:
-            return []
-        top = long[-1]
-        while top - 1 in long:
-            top -= 1
-        axis = pixels[top:]
-        rows = np.arange(lowest, highest)
-        cut = min(rows, key=lambda row: (inked[row].sum(), abs(row - size / 2)))
+    pixels = np.asarray(Image.open(folder / shown.file).convert("RGBA"))
+    cut, axis = _place_of_cut(pixels[:, :, 3] > 0)
+    if not cut:
+        return []
     found = []
-    parts = {"upper": np.concatenate([pixels[:cut], axis]), "lower": pixels[cut:]}
+    parts = {"upper": np.concatenate([pixels[:cut], pixels[axis:]]), "lower": pixels[cut:]}
     for name, part in parts.items():
         half = Image.fromarray(part)
         half = half.crop(half.getchannel("A").getbbox())
