@@ -8,8 +8,8 @@ from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
 
-from decks import fit  # noqa: E402
-from decks.markup import (  # noqa: E402
+from decks import fit
+from decks.markup import (
     blocks,
     inline,
     last_sentences,
@@ -17,8 +17,8 @@ from decks.markup import (  # noqa: E402
     sentences,
     without_cells,
 )
-from decks.parts import Figure  # noqa: E402
-from decks.pictures import halves  # noqa: E402
+from decks.parts import Figure
+from decks.pictures import halves
 
 
 def test_what_is_too_much_for_a_slide_is_split():

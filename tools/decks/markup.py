@@ -80,7 +80,7 @@ _SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z*$`(\"])")
 _OF_THE_NOTEBOOK = re.compile(
     r"(?<!\bin a )(?<!\bbefore a )(?<!\bbefore\* a )\bcells?\b(?! with)"
     r"|\b(running|restart the) kernel\b|_solution\b"
-    r"|\b(unfolds|scroll|run everything|prints nothing|Shift\+Enter)\b|■"
+    r"|\b(unfolds|scroll|run (everything|the lesson)|prints nothing|Shift\+Enter)\b|■"
     r"|\btakes? [\w ]*(seconds|minute)"
     r"|^\(?(About|Some) [\w ]+ (seconds|minutes?)\b",
     re.IGNORECASE,
