@@ -57,8 +57,11 @@ def test_a_split_table_says_what_its_numbers_are():
     parts_of_both = fit.parts_of_printed("\n".join([head, *rows[:14], *rest]), fit.BELOW_HEADING)
     assert [part[0].startswith("sampler") for part in parts_of_both] == [True, False]
     # Columns without names stay together, and a sentence is not cut like a row.
-    nameless = "  ".join(["a row of numbers", *(f"{k}.12345" for k in range(12))])
+    nameless = "  ".join(["a row of numbers", *(f"{k}.12345" for k in range(10))])
     assert len(fit.parts_of_columns([nameless] * 3)) == 1
+    narrow = nameless.replace("a row of numbers", "numbers")
+    (part,) = fit.parts_of_printed("\n".join([narrow] * 3), fit.BELOW_HEADING)
+    assert part == [narrow.replace("  ", " ")] * 3  # no row is broken, if that can be avoided
     title, end = "every number of every machine in one table", "nothing was left out of it"
     wide = "name  " + "  ".join(f"column-{k:02}" for k in range(12))
     cut = fit.parts_of_columns([title, wide, wide.replace("column", "number"), end])

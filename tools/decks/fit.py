@@ -63,12 +63,12 @@ def parts_of_list(
     return equal if all(map(fits, equal)) else filled
 
 
-def squeezed(lines: list[str]) -> list[str]:
-    """A table without idle columns: two blanks are enough between two of its columns."""
+def squeezed(lines: list[str], gap: int = 2) -> list[str]:
+    """A table without idle columns: two blanks are enough between two of its columns, or one."""
     width = max(map(len, lines))
     padded = [line.ljust(width) for line in lines]
     blank = [all(line[k] == " " for line in padded) for k in range(width)]
-    kept = [k for k in range(width) if not (k > 1 and all(blank[k - 2 : k + 1]))]
+    kept = [k for k in range(width) if not (k >= gap and all(blank[k - gap : k + 1]))]
     return ["".join(line[k] for k in kept).rstrip() for line in padded]
 
 
@@ -146,6 +146,9 @@ def parts_of_printed(text: str, height: float) -> list[list[str]]:
         lines = aligned(squeezed(lines))
     if len(columns := parts_of_columns(lines)) > 1:
         return [part for some in columns for part in parts_of_printed("\n".join(some), height)]
+    tight = squeezed(lines, 1)
+    if max(map(len, lines)) > _MOST_COLUMNS >= max(map(len, tight)) and len(lines) > 1:
+        lines = tight
     # A sentence or two are wrapped, so that they do not make a table beside them small.
     rows = [len(line) for line in lines if "  " in line.strip()]
     long = [line for line in lines if len(line) > 66 and "  " not in line.strip()]
