@@ -182,7 +182,7 @@ def _stub(code: str, height: float) -> tuple[str, float]:
 def exercise(title: str, task: list[str], stub: str) -> Slide:
     """The task of an exercise, as much of it as fits; the notes have all.
 
-    Below it stands the code to be completed, if there is room: a task may speak of it.
+    Below it stands the code to be completed, if that leaves the task large or is spoken of there.
     """
     name, _, rest = title.partition(":")
     number, _, effort = name.partition("(")
@@ -195,8 +195,11 @@ def exercise(title: str, task: list[str], stub: str) -> Slide:
         kept.append(block)
     if not kept and task:
         kept = [task[0]]
-    code, room = _stub(stub, 470 - fit.text_height([plain(block) for block in kept], 26))
-    size = fit.text_size([plain(block) for block in kept], 440 - room, largest=34) or 22
+    texts = [plain(block) for block in kept]
+    code, room = _stub(stub, 470 - fit.text_height(texts, 26))
+    if fit.text_size(texts, 440 - room) < 24 and "`...`" not in "".join(kept):
+        code, room = "", 0
+    size = fit.text_size(texts, 440 - room, largest=34) or 22
     inner = "".join(
         _table(rows := fit.cells_of(block), fit.column_shares(rows), 22)
         if block.startswith("|")
