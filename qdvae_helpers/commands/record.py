@@ -15,7 +15,7 @@ from pathlib import Path
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.errors import OutputError, SettingError
 from qdvae_helpers.models import QDVAE
-from qdvae_helpers.outputs import hold, require_output
+from qdvae_helpers.outputs import hold, require_apart, require_output
 from qdvae_helpers.priors import class_shares
 from qdvae_helpers.qpu import qpu_tally
 from qdvae_helpers.qpu.recordings import (
@@ -54,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.samples is not None and options.samples < 1:
         raise SettingError(f"--samples {options.samples}: record 1 or more.")
+    require_apart([options.output], {"--model": options.model})
     with hold(options.output):
         # What would keep the samples from being saved comes before they are paid for.
         if not options.overwrite:

@@ -5,7 +5,6 @@ A safetensors file with a JSON text under the key ``qdvae``, format ``qdvae-stag
 
 import json
 
-import dwave.graphs as dg
 import networkx as nx
 import numpy as np
 import torch
@@ -16,18 +15,14 @@ from qdvae_helpers.arguments import require_kind
 from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample
 from qdvae_helpers.errors import DataError
 from qdvae_helpers.files import KEY
-from qdvae_helpers.graphs import QPUGraph, colouring
+from qdvae_helpers.graphs import QPUGraph, chip_places, colouring
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.priors import ClassBoltzmannMachine
 from qdvae_helpers.widgets.wishes import data_set_of, label_names
 
 FORMAT = "qdvae-stage/1"
 _EXAMPLES = 12
-_LAYOUTS = {
-    "chimera": (dg.chimera_graph, dg.chimera_layout),
-    "pegasus": (dg.pegasus_graph, dg.pegasus_layout),
-    "zephyr": (dg.zephyr_graph, dg.zephyr_layout),
-}
+_FAMILIES = ("chimera", "pegasus", "zephyr")
 
 
 def quantised(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -120,9 +115,8 @@ def _usual_examples(model: QDVAE) -> ImageSet | None:
 
 def places_of(graph: QPUGraph) -> torch.Tensor:
     """Where each qubit lies, ``(n, 2)`` from 0 to 1, the second number downwards."""
-    if graph.topology in _LAYOUTS:
-        whole, layout = _LAYOUTS[graph.topology]
-        places = layout(whole(*graph.shape, node_list=graph.nodes))
+    if graph.topology in _FAMILIES:
+        places = chip_places(graph)
     else:
         places = nx.spring_layout(graph.to_networkx(), seed=0)
     found = np.array([places[q] for q in graph.nodes], dtype=np.float32)
