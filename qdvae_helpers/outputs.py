@@ -103,9 +103,10 @@ def require_apart(written: Iterable[Path], read: Mapping[str, str | Path | None]
 
     ``written`` are files to be written, ``read`` others by the options that name them.
     """
-    targets = {os.path.realpath(file) for file in written}
-    for option, file in read.items():
-        if file and os.path.realpath(file) in targets:
+    paths = {name: str(file) for name, file in read.items() if file and "\0" not in str(file)}
+    targets = {os.path.realpath(file) for file in written if "\0" not in str(file)}
+    for option, file in paths.items():
+        if os.path.realpath(file) in targets:
             raise OutputError(f"{option} {file} is what --output writes: name another file.")
 
 

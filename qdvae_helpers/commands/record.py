@@ -54,11 +54,11 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.samples is not None and options.samples < 1:
         raise SettingError(f"--samples {options.samples}: record 1 or more.")
-    require_apart([options.output], {"--model": options.model})
     with hold(options.output):
         # What would keep the samples from being saved comes before they are paid for.
         if not options.overwrite:
             require_replaceable(options.output)
+        require_apart([options.output], {"--model": options.model})
         size, suffix = 2 * MAX_BYTES, ".safetensors"
         require_output(options.output, overwrite=True, need_bytes=size, suffix=suffix)
         recording = _drawn(options)

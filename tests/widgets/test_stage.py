@@ -99,7 +99,7 @@ def test_a_title_cannot_be_markup(model12):
     assert "<script>alert" not in stage_page(stage_bytes(model12), "<script>alert(1)</script>")
 
 
-@pytest.mark.parametrize("title", ["@MODEL@", "@MODULE@", "@TITLE@", "\\1 \\g<0>"])
+@pytest.mark.parametrize("title", ["@MODEL@", "@MODULE@", "@TITLE@", "\\1"])
 def test_a_title_is_no_place_for_another_part(title, model12):
     assert f"<title>{title}</title>" in stage_page(stage_bytes(model12), title)
 
