@@ -1,5 +1,6 @@
 """Where things lie: the repository, and folders that an environment variable may move."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def folder(variable: str, default: Path) -> Path:
         return default
     try:
         named = ROOT / Path(configured).expanduser()
-        named.exists()  # a name that is too long is an error, one that is not there is none
+        # A name that is too long is an error here, one that is not there is none.
+        if named.is_dir() and not os.access(named, os.R_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, RuntimeError) as error:  # RuntimeError: "~" of nobody
         why = getattr(error, "strerror", None) or error
         raise SettingError(

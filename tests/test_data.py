@@ -368,3 +368,15 @@ def test_a_variable_that_names_no_folder_is_named(variable, folder, monkeypatch)
     looks = {"QDVAE_DATA": data_dir, "QDVAE_MODELS": models_dir}
     with pytest.raises(SettingError, match=f"{variable}='.*cannot be used"):
         looks.get(variable, recording_folders)()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+)
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir(mode=0)
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path / "closed"))
+    with pytest.raises(SettingError, match=r"QDVAE_DATA=.*Permission denied"):
+        data_dir()
+    with pytest.raises(DataError, match="You may not read the folder"):
+        ImageSet.from_folder(tmp_path / "closed")
