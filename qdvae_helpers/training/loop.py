@@ -113,6 +113,9 @@ def fit(
             f"{fabric.world_size} processes cannot share a batch of {config.batch_size} images "
             "evenly: start a number of processes that divides batch_size, or change batch_size."
         )
+    for name, call in (("on_report", on_report), ("should_stop", should_stop)):
+        if call is not None and not callable(call):
+            raise SettingError(f"{name}={call!r:.60} must be a function.")
     if checkpoint is not None and (fabric is None or fabric.global_rank == 0):
         require_output(checkpoint, overwrite=True)  # what is there is judged when it is read
     trainer = _Trainer(model, train, config, validation, sampler, fabric)

@@ -234,3 +234,21 @@ def test_spins_and_couplings_have_one_colour_wherever_they_stand(theme):
         assert {name: to_rgb(colour) for name, colour in figures.items()} == {
             name: still[name] for name in figures
         }
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_model_that_cannot_be_shown_is_refused(value, model12, graph12):
+    model12.dvae.decoder.net[0].weight.data[0, 0] = value
+    with pytest.raises(SettingError, match="no finite number"):
+        stage_bytes(model12)
+    far = QPUGraph((1, 2**40), ((1, 2**40),), "own", ())
+    with pytest.raises(SettingError, match="number yours anew"):
+        stage_bytes(QDVAE(far, (8,)))
+    fine = QDVAE(graph12, (8,))
+    for call in (
+        lambda: stage_bytes(fine, torch.zeros(1, 1, 28, 28)),
+        lambda: stage_picture(fine, None),
+        lambda: stage_picture(fine, torch.zeros(1, 28, 28), theme="pink"),
+    ):
+        with pytest.raises(SettingError):
+            call()

@@ -13,7 +13,7 @@ from torch import nn
 
 from qdvae_helpers.arguments import require_kind
 from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample
-from qdvae_helpers.errors import DataError
+from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.files import KEY
 from qdvae_helpers.graphs import QPUGraph, chip_places, colouring
 from qdvae_helpers.models import QDVAE
@@ -41,8 +41,17 @@ def stage_bytes(model: QDVAE, examples: ImageSet | None = None) -> bytes:
         model: a trained one; only read.
         examples: pictures to choose from, with labels; held-out ones of the model's data set if
             left out, none where these are not at hand.
+
+    Raises:
+        SettingError: no model, or one whose numbers cannot be shown.
     """
     require_kind("model", model, QDVAE)
+    if examples is not None:
+        require_kind("examples", examples, ImageSet)
+    if not all(values.isfinite().all() for values in model.state_dict().values()):
+        raise SettingError("A weight of this model is no finite number: train or load it again.")
+    if max(model.graph.nodes) >= 2**31:
+        raise SettingError("The stage shows qubits with numbers below 2^31: number yours anew.")
     examples = _usual_examples(model) if examples is None else examples
     grbm, graph = model.grbm, model.graph
     place = {q: i for i, q in enumerate(graph.nodes)}
