@@ -45,8 +45,8 @@ def facts(header: dict, shares: torch.Tensor | None = None) -> dict[str, str]:
     if history := info.get("history"):
         last = history[-1]
         rows["reconstruction, held out"] = f"{last.get('validation', float('nan')):.1f} nats"
-        rows["dead spins"] = str(last["dead_spins"])
-        rows["size of couplings"] = f"{last['coupling_rms']:.3f} (rms)"
+        rows["dead spins"] = str(last.get("dead_spins", "unknown"))
+        rows["size of couplings"] = f"{last.get('coupling_rms', float('nan')):.3f} (rms)"
     return rows
 
 
