@@ -285,8 +285,9 @@ def chip_places(graph: QPUGraph) -> dict[int, tuple[float, float]]:
     chip, layout, size = _CHIPS[graph.topology]
     try:
         # Asked first: any graph can say that its chip has a million rows.
-        fits = max(graph.nodes, default=0) < size(*graph.shape) <= _LARGEST_CHIP
-        return layout(chip(*graph.shape, node_list=graph.nodes)) if fits else {}["no such chip"]
+        if not max(graph.nodes, default=0) < size(*graph.shape) <= _LARGEST_CHIP:
+            raise ValueError("more qubits than such a chip has")
+        return layout(chip(*graph.shape, node_list=graph.nodes))
     except (TypeError, ValueError, KeyError, ArithmeticError) as error:
         raise GraphError(
             f"Not all qubits lie on a {graph.topology} chip of shape {graph.shape}: give the "
