@@ -172,10 +172,9 @@ def nearest_distance(images: Tensor, others: Tensor, reach: int) -> Rows:
     yield cross.amin(0).amin(1), "diagonal shifts are missing: two loops, one inside the other."
     yield corner.amin(0).amin(1), "shifts go up and left, too: begin with -reach."
     yield half.amin(0).amin(1), "range(-reach, reach) ends before reach: add 1."
-    if reach:
-        others_only = torch.stack([t for place, t in by.items() if place != (0, 0)])
-        why = "no shift at all counts, too: leave (0, 0) among the shifts."
-        yield others_only.amin(0).amin(1), why
+    moved = torch.stack([t for place, t in by.items() if place != (0, 0)] or [by[0, 0]])
+    why = "no shift at all counts, too: leave (0, 0) among the shifts."
+    yield moved.amin(0).amin(1), why
     yield by[reach, reach].amin(1), "this is the last shift only: keep the smallest over all."
     for power in (1, 0.5):
         best = every.amin(0) ** power
