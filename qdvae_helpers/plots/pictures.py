@@ -1,5 +1,6 @@
 """Small pictures, alone and in rows: dark ink on white paper with a thin frame, on any page."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.textpath import TextPath
+from PIL import Image
 
 from qdvae_helpers.plots.style import DPI, FRAME, PAPER, new_figure
 
@@ -61,6 +63,12 @@ def image_grid(
     Ink is drawn dark on white paper, ``size`` inches an image; ``labels`` stand above the columns.
     """
     return _tiles(images.detach().cpu(), columns, title, (), labels, size=size)
+
+
+def grid_image(images: torch.Tensor, columns: int, *, size: float) -> Image.Image:
+    """The same pictures without a title, and without matplotlib: a tenth of the time."""
+    canvas = _canvas(images.detach().cpu().numpy(), columns, size)
+    return Image.fromarray(canvas[..., 2:], "LA")  # all of them are grey
 
 
 def _tiles(
@@ -117,6 +125,7 @@ def _canvas(images: np.ndarray, columns: int, size: float) -> np.ndarray:
     return canvas
 
 
+@functools.lru_cache(1024)  # the same labels come again and again
 def _inches(text: str, points: float) -> float:
     """How wide a text is."""
     if not text.strip():

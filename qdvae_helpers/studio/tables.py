@@ -60,7 +60,9 @@ def folded(name: str, header: dict, shares: torch.Tensor | None = None) -> str:
     labels = label_names(names, info)
     gist += [f"{len(labels)} labels" if labels else f"{len(names)} clusters"] if names else []
     gist += [said["loss"]] if "train" in info else []
-    gist += [f"{float(said['epochs']):.0f} epochs"] if "epochs" in said else []
+    if "epochs" in said:
+        number = f"{float(said['epochs']):.0f}"
+        gist.append(f"{number} epoch{'s' * (number != '1')}")
     if studio := info.get("studio", {}).get("start_from"):
         gist.append(f"fine-tuned from {studio}")
     return (
