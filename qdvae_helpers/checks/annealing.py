@@ -51,6 +51,10 @@ def exchange_probability(
     yield (-betas * energy_1).exp().clamp(max=1), "both strings move: energy_2 counts as well."
     yield energies.exp().clamp(max=1), "the temperatures are missing."
     yield (betas * energies).clamp(max=1), "take the exponential of the product."
+    cold = Try(
+        tensor([1.0, 0.5]), tensor([-902.0, -900]), tensor([0.5, 1.0]), tensor([-900.0, -903])
+    )
+    yield cold, "energies near -900 break it: subtract first, one exponential of the difference."
 
 
 def _symmetric(n: int, seed: int) -> Tensor:
@@ -118,10 +122,15 @@ def gauged(draw: nn.Module, h: Tensor, J: Tensor, g: Tensor) -> Rows:
     yield g * draw(h, J), "the problem was not renamed: hand g h and g g J to the device."
     yield g * draw(g * h, J), "the couplings are not renamed: multiply by torch.outer(g, g)."
     yield g * draw(h, J * both), "the biases are not renamed: multiply them by g."
-    yield g * draw(g * h, J * g), "a coupling has two ends: multiply by both signs, g_i and g_j."
+    for end in (g, g[:, None]):
+        why = "a coupling has two ends: multiply by both signs, g_i and g_j."
+        yield g * draw(g * h, J * end), why
 
 
 _TRIALS = tensor([[2.0, 2.6, 1.8, 2.9], [1.1, 1.7, 0.6, 1.9], [3.0, 3.3, 2.2, 3.9]])
+
+# The second has the smallest mean; the others a smaller median, or a smaller single error.
+_UNSTEADY = tensor([[1.0, 1, 0.95, 1, 4], [1, 1.4, 0.9, 1.3, 1.2], [0.1, 2, 2, 2, 2]])
 
 
 @by_examples(
@@ -129,6 +138,7 @@ _TRIALS = tensor([[2.0, 2.6, 1.8, 2.9], [1.1, 1.7, 0.6, 1.9], [3.0, 3.3, 2.2, 3.
     (tensor([1.5, 1.8, 1.0, 2.1]), _TRIALS.flip(0)[:2]),
     (tensor([0.3, 0.9, 1.4]), tensor([[0.8, 0.2, 1.9], [1.0, 1.2, 1.6], [2.0, 3.0, 4.0]])),
     (tensor([0.3, 0.9, 1.4, 0.2, 0.8]), tensor([[0.9, 1.2, 1.1, 0.4, 1.6]])),
+    (tensor([0.5, 0.4, 0.6, 0.5, 0.3]), _UNSTEADY),
 )
 def paired_verdict(device: Tensor, rivals: Tensor) -> Rows:
     """``function(device, rivals)``: ``(n,)`` and ``(k, n)`` errors; paired errors ahead."""
@@ -149,6 +159,8 @@ def paired_verdict(device: Tensor, rivals: Tensor) -> Rows:
     yield ahead(rivals[0] - device), "you look at the first rival: which one is the best?"
     worst = rivals[rivals.mean(1).argmax()]
     yield ahead(worst - device), "this is the worst rival: small errors are good."
+    least = torch.stack([ahead(rival - device) for rival in rivals]).amin()
+    yield least, "the best rival is the one with the smallest *mean error*: find it first."
     of_each = rivals.min(0).values
     why = "you take the best rival of each problem: choose one rival for all of them."
     yield ahead(of_each - device), why

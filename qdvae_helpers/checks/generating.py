@@ -146,6 +146,7 @@ _FAR = torch.cat([_images("100001").roll((2, 0), (2, 3)), _images("011100").roll
     (_MOVED, _ORIGINALS, 1),
     (_images("100001", "010100", "110111", "001000"), torch.cat([_FAR, _ORIGINALS]), 2),
     (_MOVED[:2], _FAR, 1),
+    (torch.cat([_ORIGINALS[:1], _MOVED[:1]]), _ORIGINALS, 1),  # a copy that was not moved
     form="one number for each of the N images is asked for, shape (N,); yours is {found}.",
 )
 def nearest_distance(images: Tensor, others: Tensor, reach: int) -> Rows:
@@ -171,6 +172,9 @@ def nearest_distance(images: Tensor, others: Tensor, reach: int) -> Rows:
     yield cross.amin(0).amin(1), "diagonal shifts are missing: two loops, one inside the other."
     yield corner.amin(0).amin(1), "shifts go up and left, too: begin with -reach."
     yield half.amin(0).amin(1), "range(-reach, reach) ends before reach: add 1."
+    moved = torch.stack([t for place, t in by.items() if place != (0, 0)] or [by[0, 0]])
+    why = "no shift at all counts, too: leave (0, 0) among the shifts."
+    yield moved.amin(0).amin(1), why
     yield by[reach, reach].amin(1), "this is the last shift only: keep the smallest over all."
     for power in (1, 0.5):
         best = every.amin(0) ** power

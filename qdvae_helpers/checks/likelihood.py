@@ -11,6 +11,8 @@ _ENERGIES = tensor([0.5, -1.0, 2.0])
 _LOG_P = tensor([[-1.0, -2.0, -0.5], [-3.0, -0.2, -4.0]])
 _ENERGIES_4, _LOG_P_4 = tensor([1.0, -0.3, 0.2, -2.0]), tensor([[-2.0, -0.1, -1.0, -3.5]]).double()
 
+_ROWS = "rows of very different size break it: subtract the largest of each *row* first."
+
 
 @by_examples((_ENERGIES, _LOG_P), (_ENERGIES_4, torch.cat([_LOG_P_4, 2 * _LOG_P_4, _LOG_P_4 - 1])))
 def exact_log_likelihood(e: Tensor, log_p: Tensor) -> Rows:
@@ -31,6 +33,7 @@ def exact_log_likelihood(e: Tensor, log_p: Tensor) -> Rows:
     yield joint.amax(1) - log_z, "only the best string counts here: sum over all of them."
     low = "log p(x|s) near -900 breaks it (exp gives 0): use torch.logsumexp."
     yield Try(_ENERGIES, _LOG_P - 900), low
+    yield Try(_ENERGIES, torch.cat([_LOG_P - 900, _LOG_P])), _ROWS
     yield (
         Try(_ENERGIES - 400, _LOG_P),
         "energies near -400 break it: log Z by torch.logsumexp, too.",
@@ -41,6 +44,7 @@ _SMALL = tensor([[0.0, -1.0, 0.5, -2.0], [0.3, 0.1, -0.4, 1.0]])
 _EXAMPLES = (_SMALL,), (tensor([[1.0, 0.2, -0.5], [0.0, -2.0, 0.4], [-0.3, 0.2, -3.0]]),)
 _OTHERWISE = "for {w} it is {right}, you return {given}."
 _WIDE = Try(tensor([[-900.0, 0.0, -100.0]]))
+_APART = Try(torch.cat([_SMALL - 900, _SMALL]))
 _BREAK = "log weights of very different size break it: subtract the *largest* one first."
 
 
@@ -59,6 +63,7 @@ def log_mean_weight(w: Tensor) -> Rows:
     yield w.logsumexp((0, 1)) - math.log(w.numel()), "one mean for all: each *row* has its own."
     yield Try(_SMALL - 900), "log weights near -900 break it (exp gives 0): use torch.logsumexp."
     yield _WIDE, _BREAK
+    yield _APART, _ROWS
 
 
 @by_examples(*_EXAMPLES)
@@ -79,6 +84,7 @@ def effective_sample_size(w: Tensor) -> Rows:
     for n in (-900, 900):
         yield Try(_SMALL + n), f"log weights near {n} break it: normalise them first, by softmax."
     yield _WIDE, _BREAK
+    yield _APART, _ROWS
 
 
 class _Energy(torch.nn.Module):

@@ -76,6 +76,7 @@ def p_value(observed: float, shuffled: Tensor) -> Rows:
     yield p, "{observed:g} among {shuffled} has p = {right:.3f}, yours is {given:.3f}."
     yield large.sum() / n, "count the observed split, too: add 1 above and below, so p is never 0."
     yield large.sum() / (1 + n), "you added 1 to the number of splits, but not to the count."
+    yield (1 + large.sum()) / n, "you added 1 to the count, but not to the number of splits."
     for smaller in small:
         yield smaller, "you counted the smaller values: count those at least as large."
     yield strict, "an equal value counts, too: use `>=`, not `>`."
@@ -122,7 +123,9 @@ def blind_spot(answer: object) -> str | None:
         found = answer(states)
         if not torch.equal(before, states):
             return "your function changed its input: work on a copy, `clone()` it first."
-        if not isinstance(found, Tensor) or found.shape != (len(states),):
+        if not isinstance(found, Tensor):
+            return f"return a tensor of probabilities, yours is a {type(found).__name__}."
+        if found.shape != (len(states),):
             return f"one probability per row of states is asked for: {len(states)} for {n} spins."
         found = found.detach().double()
         if not found.isfinite().all():

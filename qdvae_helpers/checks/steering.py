@@ -164,12 +164,18 @@ _NAN = float("nan")
 _FREE = torch.full((6, 2), torch.nan)
 _HELD = tensor([[1.0, _NAN], [1, _NAN], [1, -1], [_NAN, -1], [1, _NAN], [-1, _NAN], [1, -1]])
 
+# The same values at other spins, and rows that a sum takes for each other.
+_ELSEWHERE = tensor(
+    [[1, _NAN, -1], [_NAN, 1, -1], [-1, _NAN, 1], [1, _NAN, -1], [1, 1, 1], [-1, -1, -1]]
+)
+
 
 @by_examples(
     (tensor([4, 4, 4, 4, 0, 0, 4]), _HELD),
     (tensor([4, 4, 0, 7, 0, 4]), _FREE),
     (tensor([2, 2, 2]), _HELD[[0, 1, 0]]),
     (tensor([1, 0, 0, 1, 3]), torch.cat([_HELD[[2, 3, 3, 0, 2]], _HELD[[2, 3, 3, 1, 5]]], 1)),
+    (tensor([2, 2, 2, 2, 0, 2]), _ELSEWHERE),
 )
 def problems(groups: Tensor, clamps: Tensor) -> Rows:
     """``function(groups, clamps)``: how many different problems these strings are."""
@@ -184,6 +190,9 @@ def problems(groups: Tensor, clamps: Tensor) -> Rows:
     why = "you add or multiply the numbers of groups and of clamps: count the *pairs* that occur."
     yield len(set(groups.tolist())) * len(set(rows)), why
     yield len(set(groups.tolist())) + len(set(rows)), why
+    values = [(y, tuple(v for v in row if v)) for y, row in pairs]
+    why = "the same values at other spins are another problem: keep the places."
+    yield len(set(values)), why
     yield len(set(held)), "a spin held at +1 and one held at -1 are different problems."
     plain = [(y, *row) for y, row in zip(groups.tolist(), clamps.tolist(), strict=True)]
     why = "NaN is not equal to NaN, so free spins look different in every row: replace NaN first."

@@ -84,6 +84,7 @@ def kl_from_three_terms(logits: Tensor, energy: torch.nn.Module, prior_spins: Te
     yield whole + rest, "the mean spin is tanh(logit / 2), not tanh(logit)."
     yield energy(logits).mean() + rest, "the energy wants mean spins, not logits."
     yield rounded + rest, "do not round the spins: the expected energy is that of the *means*."
+    yield energy(p).mean() + rest, "those are P(+1): the mean spin is tanh(logit / 2)."
     averaged = expected + log_z - per_spin.mean()
     yield averaged, "the entropy is a sum over spins; only over the batch it is averaged."
     said = "the value is right, but no gradient"
@@ -133,6 +134,8 @@ def two_parts_of_the_kl(q: Tensor, p: Tensor) -> Rows:
     (7.0, tensor([8.0, 3.0, 5.0, 1.0]), tensor([-4.0, 3.0, 1.0, 12.0])),
     (9.5, tensor([10.0, 8.0, 6.0]), tensor([90.0, 97.0, 101.0])),
     (2.5, tensor([7.0, 1.0]), tensor([50.0, 74.0])),
+    (6.0, tensor([9.0, 1.0, 8.0]), tensor([10.0, 80.0, 24.0])),  # two nearest on one side
+    (4.0, tensor([1.0, 4.0, 6.0]), tensor([60.0, 40.0, 30.0])),  # at a point
 )
 def distortion_at_rate(rate: float, rates: Tensor, distortions: Tensor) -> Rows:
     """``function(rate, rates, distortions)``: a curve's height at a rate, on straight lines."""
@@ -141,7 +144,8 @@ def distortion_at_rate(rate: float, rates: Tensor, distortions: Tensor) -> Rows:
     k = int((x[1:-1] < rate).sum())
     share = (rate - x[k]) / (x[k + 1] - x[k])
     right = y[k] + share * (y[k + 1] - y[k])
-    nearest = distortions[(rates - rate).abs().argmin()]
+    a, b = (rates - rate).abs().argsort()[:2]
+    nearest, step = distortions[a], (distortions[b] - distortions[a]) / (rates[b] - rates[a])
     yield right, "at rate {rate} of {rates} with {distortions} it is {right:.4f}, not {given:.4f}."
     yield nearest, "that is the nearest point: go along the straight line between its neighbours."
     yield (y[k] + y[k + 1]) / 2, "weigh the two neighbours by how near they are to the rate."
@@ -150,8 +154,10 @@ def distortion_at_rate(rate: float, rates: Tensor, distortions: Tensor) -> Rows:
     yield y[k + 1], "this is the neighbour on the right: stop on the line where the rate is."
     yield (
         y[0] + (rate - x[0]) / (x[-1] - x[0]) * (y[-1] - y[0]),
-        ("this is the line from the first point to the last: use the two nearest neighbours."),
+        "this is the line from the first point to the last: use the neighbours on either side.",
     )
+    why = "the two nearest points may lie on one side of the rate: take one from either side."
+    yield nearest + step * (rate - rates[a]), why
 
 
 _DIAGNOSES = {"A": "frozen prior", "B": "collapse", "C": "healthy", "D": "impatient prior"}

@@ -37,6 +37,7 @@ _RANDOM = "it comes out differently each time: use the numbers that are handed i
 _GRADIENT = "the value is right, but its gradient is not: what is detached, and what has to be?"
 _PLACES = "`.min(1)` and its like return values *and* places: take the `.values`."
 _LIST = "return one tensor, not a list: torch.stack makes one of them."
+_PLAIN = "no gradient can flow through {found}: return the tensor itself."
 _COMPLEX = "the result is complex: take its real part."
 #: What to add where the code stopped and Python, torch or scipy said this.
 _STOPPED = {
@@ -164,7 +165,8 @@ class Table:
         if outcome := self._read(answer, copies):
             return outcome
         asked, found = _kind(self._right(args)[0]), f"a {type(answer).__name__}"
-        raise VerdictError(self._fill(self.form, args, asked=asked, found=found))
+        form = _PLAIN if isinstance(answer, Real) else self.form
+        raise VerdictError(self._fill(form, args, asked=asked, found=found))
 
     def _read(self, answer: Any, args: tuple) -> list[Tensor] | None:
         parts = [p for arg in args for p in (arg.parameters() if callable(arg) else [arg])]

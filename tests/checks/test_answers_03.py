@@ -133,7 +133,8 @@ BLIND = [
     (lambda s: (1 + 2 * s.prod(1)) / len(s), "a probability is negative"),
     (lambda s: 1 + s.prod(1), "add up to 16.000"),
     (lambda s: even(s)[:3], "one probability per row"),
-    (lambda s: 0.5, "one probability per row"),
+    (lambda s: 0.5, "a tensor of probabilities, yours is a float"),
+    (lambda s: even(s).numpy(), "a tensor of probabilities, yours is a ndarray"),
     (lambda s: even(s) * float("nan"), "not a number"),
     (spoilt, "changed its input"),
     (lambda s: None, "your function returns nothing"),
@@ -163,7 +164,7 @@ LOSSES = [
     (lambda x, e, t, d: d(t, true_spins(x, e)), "its gradient is not"),
     (lambda x, e, t, d: d(true_spins(x, torch.rand_like(x)), t), "differently each time"),
     (lambda x, e, t, d: d(true_spins(x, e), t).detach(), "its gradient is not"),
-    (lambda x, e, t, d: d(true_spins(x, e), t).item(), "yours is a float"),
+    (lambda x, e, t, d: d(true_spins(x, e), t).item(), "no gradient can flow through a float"),
 ]
 
 

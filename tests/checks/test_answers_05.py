@@ -228,7 +228,7 @@ TRAINING = [
     ("kl_from_three_terms", kl(cut=["entropy"]), "no gradient flows through the entropy"),
     ("kl_from_three_terms", kl(cut=["prior"]), "no gradient of log Z"),
     ("kl_from_three_terms", kl(cut=["energy"]), "its gradient is not"),
-    ("kl_from_three_terms", lambda *args: kl()(*args).item(), "return one number as a tensor"),
+    ("kl_from_three_terms", lambda *args: kl()(*args).item(), "no gradient can flow"),
     ("two_parts_of_the_kl", parts, "Correct."),
     ("two_parts_of_the_kl", parts_by_entropies, "Correct."),
     ("two_parts_of_the_kl", parts_by_difference, "Correct."),
@@ -265,6 +265,24 @@ TRAINING = [
     ),
 ]
 
+
+def by_the_two_nearest(rate, rates, distortions):
+    a, b = (rates - rate).abs().argsort()[:2]
+    slope = (distortions[b] - distortions[a]) / (rates[b] - rates[a])
+    return distortions[a] + slope * (rate - rates[a])
+
+
+def strictly_between(rate, rates, distortions):
+    points = sorted(zip(rates.tolist(), distortions.tolist(), strict=True))
+    for (x, y), (x_next, y_next) in itertools.pairwise(points):
+        if x < rate < x_next:
+            return y + (rate - x) / (x_next - x) * (y_next - y)
+
+
+TRAINING += [
+    ("distortion_at_rate", by_the_two_nearest, "may lie on one side"),
+    ("distortion_at_rate", strictly_between, "returns nothing"),
+]
 
 TRAINING += [("training_step", *row) for row in STEPS]
 

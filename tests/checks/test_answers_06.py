@@ -199,6 +199,7 @@ NEAREST = [
     (lambda a, b, r: nearest(a, b, r, lambda d, s: d >= 0 and s >= 0), "up and left, too"),
     (lambda a, b, r: nearest(a, b, r, lambda d, s: max(d, s) < max(r, 1)), "add 1"),
     (lambda a, b, r: nearest(b, a, r), "nearest image of each"),
+    (lambda a, b, r: nearest(a, b, r, lambda d, s: (d, s) != (0, 0) or r == 0), "no shift at all"),
     (lambda a, b, r: torch.cdist(a.flatten(1), b.flatten(1)).min(1), "take the `.values`"),
 ]
 

@@ -134,6 +134,14 @@ NOISE = [
     (lambda g: entropies(g).sum() / len(g) / math.log(2), "these are bits"),
 ]
 
+MEANS += [(lambda w: w.max() + (w - w.max()).exp().mean(1).log(), "largest of each *row*")]
+SIZES += [
+    (
+        lambda w: (w - w.max()).exp().sum(1) ** 2 / (w - w.max()).exp().square().sum(1),
+        "largest of each *row*",
+    )
+]
+
 ALL = {
     "exact_log_likelihood": SUMS,
     "log_mean_weight": MEANS,

@@ -101,6 +101,17 @@ ANSWERS = [
     ("gauged", lambda draw, h, J, g: draw(g * h, J * torch.outer(g, g)), "by g again"),
     ("gauged", lambda draw, h, J, g: draw(h, J), "the gauge is not used"),
     ("gauged", lambda draw, h, J, g: g * draw(g * h, J), "the couplings are not renamed"),
+    (
+        "exchange_probability",
+        lambda b, e, c, f: ((-b * f - c * e).exp() / (-b * e - c * f).exp()).clamp(max=1),
+        "subtract first",
+    ),
+    ("gauged", lambda draw, h, J, g: g * draw(g * h, J * g[:, None]), "a coupling has two ends"),
+    (
+        "paired_verdict",
+        lambda d, r: by_hand(d, r[r.median(1).values.argmin()][None]),
+        "smallest *mean error*",
+    ),
     ("paired_verdict", by_hand, "Correct."),
     ("paired_verdict", unpaired, "the problems are paired"),
     ("paired_verdict", best_of_each, "choose one rival for all"),
