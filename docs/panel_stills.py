@@ -44,7 +44,7 @@ PANELS = {
     "LatentMap": Panel(
         "walk over the maps, and see what the decoder makes of each place",
         "Sliders for two numbers; beside them the map of the VAE's codes with a mark, and the "
-        "digit that its decoder makes of the marked place.",
+        "picture that its decoder makes of the marked place.",
     ),
     "LiveTraining": Panel(
         "spoil a training run, and watch its curves while it goes wrong",

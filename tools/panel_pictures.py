@@ -30,9 +30,7 @@ from panel_stills import PANELS, SCALE, STILLS, THEMES, panel_of, still_of  # no
 PATIENCE_MS = 900_000  # a lesson runs
 QUALITY = 80
 # As wide as a column of the site: there the picture has its own size.
-_FRAME = """.qdvae-panel {
-    box-sizing: border-box; width: 860px !important; padding: 12px; margin-bottom: 4px;
-}"""
+_FRAME = ".qdvae-panel { box-sizing: border-box; width: 860px !important; padding: 12px; }"
 _PROFILE = 'import os\n\nos.environ["QDVAE_PROFILE"] = "lesson"'
 
 
@@ -130,7 +128,8 @@ def photograph(page, part, panel: str) -> None:
         page.wait_for_timeout(2_000)  # what glides has arrived
         with Image.open(BytesIO(part.screenshot())) as image:
             model = PANELS[panel].model
-            image.convert("RGB").save(
+            whole = image.crop((0, 0, image.width, image.height - 3))  # below: Lab's own lines
+            whole.convert("RGB").save(
                 still_of(panel, theme),
                 quality=QUALITY,
                 method=6,
