@@ -78,7 +78,8 @@ test-twice: $(READY)
 # The lessons that draw spins, once more with the simulated QPU.
 test-annealer: $(READY)
 	rm -rf build/test-models
-	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb
+	QDVAE_SAMPLER=annealer $(NBVAL) notebooks/05_training_the_qdvae.ipynb notebooks/06_generating_digits.ipynb \
+	  notebooks/11_when_sampling_is_hard.ipynb
 
 # The lesson that recorded samples serve.
 test-recorded: $(READY)

@@ -74,6 +74,8 @@ def test_what_a_benchmark_writes_has_its_place(path):
     [
         ("classes", ["--write"], "README.md cannot be written"),
         ("quality", ["--data", "fashion-mnist", "--write"], "README.md cannot be written"),
+        ("classes", ["--data", "fashion-mnist", "--write"], "README.md cannot be written"),
+        ("classes", ["--output", "there"], "there is there already"),
         ("gaussian", ["--write"], "README.md cannot be written"),
         ("widgets", ["--write"], "widgets.md cannot be written"),
         ("sizes", ["--write"], "sizes.md cannot be written"),
