@@ -106,11 +106,13 @@ def figure_of(panel: str, folder: str) -> str:
         with Image.open(still) as image:
             width, height = (round(side / SCALE) for side in image.size)
         links += (
-            f'<a class="only-{theme}" href="{folder}/{still.name}"><img class="only-{theme}" '
-            f'alt="{alt}" width="{width}" height="{height}" loading="lazy" decoding="async" '
+            f'<a class="only-{theme}" href="{folder}/{still.name}"><img alt="{alt}" '
+            f'width="{width}" height="{height}" loading="lazy" decoding="async" '
             f'src="{folder}/{still.name}"/></a>'
         )
+    # In a box: the theme hides a caption that stands beside what it hides.
     return (
-        f'<figure class="live-panel">{links}<figcaption><strong>A still; in JupyterLab it is '
-        f"live:</strong> {PANELS[panel].does}. It needs a running kernel.</figcaption></figure>"
+        f'<figure class="live-panel"><div>{links}</div><figcaption><strong>A still; in JupyterLab '
+        f"it is live:</strong> {PANELS[panel].does}. It needs a running kernel.</figcaption>"
+        "</figure>"
     )

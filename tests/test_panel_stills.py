@@ -37,7 +37,7 @@ def test_each_panel_of_a_lesson_has_its_still_on_the_page_and_each_still_is_used
     used = set()
     for panel, (shown,) in pages.items():
         assert PANELS[panel].does in shown
-        images = re.findall(r"<img [^>]*>", shown)
+        images = re.findall(r"<a [^>]*><img [^>]*>", shown)
         assert len(images) == len(THEMES)
         for theme, image in zip(THEMES, images, strict=True):
             said = dict(re.findall(r'(\w+)="([^"]*)"', image))
