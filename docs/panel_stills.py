@@ -112,7 +112,7 @@ def figure_of(panel: str, folder: str) -> str:
         )
     # In a box: the theme hides a caption that stands beside what it hides.
     return (
-        f'<figure class="live-panel"><div>{links}</div><figcaption><strong>A still; in JupyterLab '
-        f"it is live:</strong> {PANELS[panel].does}. It needs a running kernel.</figcaption>"
-        "</figure>"
+        f'<figure class="live-panel"><div>{links}</div><figcaption><strong>A still.</strong> In '
+        f"JupyterLab the panel is live: {PANELS[panel].does}. It needs a running kernel."
+        "</figcaption></figure>"
     )
