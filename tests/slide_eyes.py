@@ -1,7 +1,8 @@
 """What an eye in the last row sees of a deck: a browser measures every slide.
 
 Nothing may be cut off or lie on something else, no text may be smaller than 1/36 of the height or
-pale on its ground, a figure has the room, and no slide is empty or a wall of text.
+pale on its ground, nor the writing in a figure, but in one that follows again in parts; no line
+begins with a full stop, a figure has the room, and no slide is empty or a wall of text.
 """
 
 from dataclasses import dataclass
@@ -61,6 +62,10 @@ for (const [k, section] of Reveal.getHorizontalSlides().entries()) {
         if (!node.closest(".cover") && !(wide || high))
           say(`a figure without room, ${Math.round(rect.width)} by ${Math.round(rect.height)}`,
             node.alt || node.title);
+        const parts = section.nextElementSibling?.querySelector(".detail");
+        const writing = parseFloat(node.dataset.writing) * rect.width / node.width;
+        if (writing < H / 36 - 0.5 && !(node.closest(".overview") && parts))
+          say(`writing in a figure in ${writing.toFixed(1)} px`, node.alt);
       } else if (node.nodeName === "MJX-MATH") {
         substance += 1;
         const all = [...node.querySelectorAll("*")].map((one) => one.getBoundingClientRect());
@@ -80,6 +85,13 @@ for (const [k, section] of Reveal.getHorizontalSlides().entries()) {
         say("hidden or to be scrolled", node.textContent);
     } else if (node.nodeValue.trim() && !element.closest("mjx-container, iframe")) {
       const range = document.createRange();
+      const formula = node.previousElementSibling?.closest("mjx-container, .math");
+      if (formula && /^[.,;:?!)]/.test(node.nodeValue)) {
+        range.setStart(node, 0);
+        range.setEnd(node, 1);
+        if (range.getBoundingClientRect().top > formula.getBoundingClientRect().bottom - 3)
+          say("a line begins with a sign", node.nodeValue);
+      }
       range.selectNodeContents(node);
       for (const rect of range.getClientRects()) box(block, rect, node.nodeValue);
       const size = scale * parseFloat(getComputedStyle(element).fontSize);

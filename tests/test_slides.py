@@ -14,9 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tools"))
 
 import slides  # noqa: E402
-from decks import fit, pages, parts  # noqa: E402
+from decks import pages, parts  # noqa: E402
 from decks.guide import Guide  # noqa: E402
-from decks.markup import blocks, plain, sentences  # noqa: E402
 from decks.parts import Figure, Slide  # noqa: E402
 
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
@@ -46,7 +45,8 @@ def test_a_deck_shows_every_figure_and_says_what_it_is_about(lesson, tmp_path):
     headings = [slide.heading for slide in deck.slides]
     for heading in ("After it you can", "What to take away", "Ask yourself"):
         assert heading in headings
-    shown = [slide.body for slide in deck.slides if re.fullmatch(r"figure \w+", slide.kind)]
+    whole = [slide for slide in deck.slides if re.fullmatch(r"figure \w+( overview)?", slide.kind)]
+    shown = [slide.body for slide in whole]
     stored = [
         output
         for cell in notebook.cells
@@ -60,6 +60,33 @@ def test_a_deck_shows_every_figure_and_says_what_it_is_about(lesson, tmp_path):
     assert all(re.search(r'alt="[^"]{15,}"', body) for body in shown)
     assert '="../' not in text
     assert "google.colab" not in text
+
+
+def test_a_figure_that_cannot_be_read_comes_again_in_two_parts(lesson):
+    _, deck = lesson
+    kinds = ["detail" if "detail" in s.kind else s.kind.split()[-1] for s in deck.slides]
+    assert 2 * kinds.count("overview") == kinds.count("detail")
+    for k, kind in enumerate(kinds):
+        if kind == "overview":
+            assert kinds[k + 1 : k + 3] == ["detail", "detail"]
+
+
+def test_a_formula_is_led_to_or_explained(lesson):
+    _, deck = lesson
+    for slide in deck.slides:
+        if slide.kind == "formula":
+            words = re.findall(r'<div class="words (\w+)".*?<p>(.*?)</p>', slide.body, re.DOTALL)
+            assert words, slide.heading
+            for place, said in words:
+                said = re.sub("<[^>]+>", "", said)
+                assert place == "lead" or said.endswith((".", "?", "!", ")")), said
+
+
+def test_an_exercise_shows_the_code_that_its_task_speaks_of(lesson):
+    _, deck = lesson
+    for slide in deck.slides:
+        if slide.kind == "exercise" and "<code>...</code>" in slide.body:
+            assert "<pre" in slide.body, slide.heading
 
 
 def test_a_question_comes_on_a_slide_before_its_answer(lesson):
@@ -124,38 +151,6 @@ def test_every_section_that_the_guide_names_has_notes():
     assert not [note for notes in GUIDE.of_section.values() for note in notes if note not in said]
 
 
-def test_what_is_too_much_for_a_slide_is_split():
-    table = "name  value\n" + "\n".join(f"row {k}   {k}" for k in range(40))
-    cut = fit.parts_of_printed(table, fit.BELOW_HEADING)
-    assert len(cut) == 3
-    assert all(part[0].split() == ["name", "value"] for part in cut)
-    assert [line for part in cut for line in part[1:]] == fit.squeezed(table.splitlines())[1:]
-    assert all(fit.printed_size(part, fit.BELOW_HEADING) >= fit.SMALLEST for part in cut)
-    assert fit.squeezed(["a      b", "cc     d"]) == ["a   b", "cc  d"]
-    wide = "name  " + "  ".join(f"column {k:2}" for k in range(12))
-    cut = fit.parts_of_printed(f"{wide}\n{wide.replace('column', 'number')}", fit.BELOW_HEADING)
-    assert [part[0].split()[0] for part in cut] == ["name", "name"]
-    assert sum(part[0].count("column") for part in cut) == 12
-    entries = ["word " * 40] * 12
-    lists = fit.parts_of_list(entries, 500)
-    assert [entry for part in lists for entry in part] == entries
-    assert all(fit.text_size(part, 500) >= fit.SMALLEST for part in lists)
-    rows = "| a | b |\n|---|---|\n" + "\n".join("| one | " + "two " * 40 + "|" for _ in range(20))
-    tables = fit.parts_of_table(rows, 500)
-    assert len(tables) > 2
-    assert all(rows[0] == ["a", "b"] and size >= fit.SMALLEST for size, rows in tables)
-    assert sum(len(rows) - 1 for _, rows in tables) == 20
-
-
-def test_how_text_is_cut_into_blocks_and_sentences():
-    source = "## A\nfirst\nline\n\n- one\n- two\n\n```\na\n\nb\n```\n"
-    assert blocks(source) == ["## A", "first\nline", "- one\n- two", "```\na\n\nb\n```"]
-    assert sentences("One is 1.5 nats. Two is more. Three is most.", 30) == (
-        "One is 1.5 nats. Two is more."
-    )
-    assert plain(r"**Bold**, [a link](x.md), $\log p(x)$") == "Bold, a link, x p(x)"
-
-
 @pytest.fixture
 def deck_of(tmp_path, page, patience) -> Iterator:  # noqa: F811
     """Builds a deck of made-up slides and looks at it."""
@@ -196,6 +191,10 @@ FAULTY = {
     "a wall of": "<p>" + "word " * 200 + "</p>",
     "a picture is missing": '<img src="figures/none.png" alt="nothing" width="1200" height="500">',
     "a figure without room": '<img src="favicon.svg" alt="small" width="90" height="90">',
+    "writing in a figure": '<img src="favicon.svg" alt="a figure" width="1200" height="500" '
+    'data-writing="17.0">',
+    "a line begins with a sign": '<p style="width: 60px">'
+    '<span class="math inline" style="display: inline-block; width: 60px">a</span>.</p>',
     "lies on something: number": '<p style="position: absolute; right: 10px; top: 20px">corner</p>',
 }
 
@@ -208,7 +207,7 @@ def test_a_faulty_slide_is_found(fault, deck_of):
 
 
 def test_an_overfull_figure_slide_is_found(deck_of):
-    shown = Figure("../favicon.svg", 640, 320, "a figure of some words", "a caption")
+    shown = Figure("../favicon.svg", 640, 320, "a figure of some words", "a caption", 15.0)
     assert not deck_of(parts.figure("A figure", shown)).faults
     slide = parts.figure("A figure", shown)
     slide.body = slide.body.replace("height=", 'style="height: 900px" title=')
@@ -240,6 +239,10 @@ def test_the_stage_in_a_deck_gives_the_keys_back(page, patience):  # noqa: F811
     assert 2 < here < len(sections) - 2
     page.evaluate(f"Reveal.slide({here})")
     frame = page.frame_locator("section.present iframe")
+    for tab in ("Watch", "Encode", "Compare"):
+        frame.get_by_role("button", name=tab).click()
+        seen = frame.locator("html").evaluate("all => [all.scrollHeight, innerHeight]")
+        assert seen[0] <= seen[1], tab  # nothing has to be scrolled to
     button = frame.get_by_role("button", name="Steer")
     button.click()
     page.keyboard.press("ArrowRight")

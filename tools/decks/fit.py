@@ -13,6 +13,7 @@ from decks.markup import plain
 
 WIDTH, HEIGHT = 1280, 720
 SMALLEST = 20  # 1/36 of the height: read from the last row
+READABLE = SMALLEST - 0.5  # rounded, that is the same
 ROOM = WIDTH - 2 * 40  # between the margins
 BELOW_HEADING = HEIGHT - 122  # and above the margin
 LEADING = 1.38
@@ -62,24 +63,58 @@ def parts_of_list(
     return equal if all(map(fits, equal)) else filled
 
 
-def squeezed(lines: list[str]) -> list[str]:
-    """A table without idle columns: two blanks are enough between two of its columns."""
+def squeezed(lines: list[str], gap: int = 2) -> list[str]:
+    """A table without idle columns: two blanks are enough between two of its columns, or one."""
     width = max(map(len, lines))
     padded = [line.ljust(width) for line in lines]
     blank = [all(line[k] == " " for line in padded) for k in range(width)]
-    kept = [k for k in range(width) if not (k > 1 and all(blank[k - 2 : k + 1]))]
+    kept = [k for k in range(width) if not (k >= gap and all(blank[k - gap : k + 1]))]
     return ["".join(line[k] for k in kept).rstrip() for line in padded]
 
 
+def is_head(line: str) -> bool:
+    """Whether a line names columns: it has some, and no number stands alone in it."""
+    return "  " in line.strip() and not re.search(r"(?<!\S)[-+]?\d[\d.,]*%?(?!\S)", line)
+
+
+def aligned(lines: list[str]) -> list[str]:
+    """A table with its cells to the right in each column, where a long cell has moved others."""
+    rows = [re.split(r"(?<=\S) {2,}(?=\S)", line) for line in lines]
+    n = len(rows[0])
+    if n < 3 or any(len(row) != n for row in rows):
+        return lines
+    ends = [[found.start() for found in re.finditer(r"(?<=\S)(?= {2,}\S|$)", k)] for k in lines]
+    starts = [[found.end() for found in re.finditer(r"\S {2,}(?=\S)", k)] for k in lines]
+    edges = [*zip(*(row[1:] for row in ends), strict=True)]
+    begins = [*zip(*starts, strict=True)]
+    if all(len(set(a)) == 1 or len(set(b)) == 1 for a, b in zip(edges, begins, strict=True)):
+        return lines
+    widths = [max(len(row[k]) for row in rows) for k in range(n)]
+    return [
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
+    ]
+
+
 def parts_of_columns(lines: list[str]) -> list[list[str]]:
-    """A table that is too wide as two or more with some of its columns, each with the first one."""
-    width = max(map(len, lines))
-    padded = [line.ljust(width) for line in lines]
+    """A table that is too wide as two or more with some of its columns, each with the first one.
+
+    Sentences above it stand above each part, those below it under the last one. Without names of
+    its columns a table stays whole: parts of it would say nothing.
+    """
+    sentence = ["  " not in line.strip() for line in lines]
+    if max(map(len, lines)) <= _MOST_COLUMNS or all(sentence):
+        return [lines]
+    first_row = sentence.index(False)
+    last_row = len(lines) - sentence[::-1].index(False)
+    above, table, below = lines[:first_row], lines[first_row:last_row], lines[last_row:]
+    width = max(map(len, table))
+    padded = [line.ljust(width) for line in table]
     blank = "".join(" " if all(line[k] == " " for line in padded) else "x" for k in range(width))
     spans = [found.span() for found in re.finditer(r"x( ?x)*", blank)]
-    if width <= _MOST_COLUMNS or len(spans) < 3:
-        return [lines]
     first, *others = spans
+    named = is_head(table[0]) or not table[0][: first[1]].strip()
+    if width <= _MOST_COLUMNS or len(others) < 2 or not named:
+        return [lines]
     for n in range(2, len(others) + 1):
         cuts = [round(k * len(others) / n) for k in range(n + 1)]
         groups = [[first, *others[a:b]] for a, b in pairwise(cuts)]
@@ -87,6 +122,8 @@ def parts_of_columns(lines: list[str]) -> list[list[str]]:
             ["  ".join(line[a:b] for a, b in some).rstrip() for line in padded] for some in groups
         ]
         if all(max(map(len, part)) <= _MOST_COLUMNS for part in parts):
+            parts = [above + part for part in parts]
+            parts[-1] += below
             return parts
     return [lines]
 
@@ -106,13 +143,20 @@ def parts_of_printed(text: str, height: float) -> list[list[str]]:
     """Printed lines in parts that fit; the first line is repeated if it names columns."""
     lines = [line.rstrip() for line in text.strip("\n").splitlines()]
     if len(lines) > 1:
-        lines = squeezed(lines)
+        lines = aligned(squeezed(lines))
     if len(columns := parts_of_columns(lines)) > 1:
         return [part for some in columns for part in parts_of_printed("\n".join(some), height)]
+    tight = squeezed(lines, 1)
+    if max(map(len, lines)) > _MOST_COLUMNS >= max(map(len, tight)) and len(lines) > 1:
+        lines = tight
     # A sentence or two are wrapped, so that they do not make a table beside them small.
     rows = [len(line) for line in lines if "  " in line.strip()]
     long = [line for line in lines if len(line) > 66 and "  " not in line.strip()]
     width = min(_MOST_COLUMNS, max([66, *rows]))
+    # No line is broken for its last word.
+    width = max(
+        [width, *(len(line) for line in long if len(line) <= min(_MOST_COLUMNS, width + 12))]
+    )
     if len(long) > max(1, len(lines) // 3):
         width = _MOST_COLUMNS
     wrapped = [
@@ -123,11 +167,15 @@ def parts_of_printed(text: str, height: float) -> list[list[str]]:
     most_rows = int((height - 28) / 1.32 / (SMALLEST + 1))
     if len(wrapped) <= most_rows:
         return [wrapped]
-    head = wrapped[:1] if not re.search(r"\d", wrapped[0]) else []
+    head = wrapped[:1] if is_head(wrapped[0]) else []
     body = wrapped[len(head) :]
     n = math.ceil(len(body) / (most_rows - len(head)))
     cuts = [round(k * len(body) / n) for k in range(n + 1)]
-    return [head + body[a:b] for a, b in pairwise(cuts)]
+    parts = [body[a:b] for a, b in pairwise(cuts)]
+    # The names of columns stand above the rows that have such columns.
+    return [
+        (head if k == 0 or "  " in part[0].strip() else []) + part for k, part in enumerate(parts)
+    ]
 
 
 def cells_of(block: str) -> list[list[str]]:

@@ -1,19 +1,15 @@
 """From a notebook to its slides: each question before its answer, figures first."""
 
-import base64
-import html
-import io
 import re
 from pathlib import Path
 
 import nbformat
-import numpy as np
-from PIL import Image
 
 from decks import fit, parts
 from decks.guide import Guide
-from decks.markup import blocks, items, plain, sentences, without_cells
+from decks.markup import blocks, inline, items, last_sentences, plain, sentences, without_cells
 from decks.parts import Figure, Slide
+from decks.pictures import figures_of, halves
 
 #: Sections for reading, and for one machine; the notes have their text.
 _NOT_SHOWN = ("Words used here", "Setting up", "Is your machine ready?", "Three profiles")
@@ -42,46 +38,6 @@ def times_of(notebook: nbformat.NotebookNode) -> list[str]:
     return re.split(r", (?=\d|about)", found[1].partition(". ")[0]) if found else []
 
 
-def figures_of(cell: nbformat.NotebookNode, stem: str, folder: Path) -> list[Figure]:
-    """The stored figures of a cell; their files are written into the folder."""
-    found = []
-    for k, output in enumerate(cell.get("outputs", [])):
-        data = output.get("data", {})
-        if "image/png" not in data:
-            continue
-        content = base64.b64decode(data["image/png"])
-        width, height = Image.open(io.BytesIO(content)).size
-        name = f"{stem}-{k}.png"
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-        below = re.search(r"<figcaption.*?</figcaption>", data.get("text/html", ""), re.DOTALL)
-        caption = html.unescape(re.sub("<[^>]+>", "", below[0])) if below else ""
-        alt = " ".join(data.get("text/plain", "").split())
-        found.append(Figure(name, width // 2, height // 2, alt, caption))
-    return found
-
-
-def halves(shown: Figure, folder: Path) -> list[Figure]:
-    """A figure cut across its widest empty band, not too near an end; none without such a band."""
-    image = Image.open(folder / shown.file).convert("RGBA")
-    inked = np.asarray(image)[:, :, 3].max(axis=1) > 0
-    size, since, widest, cut = image.height, 0, 6, 0
-    for row in range(3 * size // 10, 7 * size // 10):
-        if inked[row]:
-            since = row
-        elif row - since > widest and since:
-            widest, cut = row - since, (row + since) // 2
-    if not cut:
-        return []
-    found = []
-    for name, top, bottom in (("upper", 0, cut), ("lower", cut, size)):
-        file = shown.file.replace(".png", f"-{name}.png")
-        image.crop((0, top, image.width, bottom)).save(folder / file, optimize=True)
-        alt = f"The {name} part: {shown.alt}"
-        found.append(Figure(file, image.width // 2, (bottom - top) // 2, alt, shown.caption))
-    return found
-
-
 class Walk:
     """Goes through the cells of a lesson, and collects slides."""
 
@@ -98,6 +54,7 @@ class Walk:
         self.slides: list[Slide] = []
         self.opened = True  # has the section a slide yet?
         self.pending: list[str] = []  # paragraphs since the last slide
+        self.named = 0, ""  # after which slide, and what the items of its list are called
         self.question = ""
         self.ran = False  # has a cell run since the question?
         self.rest: list[nbformat.NotebookNode] = []  # the cells that follow
@@ -208,7 +165,8 @@ class Walk:
         while k < len(found) and not found[k].startswith("#"):
             k += 1
         task = found[start:k]
-        self.exercise = parts.exercise(title, task)
+        stub = next((c.source for c in self.rest if "exercise" in c.metadata.get("tags", [])), "")
+        self.exercise = parts.exercise(title, task, stub)
         self.exercise.notes += ["**The whole task.**", *task]
         self.slides.append(self.exercise)
         self.pending, self.question, self.opened = [], "", True
@@ -220,7 +178,7 @@ class Walk:
             self._predict(block)
         elif block.startswith("$$"):
             follows = after if _is_prose(after) and len(plain(after)) <= _MOST_CONTEXT else ""
-            if follows.endswith(":") or "**Predict" in follows:
+            if not re.search(r"[.?!)]$", follows) or "**Predict" in follows:
                 follows = ""  # it leads to the next slide
             lead = self._context()
             self._add(parts.formula(self.section, block, lead, follows))
@@ -231,6 +189,8 @@ class Walk:
             lead = self._context()
             ordered = block[0].isdigit()
             self._add(*parts.bullets(self.section, items(block), lead, ordered))
+            names = [re.match(r"(\*+|`).+?\1", item) for item in items(block)]
+            self.named = len(self.slides), ", ".join(name[0] for name in names if name)
         elif _is_prose(block):
             if said := without_cells(block):
                 self.pending.append(said)
@@ -250,9 +210,15 @@ class Walk:
         before = self.pending[-1] if self.pending else ""
         if not self.opened and len(self.pending) > 1:
             self._open()
-        context = before if len(plain(before)) <= _MOST_CONTEXT else ""
+        asides = r" ?\([^()]*\.\)$| ?(^|(?<=[.?]))[^.?]*:$"  # or lead to what is not on this slide
+        context = last_sentences(re.sub(asides, "", before), _MOST_CONTEXT)
+        answered = self.slides[-1].kind in ("printed", "text answer")
+        if answered and inline(context) in self.slides[-1].body:
+            context = ""  # it is the answer to the question before
+        if not context and self.named[0] == len(self.slides):
+            context = self.named[1]  # what "the five" are
         self._flush()
-        if not self.opened and not context and before:
+        if not self.opened and len(plain(before)) > _MOST_CONTEXT:
             self.pending = [before]
             self._open()
         self._add(parts.question(self.section, context, asked))
@@ -261,8 +227,8 @@ class Walk:
     def _context(self) -> str:
         """The last paragraph, above what it leads to; an earlier one opens the section."""
         before = self.pending[-1] if self.pending else ""
-        short = before if len(plain(before)) <= _MOST_CONTEXT else ""
-        if not self.opened and (len(self.pending) > 1 or not short):
+        short = last_sentences(before, _MOST_CONTEXT)
+        if not self.opened and (len(self.pending) > 1 or short != before):
             self._open()
         self._flush()
         return short
@@ -340,11 +306,13 @@ class Walk:
             self._flush()
             self._open()
             for one in shown:
-                self._add(parts.figure(self.section, one))
+                whole = parts.figure(self.section, one)
+                self._add(whole)
                 if parts.is_too_small(one):  # once more, in two parts that can be read
                     for half in halves(one, self.folder):
                         self._add(parts.figure(self.section, half))
                         self.slides[-1].kind += " detail"
+                        whole.kind = whole.kind.removesuffix(" overview") + " overview"
             self.question = ""
 
 

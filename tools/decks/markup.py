@@ -22,14 +22,26 @@ def without_links(text: str) -> str:
     return re.sub(r"\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", text)
 
 
+_TOUCHED = re.compile(r'((?:\(|&quot;)*)(<span class="math inline">.*?</span>)([^\s<]*)', re.DOTALL)
+
+
+def _whole(text: str) -> str:
+    """HTML in which a formula keeps the signs that touch it: no line begins with a full stop."""
+
+    def kept(found: re.Match[str]) -> str:
+        return f'<span class="whole">{found[0]}</span>' if found[1] or found[3] else found[0]
+
+    return _TOUCHED.sub(kept, text)
+
+
 def rendered(text: str) -> str:
     """Blocks of Markdown as HTML."""
-    return _MARKDOWN.render(without_links(text)).strip()
+    return _whole(_MARKDOWN.render(without_links(text)).strip())
 
 
 def inline(text: str) -> str:
     """One line of Markdown as HTML, without a paragraph around it."""
-    return _MARKDOWN.renderInline(without_links(text)).strip()
+    return _whole(_MARKDOWN.renderInline(without_links(text)).strip())
 
 
 def plain(text: str) -> str:
@@ -66,21 +78,31 @@ def items(block: str) -> list[str]:
 _SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z*$`(\"])")
 #: What is said to a reader who sits before a notebook, and means nothing on a slide.
 _OF_THE_NOTEBOOK = re.compile(
-    r"\b(cells?|kernel|unfolds|scroll|run everything|Shift\+Enter)\b|_solution\b"
+    r"(?<!\bin a )(?<!\bbefore a )(?<!\bbefore\* a )\bcells?\b(?! with)"
+    r"|\b(running|restart the) kernel\b|_solution\b"
+    r"|\b(unfolds|scroll|run (everything|the lesson)|prints nothing|Shift\+Enter)\b|■"
     r"|\btakes? [\w ]*(seconds|minute)"
     r"|^\(?(About|Some) [\w ]+ (seconds|minutes?)\b",
     re.IGNORECASE,
 )
 
 
+#: How a sentence begins that cannot stand without the one before it.
+_GOES_ON = re.compile(r"\W*(It|They|This|These|That|Then|Otherwise|The (same|first|second|last))\b")
+
+
 def without_cells(text: str) -> str:
-    """A paragraph without its sentences on cells, clicks and seconds."""
+    """A paragraph without its sentences on cells, clicks and seconds, and what hangs on them."""
     if text.startswith(("|", "```", "- ")):
         return text
-    parts = _SENTENCE.split(text)
-    return " ".join(
-        part for part in parts if part.endswith("?") or not _OF_THE_NOTEBOOK.search(part)
-    )
+    kept: list[str] = []
+    left_out = False
+    for part in _SENTENCE.split(text):
+        hangs = _OF_THE_NOTEBOOK.search(part) or (left_out and _GOES_ON.match(part))
+        left_out = bool(hangs) and not part.endswith("?")
+        if not left_out:
+            kept.append(part)
+    return " ".join(kept)
 
 
 def sentences(text: str, most: int) -> str:
@@ -91,3 +113,11 @@ def sentences(text: str, most: int) -> str:
             break
         kept = f"{kept} {part}".strip()
     return kept
+
+
+def last_sentences(text: str, most: int) -> str:
+    """The last sentences of a paragraph, as many as stay below a number of characters."""
+    parts = _SENTENCE.split(text)
+    while parts and (len(plain(" ".join(parts))) > most or _GOES_ON.match(parts[0])):
+        parts.pop(0)
+    return " ".join(parts)

@@ -4,7 +4,7 @@ import html
 import re
 from dataclasses import dataclass
 
-from decks.markup import inline, rendered
+from decks.markup import inline, plain, rendered
 from decks.parts import Slide
 
 _DECK = """\
@@ -108,12 +108,14 @@ def section(slide: Slide) -> str:
     kind = slide.kind.split()[0]
     grounds = {"cover": "#10202f", "predict": "#e6f1f9", "exercise": "#fdf3e0"}
     ground = f' data-background-color="{grounds[kind]}"' if kind in grounds else ""
-    heading = f"<h2>{inline(slide.heading)}</h2>" if slide.heading else ""
+    alone = "alone" in slide.kind.split()
+    heading = f"<h2>{inline(slide.heading)}</h2>" if slide.heading and not alone else ""
+    name = f' aria-label="{html.escape(plain(slide.heading))}"' if alone else ""
     # The speaker's window knows no MathJax: there a formula is its TeX.
     notes = re.sub(r"\\[(\[](.*?)\\[)\]]", r"<i>\1</i>", rendered("\n\n".join(slide.notes)))
     aside = f'<aside class="notes">{notes}</aside>' if notes else ""
     return (
-        f'<section{ground}><div class="sheet {slide.kind}">{heading}{slide.body}</div>{aside}'
+        f'<section{ground}{name}><div class="sheet {slide.kind}">{heading}{slide.body}</div>{aside}'
         "</section>"
     )
 

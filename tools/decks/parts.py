@@ -29,6 +29,7 @@ class Figure:
     height: int
     alt: str
     caption: str
+    writing: float  # CSS pixels of its smallest writing, at this width
 
 
 def _text(texts: list[str], size: int, name: str = "") -> str:
@@ -59,17 +60,29 @@ def question(heading: str, context: str, asked: str) -> Slide:
 
 
 def _place(shown: Figure) -> tuple[str, float]:
-    """Where the caption of a figure lies, and how large the figure becomes by that."""
-    lines = math.ceil(len(shown.caption) * 10.8 / 1120)
-    below = (fit.ROOM + 40, fit.HEIGHT - 92 - 28 * lines)
-    beside = (fit.WIDTH - 350, fit.HEIGHT - 36)
-    scales = [min(w / shown.width, h / shown.height) for w, h in (below, beside)]
-    return ("beside", scales[1]) if scales[1] > 1.04 * scales[0] else ("below", scales[0])
+    """Where the caption of a figure lies, and how large the figure becomes by that.
+
+    Alone, without a heading, it gets the most room: that is for one that could not be read.
+    """
+
+    def lines(width: int) -> int:
+        return math.ceil(len(shown.caption) * 10.8 / width)
+
+    rooms = {
+        "below": (fit.ROOM + 40, fit.HEIGHT - 92 - 28 * lines(1120)),
+        "beside": (fit.WIDTH - 324, fit.HEIGHT - 30),
+        "alone": (fit.WIDTH - 12, fit.HEIGHT - 20 - 26 * lines(1040)),
+    }
+    scales = {k: min(w / shown.width, h / shown.height) for k, (w, h) in rooms.items()}
+    place = "beside" if scales["beside"] > 1.04 * scales["below"] else "below"
+    if scales[place] * shown.writing < fit.READABLE and scales["alone"] > scales[place]:
+        place = "alone"
+    return place, scales[place]
 
 
 def is_too_small(shown: Figure) -> bool:
     """Whether one cannot read the writing in a figure that is shown as a whole."""
-    return _place(shown)[1] < 1.05
+    return _place(shown)[1] * shown.writing < fit.READABLE
 
 
 def figure(heading: str, shown: Figure) -> Slide:
@@ -77,7 +90,8 @@ def figure(heading: str, shown: Figure) -> Slide:
     place, scale = _place(shown)
     image = (
         f'<img src="figures/{shown.file}" alt="{html.escape(shown.alt)}" '
-        f'width="{round(shown.width * scale)}" height="{round(shown.height * scale)}">'
+        f'width="{round(shown.width * scale)}" height="{round(shown.height * scale)}" '
+        f'data-writing="{shown.writing * scale:.2f}">'
     )
     body = f"<figure>{image}<figcaption>{html.escape(shown.caption)}</figcaption></figure>"
     return Slide(f"figure {place}", heading, body)
@@ -155,8 +169,21 @@ def formula(heading: str, tex: str, lead: str, after: str) -> Slide:
     return Slide("formula", heading, "".join(parts))
 
 
-def exercise(title: str, task: list[str]) -> Slide:
-    """The task of an exercise, as much of it as fits; the notes have all."""
+def _stub(code: str, height: float) -> tuple[str, float]:
+    """Code, and the height that it takes; nothing if it cannot be read in the height."""
+    lines = code.splitlines()
+    size = min(fit.printed_size(lines, height - 10), 24.0)
+    if size < fit.SMALLEST:
+        return "", 0
+    block = html.escape(code)
+    return f'<pre style="font-size: {size:.1f}px">{block}</pre>', 1.32 * size * len(lines) + 38
+
+
+def exercise(title: str, task: list[str], stub: str) -> Slide:
+    """The task of an exercise, as much of it as fits; the notes have all.
+
+    Below it stands the code to be completed, if that leaves the task large or is spoken of there.
+    """
     name, _, rest = title.partition(":")
     number, _, effort = name.partition("(")
     level, _, minutes = effort.rstrip(")").partition(", ")
@@ -168,7 +195,11 @@ def exercise(title: str, task: list[str]) -> Slide:
         kept.append(block)
     if not kept and task:
         kept = [task[0]]
-    size = fit.text_size(kept, 440, largest=34) or 22
+    texts = [plain(block) for block in kept]
+    code, room = _stub(stub, 470 - fit.text_height(texts, 26))
+    if fit.text_size(texts, 440 - room) < 24 and "`...`" not in "".join(kept):
+        code, room = "", 0
+    size = fit.text_size(texts, 440 - room, largest=34) or 22
     inner = "".join(
         _table(rows := fit.cells_of(block), fit.column_shares(rows), 22)
         if block.startswith("|")
@@ -177,7 +208,7 @@ def exercise(title: str, task: list[str]) -> Slide:
     )
     body = (
         f'<div class="label">{html.escape(label)}</div>'
-        f'<div class="words" style="font-size: {size}px">{inner}</div>'
+        f'<div class="words" style="font-size: {size}px">{inner}</div>{code}'
     )
     return Slide("exercise", f"{number.strip()}: {rest.strip()}", body)
 
