@@ -162,9 +162,9 @@ slides: $(READY_DOCS)
 answers: $(READY)
 	$(BIN)/python tools/answers.py
 
-# A copy of the lessons without solutions, for a class.
+# A copy of the lessons without solutions, for a class; OVERWRITE=1 replaces an earlier one.
 student: $(READY)
-	$(BIN)/python tools/student.py
+	$(BIN)/python tools/student.py $(if $(OVERWRITE),--overwrite)
 
 # How long lessons take, by one rule (CONTRIBUTING.md), written into lessons and README.
 minutes: $(READY)

@@ -96,11 +96,12 @@ def require_known(what: str, given: Iterable[str], known: Iterable[str]) -> None
 
 
 def require_images(
-    name: str, images: Any, *, least: int = 1, any_size: bool = False
+    name: str, images: Any, *, least: int = 1, any_size: bool = False, slack: float = 0.0
 ) -> torch.Tensor:
     """A tensor of at least so many images ``(N, 1, 28, 28)``: floats in [0, 1], no NaN.
 
-    One pass over memory: 60,000 images take 20 ms.  With ``any_size`` they may have other sizes.
+    One pass over memory: 60,000 images take 20 ms.  With ``any_size`` they may have other sizes,
+    with ``slack`` lie so far outside, as resizing may leave them.
     """
     require_image_shape(name, images, any_size=any_size)
     if len(images) < least:
@@ -108,7 +109,7 @@ def require_images(
     if len(images) == 0:
         return images
     low, high = (float(bound) for bound in images.detach().aminmax())  # NaN if there is one
-    if not (low >= 0 and high <= 1):
+    if not (low >= -slack and high <= 1 + slack):
         raise SettingError(
             f"{name}: values from {low:g} to {high:g}, but floats must lie in [0, 1]. "
             "Divide values up to 255 by 255."

@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import math
+import os
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -31,30 +32,55 @@ PRETRAINED_DIR = DATA / "pretrained"
 _MOST = 1e6  # of a weight; sums of larger ones may leave the range of numbers
 _RECORDED_VERSIONS = ("torch", "dwave-pytorch-plugin")
 
+_is_source = schema.fields(
+    {
+        "data_set": schema.text(),
+        "split": schema.text(100),
+        "count": schema.whole(1, 10**9),
+        "transforms": schema.listing(schema.text(), most=100),
+        "drawn": schema.optional(schema.listing(schema.whole(0, 2**63 - 1), 2, 2)),
+    }
+)
+_is_training = schema.fields(
+    {},
+    {
+        "recipe": schema.text(100),
+        "steps": schema.whole(0, 10**9),
+        "batch_size": schema.whole(0, 10**9),
+        "seed": schema.whole(0, 2**63 - 1),
+    },
+    schema.plain,
+)
+
+
+def _is_start(value: object, where: str) -> None:
+    """What a model that went on from another one knows of that, and of those before."""
+    known = {"data": _is_source, "train": _is_training, "start": _is_start}
+    optional = {name: schema.optional(check) for name, check in known.items()}
+    schema.fields({}, optional, schema.plain)(value, where)
+
+
 #: What a model may know of its making; each part is optional, and others may stand beside them.
 INFO = {
-    "train": schema.fields({}, others=schema.plain),
+    "train": _is_training,
     "step": schema.whole(),
     "history": schema.listing(
         schema.fields({"step": schema.whole(1), "seconds": schema.number(0)}, {}, schema.number())
     ),
-    "data": schema.fields(
-        {
-            "data_set": schema.text(),
-            "split": schema.text(100),
-            "count": schema.whole(1),
-            "transforms": schema.listing(schema.text(), most=100),
-            "drawn": schema.optional(schema.listing(schema.whole(-(2**63), 2**63), 2, 2)),
-        }
-    ),
+    "data": _is_source,
     "images": schema.digest,
     "sampler": schema.provenance,
     "device": schema.text(100),
     "processes": schema.whole(1, 10_000),
     "profile": schema.text(100),
-    "start": schema.optional(schema.fields({}, others=schema.plain)),
+    "start": schema.optional(_is_start),
     "studio": schema.fields(
-        {}, {"limits": schema.listing(schema.optional(schema.whole(1)), 2, 2)}, schema.plain
+        {},
+        {
+            "limits": schema.listing(schema.optional(schema.whole(1)), 2, 2),
+            "start_from": schema.optional(schema.text(200)),
+        },
+        schema.plain,
     ),
 }
 _is_header = schema.fields(
@@ -215,10 +241,10 @@ def load_pretrained(name: str = "qdvae-256") -> QDVAE:
         CheckpointError: there is none of that name; the message lists those there are.
     """
     path = PRETRAINED_DIR / f"{name}.safetensors"
-    if not path.is_file():
+    if not os.path.isfile(path):
         names = sorted(file.stem for file in PRETRAINED_DIR.glob("qdvae-*.safetensors"))
         raise CheckpointError(
-            f"No model {name!r} ships here: choose one of {', '.join(names)}."
+            f"No model {str(name)[:80]!r} ships here: choose one of {', '.join(names)}."
             if names
             else "The models that ship are missing: git checkout -- data/pretrained."
         )

@@ -5,6 +5,7 @@ decoding images one by one costs more than the training step that uses them.
 """
 
 import hashlib
+import os
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,8 +15,10 @@ import torch
 from PIL import Image, ImageOps
 from torch.nn import functional
 
+from qdvae_helpers import schema
 from qdvae_helpers.arguments import (
     require_count,
+    require_flag,
     require_images,
     require_kind,
     require_plain,
@@ -56,6 +59,8 @@ class Source:
         texts = (self.data_set, self.split, *self.transforms)
         if not isinstance(self.transforms, tuple) or not all(isinstance(t, str) for t in texts):
             raise DataError(f"A source of images is named in words, not like this: {texts!r:.100}.")
+        if any(len(t) > 1_000 or t != schema.printable(t) for t in texts):  # no model could keep it
+            raise DataError(f"{texts!a:.99} cannot be shown: give name='...', in words.")
         require_count("count", self.count, error=DataError)
         if self.drawn is not None:
             if not isinstance(self.drawn, tuple) or len(self.drawn) != 2:
@@ -190,9 +195,12 @@ class ImageSet:
         Raises:
             DataError: no such folder, no pictures in it, or a file that is none; it is named.
         """
-        if not isinstance(path, str | Path) or not (path := Path(path)).is_dir():
-            raise DataError(f"There is no folder {path}.")
-        files = sorted(file for file in path.iterdir() if file.is_file() and file.name[0] != ".")
+        if not isinstance(path, str | Path) or not os.path.isdir(path):
+            raise DataError(f"There is no folder {str(path)[:200]}.")
+        path, invert = Path(path), require_flag("invert", invert)
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise DataError(f"You may not read the folder {path}: ask for permission.")
+        files = sorted(f for f in path.iterdir() if f.name[0] != "." and not f.is_dir())
         if not files:
             raise DataError(f"There are no pictures in {path}: put PNG or JPEG files there.")
         pictures = np.stack([_picture(file, invert) for file in files])
@@ -213,9 +221,9 @@ class ImageSet:
         (5 %) at random, about as one hand's writing varies.  Each takes as much memory again.
 
         Raises:
-            SettingError: less than no copy, or more than a thousand.
+            SettingError: less than no copy, or more than a thousand, or 6 GB of them.
         """
-        copies = require_count("copies", copies, 0, most=1_000)
+        copies = require_count("copies", copies, 0, min(1_000, 2_000_000 // len(self)))
         generator = torch.Generator().manual_seed(require_seed(seed))
         bent = [_bend(part, generator) for _ in range(copies) for part in self.images.split(5_000)]
         return ImageSet(
@@ -247,6 +255,8 @@ class ImageSet:
         from sklearn.decomposition import PCA
 
         k, seed = require_count("k", k, most=MOST_CLUSTERS), require_seed(seed)
+        if len(self) < 2:
+            raise SettingError("One image makes no clusters: give two or more.")
         if within_labels and bool((self.labels < 0).any()):
             raise SettingError("Some images have no label: leave out within_labels.")
         labels = self.labels if within_labels else torch.full_like(self.labels, -1)
@@ -374,6 +384,8 @@ def _picture(file: Path, invert: bool) -> np.ndarray:
     """A picture as ``(28, 28)`` uint8, bright on black."""
     paper = 255 if invert else 0
     try:
+        if not file.is_file():  # of a pipe it would wait for ever
+            raise ValueError("it is a pipe, a device, or a link that leads nowhere")
         with Image.open(file) as picture:
             if picture.mode[0] in "IF":  # Pillow would cut their values off at 255
                 raise ValueError(f"mode {picture.mode}, only 8 bits per colour can be read")

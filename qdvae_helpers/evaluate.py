@@ -7,10 +7,16 @@ from typing import NamedTuple
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
-from qdvae_helpers.arguments import require_grbm, require_images, require_number, require_rows
+from qdvae_helpers.arguments import (
+    require_grbm,
+    require_images,
+    require_kind,
+    require_number,
+    require_rows,
+)
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import DigitJudge
-from qdvae_helpers.priors import energies_of, in_groups, n_classes, row_weights
+from qdvae_helpers.priors import energies_of, in_groups, n_classes, require_classes, row_weights
 from qdvae_helpers.seeding import seeded
 
 _MAX_ENUMERATED = 20
@@ -93,6 +99,9 @@ def moment_gap(
         require_rows(name, rows, require_grbm(grbm).n_nodes)
     if grbm.n_edges == 0:
         return 0.0
+    if prior_classes is not None and n_classes(grbm) > 1:
+        n = len(prior_spins)
+        prior_classes = require_classes("prior_classes", prior_classes, grbm, n)
     posterior = grbm.interactions(torch.tanh(logits / 2)).mean(0)
     pairs = grbm.interactions(prior_spins)
     weights = row_weights(prior_classes, grbm)
@@ -121,6 +130,8 @@ def energy_decorrelation(
         require_rows(name, rows, require_grbm(grbm).n_nodes)
     if len(before) != len(after):
         raise SettingError(f"{len(before)} chains before and {len(after)} after: give the same.")
+    if classes is not None:
+        classes = require_classes("classes", classes, grbm, len(before))
     draws = (part.to(grbm.linear.dtype) for part in (before, after))
     energies = torch.stack([energies_of(grbm, part, classes) for part in draws])
     for _, rows in in_groups(classes) if classes is not None else ():
@@ -164,6 +175,7 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
 
     require_images("generated", generated, least=0, any_size=True)
     require_images("real", real, least=0, any_size=True)
+    require_kind("judge", judge, DigitJudge)
     if generated.shape[1:] != real.shape[1:] or real.shape[1] != 1:
         raise SettingError(
             f"Images of {tuple(generated.shape[1:])} cannot be scored against those of "

@@ -44,7 +44,9 @@ class Kind:
 @contextlib.contextmanager
 def reading(path: str | Path, kind: Kind) -> Iterator[None]:
     """Inside, whatever is wrong with a file becomes the error of its kind, which names the file."""
-    name = schema.printable(Path(path).name)
+    if not isinstance(path, str | Path):
+        raise kind.refuse(f"A {kind.noun} is read from a file, not from {type(path).__name__}.")
+    name = schema.printable(Path(path).name)[:100]
     try:
         yield
     except FileNotFoundError as error:

@@ -19,10 +19,11 @@ from qdvae_helpers.arguments import (
     require_count,
     require_image_shape,
     require_number,
+    require_plain,
     require_rows,
     require_seed,
 )
-from qdvae_helpers.errors import SettingError
+from qdvae_helpers.errors import SettingError, TrainingError
 
 # The 17-qubit classifier -----------------------------------------------------------------------
 
@@ -47,7 +48,14 @@ def remove_contradictions(
     Returns:
         The patterns that are left, their labels, and how many different ones there were:
         ``unique``, of these ``true`` and ``false`` with one label only, and ``both``.
+
+    Raises:
+        SettingError: no patterns, or labels that are no truth values.
     """
+    require_rows("patterns", patterns)
+    fits = isinstance(labels, torch.Tensor) and labels.dtype == torch.bool
+    if not fits or labels.shape != patterns.shape[:1]:
+        raise SettingError("labels must be one truth value per pattern, such as digits == 3.")
     unique, index = torch.unique(patterns, dim=0, return_inverse=True)
     n_true = torch.bincount(index, labels.float())
     only_true, only_false = n_true == torch.bincount(index), n_true == 0
@@ -77,6 +85,8 @@ def readout_expectation(spins: torch.Tensor, xx: torch.Tensor, zz: torch.Tensor)
         spins: ``(..., B, n)`` with entries -1 and +1; +1 is the qubit in state 0 (paper).
         xx, zz: as for :func:`cosine_neuron`.
     """
+    for name, values in {"spins": spins, "xx": xx, "zz": zz}.items():
+        require_plain(name, values)
     sizes = {tuple(t.shape)[-1:] for t in (spins, xx, zz)}
     if len(sizes) > 1 or sizes == {()}:
         raise SettingError(
@@ -196,6 +206,8 @@ def qcnn_probabilities(images: torch.Tensor, weights: torch.Tensor) -> torch.Ten
     Raises:
         SettingError: other shapes, or an image that is black or no image: it has no amplitudes.
     """
+    require_plain("images", images)
+    require_plain("weights", weights)
     shapes = tuple(images.shape[-1:]), tuple(weights.shape[-1:])
     if shapes != ((2**QCNN_WIRES,), (QCNN_PARAMETERS,)) or images.dim() < 2:
         raise SettingError(
@@ -249,6 +261,9 @@ def fit_seeds(
         batch_size: images per step; the last, smaller batch of an epoch is used, too.
         learning_rate: of Adam.
         seed: of the first model's orders; the next ones count on from it.
+
+    Raises:
+        TrainingError: a weight became infinite or no number.
     """
     n_images, epochs = require_count("n_images", n_images), require_count("epochs", epochs)
     batch_size, seed = require_count("batch_size", batch_size), require_seed(seed)
@@ -264,4 +279,6 @@ def fit_seeds(
             optimizer.zero_grad()
             total.backward()
             optimizer.step()
+    if not weights.isfinite().all():
+        raise TrainingError("Weights are no numbers any more: lower learning_rate, or mend loss.")
     return weights.detach()

@@ -21,7 +21,7 @@ import dwave.graphs as dg
 import networkx as nx
 
 from qdvae_helpers import schema
-from qdvae_helpers.arguments import require_count, require_seed
+from qdvae_helpers.arguments import require_count, require_kind, require_seed
 from qdvae_helpers.errors import GraphError
 from qdvae_helpers.formats import Kind, read_text, reading
 from qdvae_helpers.outputs import replacing
@@ -32,6 +32,12 @@ _KIND = Kind("graph", _FORMAT, "save it again with save_graph", GraphError)
 # Of a file: far more than any QPU has, and few enough to be built in a second or two.
 _MOST_QUBITS, _MOST_COUPLERS = 20_000, 200_000
 _LARGEST = 2**53  # number of a qubit
+_LARGEST_CHIP = 100_000  # qubits, for a drawing
+_CHIPS = {  # of each family: a graph, its places, and how many qubits have a number
+    "chimera": (dg.chimera_graph, dg.chimera_layout, lambda m, n, t=4: 2 * m * n * t),
+    "pegasus": (dg.pegasus_graph, dg.pegasus_layout, lambda m: 24 * m * (m - 1)),
+    "zephyr": (dg.zephyr_graph, dg.zephyr_layout, lambda m, t=4: 4 * t * m * (2 * m + 1)),
+}
 
 
 _is_content = schema.fields(  # what its lists hold is the constructor's to judge
@@ -79,7 +85,16 @@ class QPUGraph:
         edges = sorted({(min(u, v), max(u, v)) for u, v in pairs})
         object.__setattr__(self, "nodes", tuple(sorted(nodes)))
         object.__setattr__(self, "edges", tuple(edges))
-        object.__setattr__(self, "shape", tuple(self.shape))
+        sizes = tuple(self.shape) if isinstance(self.shape, tuple | list) else (None,)
+        fits = all(type(size) is int and 0 <= size <= 10**6 for size in sizes)
+        if not fits or len(sizes) > 4:
+            raise GraphError(f"shape={self.shape!r:.60} must be sizes, such as (12, 4).")
+        try:
+            schema.text(100)(self.topology, "topology")
+            schema.text()(self.source, "source")
+        except Odd as error:
+            raise GraphError(f"{error}: tell of the graph in a line of words.") from None
+        object.__setattr__(self, "shape", sizes)
         known = set(self.nodes)
         if len(known) != len(self.nodes):
             raise GraphError("A qubit is listed twice: list each one once.")
@@ -113,9 +128,13 @@ class QPUGraph:
         Raises:
             GraphError: one of them is not in the graph.
         """
-        keep = set(nodes)
+        try:
+            keep = set(nodes)
+        except TypeError:
+            raise GraphError("These are no qubits: give numbers of some.") from None
         if missing := keep - set(self.nodes):
-            raise GraphError(f"Not in the graph: qubits {sorted(missing)[:5]}. Choose others.")
+            named = ", ".join(sorted(map(schema.shown, missing))[:5])
+            raise GraphError(f"Not in the graph: qubits {named}. Choose others.")
         edges = [(u, v) for u, v in self.edges if u in keep and v in keep]
         return QPUGraph(tuple(keep), tuple(edges), self.topology, self.shape, self.source)
 
@@ -195,6 +214,7 @@ def densest_subgraph(graph: QPUGraph, n: int, *, starts: int = 32) -> QPUGraph:
     Raises:
         GraphError: ``n`` is below 1, or no connected part is that large.
     """
+    require_kind("graph", graph, QPUGraph, GraphError)
     n = require_count("n", n, 0, error=GraphError)
     starts = require_count("starts", starts, error=GraphError)
     whole = graph.to_networkx()
@@ -252,8 +272,32 @@ def _in_zephyr(graph: QPUGraph) -> bool:
     return max(graph.nodes, default=0) < 4 * t * m * (2 * m + 1)
 
 
+def chip_places(graph: QPUGraph) -> dict[int, tuple[float, float]]:
+    """Where each qubit lies in the drawings of its family: Chimera, Pegasus or Zephyr.
+
+    Raises:
+        GraphError: another family, or qubits that a chip of this shape has not.
+    """
+    if graph.topology not in _CHIPS:
+        raise GraphError(
+            f"Only {', '.join(_CHIPS)} graphs have places here, this one is {graph.topology!r:.40}."
+        )
+    chip, layout, size = _CHIPS[graph.topology]
+    try:
+        # Asked first: any graph can say that its chip has a million rows.
+        if not max(graph.nodes, default=0) < size(*graph.shape) <= _LARGEST_CHIP:
+            raise ValueError("more qubits than such a chip has")
+        return layout(chip(*graph.shape, node_list=graph.nodes))
+    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+        raise GraphError(
+            f"Not all qubits lie on a {graph.topology} chip of shape {graph.shape}: give the "
+            "topology and the shape of your chip."
+        ) from error
+
+
 def save_graph(graph: QPUGraph, path: str | Path) -> None:
     """Write the graph as JSON; atomic: an old file is kept or replaced."""
+    require_kind("graph", graph, QPUGraph, GraphError)
     with replacing(path) as written:
         written.write_text(graph.to_json() + "\n", encoding="utf-8")
 

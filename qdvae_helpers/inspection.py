@@ -8,6 +8,7 @@ import importlib.util
 
 from matplotlib.figure import Figure
 
+from qdvae_helpers.arguments import require_kind
 from qdvae_helpers.plots import qpu_figure
 from qdvae_helpers.samplers import LiveSampler, SpinSampler
 
@@ -21,6 +22,7 @@ def inspect_problem(sampler: SpinSampler) -> tuple[str, Figure | None]:
         What was done and why, and the figure if one was drawn: couplings as they are programmed,
         prefactor included, on the qubits that carry them.
     """
+    require_kind("sampler", sampler, SpinSampler)
     if not isinstance(sampler, LiveSampler):
         why = f"Nothing was submitted to a QPU (the spins come from: {sampler.provenance})"
     elif importlib.util.find_spec("dwave._inspectorapp") is None:

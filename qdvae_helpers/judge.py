@@ -5,15 +5,18 @@ for digits a network that knows digits is the better judge, and for garments one
 ``tools/train_judge.py`` trains both; no generative model is ever trained with them.
 """
 
+import os
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from qdvae_helpers.errors import CheckpointError
+from qdvae_helpers.arguments import require_count, require_images
+from qdvae_helpers.errors import CheckpointError, SettingError
 from qdvae_helpers.formats import Kind, open_tensors
 from qdvae_helpers.paths import DATA
+from qdvae_helpers.schema import printable
 
 #: The judges that ship, by the data set that each knows.
 JUDGES = {
@@ -50,8 +53,14 @@ class DigitJudge(nn.Module):
         self.classes = nn.Linear(self.num_features, 10)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """The features of images."""
-        parts = images.split(250)  # the layers need 100 KB per image
+        """The features of images; SettingError for what are none."""
+        require_images("images", images, least=0, any_size=True, slack=0.01)
+        if images.shape[1] != 1 or min(images.shape[2:]) < 4:
+            raise SettingError(
+                f"images of shape {tuple(images.shape)}: give grey ones (B, 1, H, W), 28 or 32 "
+                "pixels wide."
+            )
+        parts = images.to(self.classes.weight.dtype).split(250)  # the layers need 100 KB per image
         return torch.cat([self.features(part) for part in parts])
 
     def classify(self, images: torch.Tensor) -> torch.Tensor:
@@ -61,6 +70,8 @@ class DigitJudge(nn.Module):
 
 def resize(images: torch.Tensor, pixels: int) -> torch.Tensor:
     """Images at another size, as torchvision's ``Resize`` does it (bilinear, antialiased)."""
+    require_images("images", images, any_size=True, slack=0.01)
+    pixels = require_count("pixels", pixels, most=1_000)
     if images.shape[-1] == pixels:
         return images
     return F.interpolate(images, size=(pixels, pixels), mode="bilinear", antialias=True)
@@ -75,11 +86,13 @@ def load_judge(path_or_name: str | Path = "mnist") -> DigitJudge:
     Raises:
         CheckpointError: the file is missing or damaged; the message says how to get it.
     """
-    path = Path(JUDGES.get(path_or_name, path_or_name))
-    if not path.is_file():
+    if not isinstance(path_or_name, str | Path):
+        raise CheckpointError(f"A judge is a file or one of {', '.join(JUDGES)}.")
+    path = Path(JUDGES.get(str(path_or_name), path_or_name))
+    if not os.path.isfile(path):
         raise CheckpointError(
-            f"{path.name} is missing: run python tools/train_judge.py, or name a judge that ships "
-            f"({', '.join(JUDGES)})."
+            f"{printable(path.name[:80])} is missing: run python tools/train_judge.py, or name a "
+            f"judge that ships ({', '.join(JUDGES)})."
         )
     judge = DigitJudge()
     with open_tensors(path, _KIND) as file:

@@ -150,7 +150,7 @@ def log_likelihood(
             f"log_z: {len(each)} numbers for {n_classes(model.grbm)} classes: give one each."
         )
     each = [require_number("log_z", one) for one in each]
-    log_zs, draws = model.grbm.linear.new_tensor(each), require_count("draws", draws)
+    log_zs, draws = model.grbm.linear.new_tensor(each), require_count("draws", draws, most=100_000)
     with seeded(seed, model.device):
         images = images.to(model.device)
         bounds = torch.stack([_bound(model, image, log_zs, draws) for image in images])

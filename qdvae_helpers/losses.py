@@ -20,10 +20,12 @@ from qdvae_helpers.arguments import (
     require_grbm,
     require_image_shape,
     require_images,
+    require_number,
+    require_plain,
     require_rows,
 )
 from qdvae_helpers.errors import SettingError
-from qdvae_helpers.priors import class_sums, n_classes, require_classes, row_weights
+from qdvae_helpers.priors import MOST_CLASSES, class_sums, n_classes, require_classes, row_weights
 
 
 def reconstruction_loss(pixel_logits: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
@@ -47,6 +49,8 @@ def _require_decoded(pixel_logits: torch.Tensor, images: torch.Tensor) -> None:
     judge = require_images if getattr(images, "is_cpu", True) else require_image_shape
     n = len(judge("images", images, any_size=True))  # lesson 01 begins with four pixels
     shape = tuple(getattr(pixel_logits, "shape", ()))
+    if not isinstance(pixel_logits, torch.Tensor) or not pixel_logits.is_floating_point():
+        raise SettingError("pixel_logits must be a tensor of floats.")
     if len(shape) != 5 or shape[0] != n or shape[1] < 1 or shape[2:] != images.shape[1:]:
         raise SettingError(
             f"pixel_logits of shape {shape} for {n} images: give (images, draws, 1, 28, 28)."
@@ -59,8 +63,9 @@ def gaussian_kl(mean: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     One dimension costs ``(mean^2 + variance - 1 - log variance) / 2`` (Kingma and Welling 2013);
     summed over dimensions, averaged over the batch.
     """
-    if not isinstance(mean, torch.Tensor) or not isinstance(log_variance, torch.Tensor):
-        raise SettingError("Means and log-variances must be tensors.")
+    for name, values in (("mean", mean), ("log_variance", log_variance)):
+        if not require_plain(name, values).is_floating_point():
+            raise SettingError(f"{name}: {values.dtype}, where floats are needed.")
     if mean.shape != log_variance.shape or mean.numel() == 0:
         raise SettingError(
             f"Means of shape {tuple(mean.shape)} and log-variances of shape "
@@ -97,6 +102,9 @@ def mean_energy(
         weights: ``(B,)`` of mean 1, for a weighted mean; all 1 if left out.
     """
     require_rows("spins", spins, require_grbm(grbm).n_nodes)
+    spins = spins.to(grbm.linear.dtype)
+    if weights is not None and require_plain("weights", weights).shape != spins.shape[:1]:
+        raise SettingError(f"weights of shape {tuple(weights.shape)}: give ({len(spins)},).")
     weighted = spins if weights is None else spins * weights.unsqueeze(1)
     pairs = (weighted.T @ spins / len(spins))[grbm.edge_idx_i, grbm.edge_idx_j]
     energy = grbm.linear @ weighted.mean(0) + grbm.quadratic @ pairs
@@ -187,11 +195,15 @@ def importance_weighted_loss(
     """
     _require_decoded(pixel_logits, images)
     require_rows("logits", logits, require_grbm(grbm).n_nodes)
+    kl_weight = require_number("kl_weight", kl_weight, least=0)
+    if not require_plain("spins", spins).is_floating_point():
+        raise SettingError(f"spins: {spins.dtype}, where floats are needed.")
     if spins.shape != (*pixel_logits.shape[:2], grbm.n_nodes) or len(logits) != len(spins):
         raise SettingError(
             f"Spins of shape {tuple(spins.shape)} and {len(logits)} rows of logits for pixel "
             f"logits of shape {tuple(pixel_logits.shape)}: give as many images and draws in each."
         )
+    spins = spins.to(grbm.linear.dtype)
     targets = images.unsqueeze(1).expand_as(pixel_logits)
     errors = F.binary_cross_entropy_with_logits(pixel_logits, targets, reduction="none")
     couplings = spins.new_zeros(grbm.n_nodes, grbm.n_nodes)
@@ -262,9 +274,10 @@ def mmd_loss(
         raise SettingError("Give the classes of both, spins and prior_spins, or of neither.")
     for rows, own in ((spins, classes), (prior_spins, prior_classes)):
         fits = isinstance(own, torch.Tensor) and own.dtype == torch.int64
-        if not fits or own.shape != rows.shape[:1] or (own.is_cpu and int(own.min()) < 0):
+        fits = fits and own.shape == rows.shape[:1]
+        if not fits or (own.is_cpu and not 0 <= int(own.min()) <= int(own.max()) < MOST_CLASSES):
             raise SettingError(
-                "Give one class per string, int64 from 0 on, of spins and of prior_spins alike."
+                "Give one class per string, int64 from 0 to 255, of spins and of prior_spins alike."
             )
     k = 1 + int(max(classes.max(), prior_classes.max()))
     ours, theirs = (torch.bincount(c, minlength=k) for c in (classes, prior_classes))

@@ -21,6 +21,7 @@ from qdvae_helpers.checkpoints import (
 from qdvae_helpers.errors import CheckpointError, SettingError
 from qdvae_helpers.formats import claimed_format
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.outputs import hold, replacing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 # Windows opens a device instead of a file under these names.
@@ -97,14 +98,13 @@ class ModelStore:
     def save_picture(self, png: bytes, name: str) -> Path:
         """Write a picture into the folder ``pictures``; SettingError if the name is taken."""
         path = self._inside(f"pictures/{valid_name(name)}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with path.open("xb") as file:
-                file.write(png)
-        except FileExistsError:
-            raise SettingError(
-                f"There is a picture {path.name!r} already: choose another name."
-            ) from None
+        with hold(path):  # of two windows one is first
+            if path.exists():
+                raise SettingError(
+                    f"There is a picture {path.name!r} already: choose another name."
+                )
+            with replacing(path) as written:
+                written.write_bytes(png)
         return path
 
     def _sorted(self) -> tuple[dict[str, Path], dict[str, str]]:

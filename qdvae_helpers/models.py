@@ -3,6 +3,7 @@
 Shapes and signs: see :mod:`qdvae_helpers.networks`, whose parts are at hand here, too.
 """
 
+import itertools
 import warnings
 from collections.abc import Callable, Sequence
 
@@ -32,6 +33,7 @@ from qdvae_helpers.samplers import GibbsSampler, SpinSampler
 
 __all__ = ["IMAGE_SHAPE", "QDVAE", "Decoder", "Encoder", "GaussianVAE", "SpinDiscretiser"]
 
+_MOST_WEIGHTS = 10**9  # of an encoder, 4 GB
 _WISHES = 1_000_003  # added to a seed, for random numbers of their own
 _MOST_IMAGES = 1_000_000  # at a time, 3 GB
 _PART = 1_000  # rows that go through a network at once, where there is no gradient
@@ -41,7 +43,13 @@ def _widths(hidden: tuple[int, ...]) -> tuple[int, ...]:
     """Widths of hidden layers, as a tuple of whole numbers."""
     if not isinstance(hidden, tuple | list):
         raise SettingError(f"hidden={hidden!r} must be a tuple of widths, such as (512, 512).")
-    return tuple(require_count("width of a hidden layer", width, most=100_000) for width in hidden)
+    widths = [require_count("width of a hidden layer", one, most=100_000) for one in hidden]
+    weights = sum(a * b for a, b in itertools.pairwise([784, *widths]))
+    if weights > _MOST_WEIGHTS:
+        raise SettingError(
+            f"hidden={hidden!r:.60} means {weights:,} weights: choose narrower layers."
+        )
+    return tuple(widths)
 
 
 def _codes(name: str, codes: torch.Tensor, weights: torch.Tensor, length: int) -> torch.Tensor:

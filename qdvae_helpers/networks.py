@@ -78,7 +78,7 @@ class SpinDiscretiser(nn.Module):
         self, logits: torch.Tensor, n_samples: int = 1, generator: torch.Generator | None = None
     ) -> torch.Tensor:
         """``(B, n)`` to ``(B, n_samples, n)``, as the plugin's autoencoder asks."""
-        n_samples = require_count("n_samples", n_samples)
+        n_samples = require_count("n_samples", n_samples, most=1_000_000)
         size = (logits.shape[0], n_samples, *logits.shape[1:])
         about = {"dtype": logits.dtype, "device": logits.device}
         noise = torch.rand(size, generator=generator, **about).logit_(eps=1e-7)

@@ -16,7 +16,7 @@ import stat
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from qdvae_helpers.errors import OutputError
@@ -98,6 +98,18 @@ def require_output(
             os.fsync(file.fileno())  # some disks say only now that they are full
 
 
+def require_apart(written: Iterable[Path], read: Mapping[str, str | Path | None]) -> None:
+    """Refuse an output that would take the place of what the work reads, or of another output.
+
+    ``written`` are files to be written, ``read`` others by the options that name them.
+    """
+    paths = {name: str(file) for name, file in read.items() if file and "\0" not in str(file)}
+    targets = {os.path.realpath(file) for file in written if "\0" not in str(file)}
+    for option, file in paths.items():
+        if os.path.realpath(file) in targets:
+            raise OutputError(f"{option} {file} is what --output writes: name another file.")
+
+
 def _require_name(path: Path) -> None:
     """Refuse what is there and no plain file, and names that no file can have."""
     if path.name in ("", ".."):
@@ -146,8 +158,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     a power cut, too, one of the two is there.  The folder of ``path`` is created.
 
     Raises:
-        OutputError: it cannot be written, for example because the disk is full.
+        OutputError: it cannot be written, for example because the disk is full, or because a device
+            stands there.
     """
+    path = Path(path)
+    _require_name(path)
     with writing(path):
         path = Path(os.path.realpath(path))
         path.parent.mkdir(parents=True, exist_ok=True)

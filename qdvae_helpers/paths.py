@@ -1,7 +1,10 @@
 """Where things lie: the repository, and folders that an environment variable may move."""
 
+import errno
 import os
 from pathlib import Path
+
+from qdvae_helpers.errors import SettingError
 
 #: The repository's top folder; the package is used from a clone of it (``pip install -e .``).
 ROOT = Path(__file__).resolve().parent.parent
@@ -16,6 +19,21 @@ def folder(variable: str, default: Path) -> Path:
     Args:
         variable: for example ``QDVAE_MODELS``.
         default: where the variable is unset or empty.
+
+    Raises:
+        SettingError: no folder can have such a name.
     """
     configured = os.environ.get(variable)
-    return ROOT / Path(configured).expanduser() if configured else default
+    if not configured:
+        return default
+    try:
+        named = ROOT / Path(configured).expanduser()
+        # A name that is too long is an error here, one that is not there is none.
+        if named.is_dir() and not os.access(named, os.R_OK | os.X_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, RuntimeError) as error:  # RuntimeError: "~" of nobody
+        why = getattr(error, "strerror", None) or error
+        raise SettingError(
+            f"{variable}={configured[:60]!r} cannot be used ({why}): name a folder, or unset it."
+        ) from error
+    return named

@@ -8,10 +8,31 @@ import torch
 from small_models import new_model
 from things import Things
 
+from qdvae_helpers.checkpoints import load_checkpoint
 from qdvae_helpers.data import ImageSet, Source, load_images
-from qdvae_helpers.errors import DataError, QdvaeError, SamplerError, SettingError
-from qdvae_helpers.evaluate import dead_spins, energy_decorrelation, enumerate_states, moment_gap
-from qdvae_helpers.gates import fit_seeds, qcnn_probabilities, readout_expectation
+from qdvae_helpers.errors import (
+    DataError,
+    QdvaeError,
+    SamplerError,
+    SettingError,
+    TrainingError,
+)
+from qdvae_helpers.evaluate import (
+    dead_spins,
+    energy_decorrelation,
+    enumerate_states,
+    moment_gap,
+    quality,
+)
+from qdvae_helpers.gates import (
+    fit_seeds,
+    qcnn_probabilities,
+    readout_expectation,
+    remove_contradictions,
+)
+from qdvae_helpers.graphs import densest_subgraph, load_graph
+from qdvae_helpers.inspection import inspect_problem
+from qdvae_helpers.judge import load_judge, resize
 from qdvae_helpers.likelihood import binarise, log_likelihood
 from qdvae_helpers.losses import (
     encoder_entropy,
@@ -24,11 +45,21 @@ from qdvae_helpers.losses import (
     spin_kernel,
 )
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.plots import (
+    draw_picture,
+    history_figure,
+    image_grid,
+    image_rows,
+    new_figure,
+    qpu_figure,
+)
+from qdvae_helpers.plots.output import to_image
 from qdvae_helpers.samplers import (
     ExactSampler,
     GibbsSampler,
     estimate_beta,
     make_sampler,
+    record,
 )
 from qdvae_helpers.training import TrainConfig, fit, prepare_run
 
@@ -64,7 +95,7 @@ def test_an_unknown_option_of_a_run_is_answered_with_those_there_are(x):
 # --- images ---
 
 
-@pytest.mark.parametrize("value", [NAN, INF, -INF, -0.01, 1.01, 255.0, -1.0])
+@pytest.mark.parametrize("value", [NAN, INF, -INF, -0.02, 1.02, 255.0, -1.0])
 @pytest.mark.parametrize(
     "call",
     [
@@ -76,6 +107,12 @@ def test_an_unknown_option_of_a_run_is_answered_with_those_there_are(x):
         lambda x, images: binarise(images),
         lambda x, images: log_likelihood(x.model, images, 1.0),
         lambda x, images: reconstruction_loss(x.pixels, images),
+        lambda x, images: image_grid(images, title=""),
+        lambda x, images: image_rows({"a": images}),
+        lambda x, images: draw_picture(new_figure()[1], images[3]),
+        lambda x, images: load_judge().classify(images),
+        lambda x, images: quality(images, x.images, load_judge()),
+        lambda x, images: resize(images, 32),
     ],
 )
 def test_images_outside_the_range_are_refused(call, value, x):
@@ -275,6 +312,42 @@ def test_strings_of_another_shape_or_none_are_refused(call, wrong, x):
         lambda x: qcnn_probabilities(torch.zeros(2, 256), torch.zeros(357)),
         lambda x: qcnn_probabilities(torch.ones(2, 255), torch.zeros(357)),
         lambda x: qcnn_probabilities(torch.ones(2, 256), torch.zeros(9)),
+        lambda x: remove_contradictions(x.spins, torch.arange(20)),  # digits
+        lambda x: remove_contradictions(x.spins, torch.ones(3) > 0),
+        lambda x: remove_contradictions(x.spins.tolist(), torch.ones(20) > 0),
+        lambda x: readout_expectation([[1.0]], [1.0], [1.0]),
+        lambda x: qcnn_probabilities([1.0], [1.0]),
+        lambda x: moment_gap(x.classes, x.spins, x.spins, torch.full((20,), 3)),
+        lambda x: moment_gap(x.classes, x.spins, x.spins, torch.zeros(3, dtype=torch.int64)),
+        lambda x: energy_decorrelation(x.classes, x.spins, x.spins, torch.full((20,), -1)),
+        lambda x: mean_energy(x.grbm, x.spins, weights=torch.ones(1)),
+        lambda x: mmd_loss(x.spins, x.spins, spin_kernel(12), *[torch.full((20,), 10**12)] * 2),
+        lambda x: reconstruction_loss(x.pixels.long(), x.images),
+        lambda x: x.bound(spins=x.spins.long().unsqueeze(1)),
+        lambda x: quality(x.images, x.images, None),
+        lambda x: load_judge(None),
+        lambda x: load_judge("n" * 300),
+        lambda x: load_judge().classify(x.images[0]),
+        lambda x: load_judge().classify(x.images[:, :, :3, :3]),
+        lambda x: image_grid(x.images[:, 0], title=""),
+        lambda x: image_grid(x.images[:0], title=""),
+        lambda x: image_grid((x.images * 255).byte(), title=""),
+        lambda x: image_grid(x.images.expand(-1, 3, -1, -1), title=""),
+        lambda x: image_rows({}),
+        lambda x: image_rows({"a": x.images[:3], "b": x.images[:5]}),
+        lambda x: draw_picture(new_figure()[1], x.images),
+        lambda x: history_figure([]),
+        lambda x: qpu_figure("graph", title=""),
+        lambda x: qpu_figure(x.graph, torch.ones(3), title=""),
+        lambda x: qpu_figure(x.graph, torch.full((len(x.graph.edges),), NAN), title=""),
+        lambda x: qpu_figure(x.graph, spins=torch.ones(3), title=""),
+        lambda x: record(None, 3),
+        lambda x: inspect_problem(x.grbm),
+        lambda x: densest_subgraph(x.graph.to_networkx(), 3),
+        lambda x: load_graph(None),
+        lambda x: load_checkpoint(None),
+        lambda x: QDVAE(x.graph, (100_000, 100_000)),
+        lambda x: x.digits.first(1).clustered(1),
         lambda x: fit_seeds(None, torch.zeros(2, 3), 0, epochs=1, batch_size=2),
         lambda x: fit_seeds(None, torch.zeros(2, 3), 5, epochs=0, batch_size=2),
         lambda x: fit_seeds(None, torch.zeros(2, 3), 5, epochs=1, batch_size=0.5),
@@ -283,6 +356,26 @@ def test_strings_of_another_shape_or_none_are_refused(call, wrong, x):
 def test_other_things_than_those_asked_for_are_refused(call, x):
     with pytest.raises(QdvaeError):
         call(x)
+
+
+def test_strings_of_another_precision_have_the_same_energy(x):
+    for precise in (x.spins.double(), x.spins.half()):
+        assert torch.equal(mean_energy(x.grbm, precise), mean_energy(x.grbm, x.spins))
+        assert torch.equal(kl_loss(x.logits, x.grbm, precise), kl_loss(x.logits, x.grbm, x.spins))
+    assert torch.equal(x.bound(spins=x.spins.double().unsqueeze(1)), x.bound())
+    judge = load_judge()
+    assert torch.equal(judge.classify(x.images.double()), judge.classify(x.images))
+
+
+def test_training_that_left_all_numbers_is_said():
+    with pytest.raises(TrainingError, match="learning_rate"):
+        fit_seeds(lambda w, _: w.square().sum(1), torch.ones(2, 3), 5,
+                  epochs=1, batch_size=2, learning_rate=1e38)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["$\\foo$", "cost $5 \\x$", "$\\frac$", "$", "$n^2$", "\\"])
+def test_any_name_can_stand_in_a_picture(name, x):
+    to_image(image_rows({name: x.images[:3]}, title=name, columns=[name] * 3))
 
 
 def test_what_is_no_number_stays_none(x):

@@ -17,6 +17,8 @@ from things import FAST, Things
 from qdvae_helpers.data import held_out_sample, load_images
 from qdvae_helpers.errors import QdvaeError
 from qdvae_helpers.evaluate import enumerate_states
+from qdvae_helpers.gates import fit_seeds
+from qdvae_helpers.judge import resize
 from qdvae_helpers.likelihood import (
     class_partition_functions,
     log_likelihood,
@@ -27,6 +29,7 @@ from qdvae_helpers.losses import (
 )
 from qdvae_helpers.models import QDVAE, GaussianVAE
 from qdvae_helpers.networks import SpinDiscretiser
+from qdvae_helpers.plots import image_grid, qpu_figure
 from qdvae_helpers.samplers import (
     DeviceSampler,
     ExactSampler,
@@ -97,6 +100,21 @@ CALLS = {
     # models
     "n": lambda x, v: x.model.generate(v, x.stub, 0),
     "seed of pictures": lambda x, v: x.model.generate(2, x.stub, v),
+    "columns": lambda x, v: image_grid(x.images, v, title=""),
+    "size of a picture": lambda x, v: image_grid(x.images, size=v, title=""),
+    "limit of a colour": lambda x, v: qpu_figure(
+        x.graph, torch.ones(len(x.graph.edges)), limit=v, title=""
+    ),
+    "pixels": lambda x, v: resize(x.images, v),
+    "kl_weight of a bound": lambda x, v: x.bound(kl_weight=v),
+    "learning_rate of seeds": lambda x, v: fit_seeds(
+        lambda w, rows: w.square().sum(1),
+        torch.ones(2, 3),
+        5,
+        epochs=1,
+        batch_size=5,
+        learning_rate=v,
+    ),
     "rounds of refining": lambda x, v: x.model.refine(x.images, v),
     "tau": lambda x, v: QDVAE(x.graph, (8,), tau=v),
     "hidden": lambda x, v: QDVAE(x.graph, v),
@@ -188,6 +206,12 @@ WORDS = {  # what the message names -> the calls, and what they refuse
     "noise": (["noise"], NO_NUMBER),
     "num_sweeps": (["num_sweeps"], NO_COUNT),
     "n=": (["n", "n of a VAE"], (*NO_COUNT, None, 10**9)),
+    "columns": (["columns"], NO_COUNT),
+    "size": (["size of a picture"], (*NO_NUMBER, 0, 1e6)),
+    "limit": (["limit of a colour"], (*NO_NUMBER, 0)),
+    "pixels": (["pixels"], (*NO_COUNT, None, 10**9)),
+    "kl_weight=": (["kl_weight of a bound"], NO_NUMBER),
+    "learning_rate=": (["learning_rate of seeds"], (*NO_NUMBER, 0)),
     "rounds": (["rounds of refining"], FROM_ZERO),
     "tau": (["tau"], (*NO_NUMBER, 0)),
     "hidden": (["hidden", "width"], (0, -1, 1.5, "8", None, 10**9)),
@@ -201,8 +225,8 @@ WORDS = {  # what the message names -> the calls, and what they refuse
     "classes=": (["classes"], (0, "digits", None, [], True)),
     "class=": (["class"], (*FROM_ZERO, 1, None)),
     "k=": (["clusters"], (*NO_COUNT, None, 257)),
-    "copies": (["copies"], (*FROM_ZERO, 10**6)),
-    "draws": (["draws"], NO_COUNT),
+    "copies": (["copies"], (*FROM_ZERO, 1_001)),
+    "draws": (["draws"], (*NO_COUNT, 10**9)),
     "log_z": (["log_z"], (NAN, INF, "1", None)),
 }
 CASES = [(word, name) for word, (names, _) in WORDS.items() for name in names]

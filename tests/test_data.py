@@ -1,6 +1,7 @@
 """Images and where they come from, also when something is wrong with them."""
 
 import json
+import os
 import socket
 import warnings
 
@@ -9,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from qdvae_helpers.data import ImageSet, Source, held_out_sample, load_images
+from qdvae_helpers.checkpoints import models_dir
+from qdvae_helpers.data import ImageSet, Source, data_dir, held_out_sample, load_images
 from qdvae_helpers.errors import DataError, SettingError
+from qdvae_helpers.qpu.recordings import recording_folders
 
 # --- data sets ---
 
@@ -337,3 +340,43 @@ def test_a_folder_without_pictures_is_named(tmp_path):
         ImageSet.from_folder(tmp_path)
     with pytest.raises(DataError, match="There is no folder"):
         ImageSet.from_folder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a" * 2_000, "\ud800", "\u202e", "a\nb"])
+def test_names_that_no_model_could_keep_are_refused(name, tmp_path):
+    with pytest.raises(DataError, match="give name="):
+        ImageSet.from_array(np.zeros((2, 28, 28), np.uint8), name=name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="has no pipes")
+def test_a_folder_holds_pictures_only(tmp_path):
+    Image.new("L", (30, 30)).save(tmp_path / "a.png")
+    assert len(ImageSet.from_folder(tmp_path)) == 1
+    (tmp_path / "b.png").symlink_to("nowhere")
+    with pytest.raises(DataError, match=r"b\.png cannot be read as a picture"):
+        ImageSet.from_folder(tmp_path)
+    (tmp_path / "b.png").unlink()
+    os.mkfifo(tmp_path / "c.png")
+    with pytest.raises(DataError, match=r"c\.png cannot be read as a picture"):
+        ImageSet.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["n" * 300, "~nosuchuser/x"])
+@pytest.mark.parametrize("variable", ["QDVAE_DATA", "QDVAE_MODELS", "QDVAE_RECORDINGS"])
+def test_a_variable_that_names_no_folder_is_named(variable, folder, monkeypatch):
+    monkeypatch.setenv(variable, folder)
+    looks = {"QDVAE_DATA": data_dir, "QDVAE_MODELS": models_dir}
+    with pytest.raises(SettingError, match=f"{variable}='.*cannot be used"):
+        looks.get(variable, recording_folders)()
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything"
+)
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir(mode=0)
+    monkeypatch.setenv("QDVAE_DATA", str(tmp_path / "closed"))
+    with pytest.raises(SettingError, match=r"QDVAE_DATA=.*Permission denied"):
+        data_dir()
+    with pytest.raises(DataError, match="You may not read the folder"):
+        ImageSet.from_folder(tmp_path / "closed")

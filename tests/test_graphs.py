@@ -11,6 +11,7 @@ import pytest
 from qdvae_helpers.errors import GraphError, SettingError
 from qdvae_helpers.graphs import (
     QPUGraph,
+    chip_places,
     colouring,
     densest_subgraph,
     ideal_graph,
@@ -137,7 +138,7 @@ def test_a_graph_that_is_none_is_refused(graph12):
             QPUGraph((1, 2), (edge,))
     with pytest.raises(GraphError, match="listed twice"):
         QPUGraph((1, 1), ())
-    with pytest.raises(GraphError, match=r"Not in the graph: qubits \[-1\]"):
+    with pytest.raises(GraphError, match=r"Not in the graph: qubits -1\."):
         graph12.subgraph([*graph12.nodes[:2], -1])
 
 
@@ -185,3 +186,39 @@ def test_a_real_working_graph_serves_as_well():
     assert len(part.edges) > 1900
     colours = colouring(real)
     assert all(colours[u] != colours[v] for u, v in real.edges)
+
+
+CHIPS = [
+    ("zephyr", (1_000_000, 4)), ("zephyr", (10**6, 10**6)), ("zephyr", (1, 1)), ("zephyr", (0, 0)),
+    ("zephyr", ()), ("zephyr", (2, 2, 2)), ("pegasus", (1_000_000,)), ("pegasus", (1,)),
+    ("chimera", (2, 2, 2, 2)), ("chimera", (1_000_000, 1_000_000, 4)), ("chimera", (3,)),
+    ("heavy hex", (3,)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("topology", "shape"), CHIPS)
+def test_a_graph_that_claims_another_chip_is_not_drawn_there(topology, shape):
+    """Any file can say that its two qubits are of a chip with a million rows."""
+    graph = QPUGraph((0, 30), ((0, 30),), topology, shape)
+    with pytest.raises(GraphError, match=r"topology and the shape of your chip|have places here"):
+        chip_places(graph)
+    assert len(set(colouring(graph).values())) == 2
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"shape": 5}, {"shape": None}, {"shape": "ab"}, {"shape": (1.5,)}, {"shape": (-1, 4)},
+        {"shape": (True,)}, {"shape": (1,) * 5}, {"topology": 7}, {"topology": None},
+        {"topology": "\x1b[2J"}, {"source": None}, {"source": "\ud800"}, {"source": "a" * 2_000},
+    ],
+)  # fmt: skip
+def test_what_could_not_be_saved_is_no_graph(field):
+    with pytest.raises(GraphError):
+        QPUGraph((0, 1), ((0, 1),), **field)
+
+
+@pytest.mark.parametrize("qubits", [3, None, [[0]], ["x", None], [0, 10**9]])
+def test_parts_of_other_things_than_qubits_are_refused(qubits, qpu):
+    with pytest.raises(GraphError):
+        qpu.subgraph(qubits)

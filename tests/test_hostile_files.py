@@ -220,9 +220,12 @@ INFO = {
     "sampler": [None, [], {}, "gibbs", {"kind": "gibbs", "parameters": None}],
     "processes": [0, -1, None, True, 10**9],
     "images": [None, 7, "x" * 10_000],
-    "train": [None, [], {}, {"recipe": "elbo"}],
+    "train": [None, [], {}, {"recipe": "elbo"}, {"batch_size": "x" * 1_000}, {"steps": "many"}],
+    "start": ["x", [], {"data": "x"}, {"start": {"data": []}}, {"start": {"start": 1}}],
     "device": [None, 7, "\x1b[2J"],
-    "studio": [None, [], {"limits": [1]}, {"limits": [0, 1]}, {"limits": "ab"}],
+    "studio": [
+        None, [], {"limits": [1]}, {"limits": [0, 1]}, {"limits": "ab"}, {"start_from": [1]},
+    ],
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from qdvae_helpers.checkpoints import save_checkpoint
-from qdvae_helpers.errors import CheckpointError, SettingError
+from qdvae_helpers.errors import CheckpointError, OutputError, SettingError
 from qdvae_helpers.model_store import ModelStore, valid_name
 from qdvae_helpers.models import QDVAE
 
@@ -127,3 +127,13 @@ def test_pictures_are_written_once(store):
     with pytest.raises(SettingError, match="a picture 'p\\.png' already"):
         store.save_picture(b"two", "p")
     assert path.read_bytes() == b"one"
+
+
+def test_a_picture_is_there_as_a_whole_or_not_at_all(store, small_disk):
+    with pytest.raises(OutputError, match="the disk is full"):
+        ModelStore(small_disk).save_picture(bytes(40_000_000), "p")
+    assert list((small_disk / "pictures").iterdir()) == []
+    store.folder.mkdir()
+    (store.folder / "pictures").touch()
+    with pytest.raises(OutputError, match="a file stands where a folder should be"):
+        store.save_picture(b"one", "p")

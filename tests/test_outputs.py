@@ -187,6 +187,24 @@ def test_a_file_is_as_readable_as_any_new_file(tmp_path):
     assert (tmp_path / "x").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+@posix_only
+@pytest.mark.parametrize(
+    "name", ["pipe", "device-link", "nowhere-link", "circle", "folder", "a\0b", "n" * 300, ""]
+)
+def test_what_is_no_file_is_never_replaced(name, tmp_path, monkeypatch):
+    """As root a device, too, could be replaced by a file, for the whole machine."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("folder").mkdir()
+    for link, target in {"device-link": "pipe", "nowhere-link": "no", "circle": "circle"}.items():
+        Path(link).symlink_to(target)
+    before = names(tmp_path)
+    with pytest.raises(OutputError), replacing(name) as written:
+        written.write_text("new")
+    assert names(tmp_path) == before
+    assert Path("pipe").is_fifo()
+
+
 def test_leftovers_of_the_dead_are_removed_and_nothing_else(tmp_path):
     code = "import os, sys, pathlib, threading\nfrom qdvae_helpers.outputs import *\n"
     code += "from qdvae_helpers.outputs import replacing, hold\n"

@@ -129,6 +129,8 @@ def test_ink_is_dark_on_framed_paper_and_rows_are_filled_in_order():
     assert canvas[10:110, 10:230, :3].min() < 255  # frames between the first two
     assert canvas[10:110, 10:110].min() == 255
     assert canvas[125:, 125:].max() == 0  # nothing, and no paper, where a fourth would be
+    alone = plots.grid_image(images, columns=2, size=0.6).convert("RGBA")
+    assert np.array_equal(np.asarray(alone), canvas)
 
 
 def test_pixels_of_pictures_are_not_mixed():

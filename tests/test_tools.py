@@ -74,6 +74,27 @@ def test_the_class_copy_is_written_with_what_it_links_to(tmp_path):
             assert "://" in target or (path.parent / target).exists(), (path.name, target)
 
 
+def test_a_class_copy_changes_nothing_of_others(tmp_path, capsys):
+    page = tmp_path / "mine" / "notes.md"
+    page.parent.mkdir()
+    page.write_text("[a link](nowhere.md)")
+    (tmp_path / "file").touch()
+    (tmp_path / "copy" / "notebooks").mkdir(parents=True)
+    (tmp_path / "copy" / "notebooks" / NOTEBOOKS[0].name).write_text("a learner's answers")
+    for folder, said in (
+        (page.parent, "holds notes.md, which is none of ours"),
+        (ROOT, "which is none of ours"),
+        (tmp_path / "file", "is a file"),
+        (tmp_path / "copy", "holds a copy already: name a new folder, or give --overwrite"),
+    ):
+        with pytest.raises(SystemExit):
+            student.main(["--output", str(folder)])
+        assert said in capsys.readouterr().err
+    assert page.read_text() == "[a link](nowhere.md)"
+    assert [file.name for file in page.parent.iterdir()] == ["notes.md"]
+    student.require_own(tmp_path / "copy", overwrite=True)
+
+
 def test_minutes_follow_from_the_lesson_itself(lesson):
     stem, notebook = lesson
     size = lesson_minutes.size_of(notebook)

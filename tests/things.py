@@ -1,10 +1,11 @@
 """A small model and what belongs to it, for calls with bad arguments."""
 
 import torch
-from small_models import StubSampler, new_model
+from small_models import StubSampler, class_grbm, new_model
 
 from qdvae_helpers.data import ImageSet, Source
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.losses import importance_weighted_loss
 from qdvae_helpers.models import GaussianVAE
 from qdvae_helpers.profiles import PROFILES
 from qdvae_helpers.samplers import DeviceSampler, GibbsSampler, SimulatedQPU
@@ -20,6 +21,7 @@ class Things:
         self.graph, self.digits, self.images = graph, digits, digits.images[:20]
         self.model = new_model(graph)
         self.grbm = self.model.grbm
+        self.classes = class_grbm(graph)
         self.gibbs = GibbsSampler(self.grbm, 20, graph=graph)
         self.device = SimulatedQPU(graph, num_sweeps=10)
         self.spins = self.gibbs.sample()
@@ -48,3 +50,9 @@ class Things:
     def prepared(self, **options):
         """A run that would be short."""
         return prepare_run(self.digits, profile=FAST, graph=self.graph, **options)
+
+    def bound(self, **options) -> torch.Tensor:
+        """The importance-weighted loss of these things."""
+        usual = {"logits": self.logits, "spins": self.spins.unsqueeze(1), "images": self.images}
+        usual |= {"pixel_logits": self.pixels, "grbm": self.grbm, "prior_spins": self.spins}
+        return importance_weighted_loss(**usual | options)

@@ -1,6 +1,6 @@
 """A copy of the lessons without solutions, for a class: build/student.
 
-    python tools/student.py [--output FOLDER]
+    python tools/student.py [--output FOLDER] [--overwrite]
 
 Solutions go.  Where later cells use one, a cell takes the learner's own answer in its place.  Of
 the questions at a lesson's end the answers go, too; hints stay.  A second cell says all that.
@@ -16,7 +16,8 @@ from pathlib import Path
 
 import nbformat
 
-from qdvae_helpers.outputs import replacing
+from qdvae_helpers.errors import OutputError
+from qdvae_helpers.outputs import replacing, writing
 from qdvae_helpers.paths import ROOT
 
 FOR_INSTRUCTORS = ("instructor-guide.md", "teaching.md")
@@ -85,6 +86,24 @@ def _learners(solution: str, asked: list[str]) -> str:
     return alike[0]
 
 
+def require_own(output: Path, overwrite: bool = False) -> None:
+    """Refuse (OutputError) a folder with other files, or with an earlier copy unless asked for."""
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise OutputError(f"{output} is a file: name a folder.")
+    there = {file.relative_to(output) for file in output.rglob("*") if not file.is_dir()}
+    lessons = {path.relative_to(ROOT) for path in (ROOT / "notebooks").glob("*.ipynb")}
+    pages = {path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")}
+    images = {path.relative_to(ROOT) for path in (ROOT / "docs" / "images").rglob("*")}
+    also = {path.relative_to(ROOT) for pattern in ALSO for path in ROOT.glob(pattern)}
+    if others := sorted(there - lessons - pages - images - also):
+        raise OutputError(f"{output} holds {others[0]}, which is none of ours: name a new folder.")
+    if there and not overwrite:
+        remedy = "name a new folder, or give --overwrite (make student OVERWRITE=1)"
+        raise OutputError(f"{output} holds a copy already: {remedy}.")
+
+
 def write_copies(output: Path) -> None:
     """Write the lessons without solutions, and what they link to, into the folder ``output``."""
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
@@ -125,8 +144,16 @@ def main(arguments: list[str] | None = None) -> int:
     """Write the folder; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "student")
-    output = parser.parse_args(arguments).output
-    write_copies(output)
+    again = "replace an earlier copy, with all that was written into its notebooks"
+    parser.add_argument("--overwrite", action="store_true", help=again)
+    options = parser.parse_args(arguments)
+    output = options.output
+    try:
+        require_own(output, options.overwrite)
+        with writing(output):
+            write_copies(output)
+    except OutputError as error:
+        parser.error(str(error))
     print(f"Wrote {output}: open its notebooks in JupyterLab with the class's environment.")
     return 0
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 FILE = Path("progress.json")
 _PACKAGE = "qdvae_helpers.checks"
+_UNUSABLE = (OSError, ValueError, RecursionError)  # the last for brackets within brackets
 
 
 def progress(keep: bool = False) -> None:
@@ -26,7 +27,7 @@ def progress(keep: bool = False) -> None:
         if keep and not FILE.exists():
             FILE.write_text("{}\n", "utf-8")
         done = _read()
-    except (OSError, ValueError) as error:
+    except _UNUSABLE as error:
         print(f"{FILE} cannot be used ({error}); move it away, then call this again.")
         return
     if done is None:
@@ -49,14 +50,16 @@ def note(name: str) -> None:
         part = FILE.with_suffix(f".{os.getpid()}")
         part.write_text(json.dumps(done, indent=1) + "\n", "utf-8")
         part.replace(FILE)
-    except (OSError, ValueError):
+    except _UNUSABLE:
         return  # the verdict counts; `progress` says what is wrong with the file
 
 
 def _read() -> dict[str, str] | None:
     """What the file holds, ``None`` where there is none."""
-    if not FILE.is_file():
+    if not FILE.exists():
         return None
+    if not FILE.is_file():
+        raise ValueError("it is a folder or another special file")
     if FILE.stat().st_size > 100_000:
         raise ValueError("it is too large to be ours")
     done = json.loads(FILE.read_text("utf-8"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.errors import OutputError, SettingError
 from qdvae_helpers.models import QDVAE
-from qdvae_helpers.outputs import hold, require_output
+from qdvae_helpers.outputs import hold, require_apart, require_output
 from qdvae_helpers.priors import class_shares
 from qdvae_helpers.qpu import qpu_tally
 from qdvae_helpers.qpu.recordings import (
@@ -58,6 +58,7 @@ def run(options: argparse.Namespace) -> int:
         # What would keep the samples from being saved comes before they are paid for.
         if not options.overwrite:
             require_replaceable(options.output)
+        require_apart([options.output], {"--model": options.model})
         size, suffix = 2 * MAX_BYTES, ".safetensors"
         require_output(options.output, overwrite=True, need_bytes=size, suffix=suffix)
         recording = _drawn(options)

@@ -21,7 +21,7 @@ from qdvae_helpers.checkpoints import load_checkpoint, read_header, save_checkpo
 from qdvae_helpers.data import LABEL_NAMES
 from qdvae_helpers.errors import CheckpointError, OutputError, SettingError, TrainingError
 from qdvae_helpers.graphs import load_graph
-from qdvae_helpers.outputs import hold, require_output, writing
+from qdvae_helpers.outputs import hold, require_apart, require_output, writing
 from qdvae_helpers.profiles import PROFILES, Profile, current_profile
 from qdvae_helpers.training import (
     CLASSES,
@@ -234,10 +234,7 @@ def _require_apart(options: argparse.Namespace, part: Path) -> None:
     """Refuse an option that names what another one writes."""
     output, metrics = options.output, options.metrics
     read = {"--start-from": options.start_from, "--graph": options.graph, "--metrics": metrics}
-    written = {os.path.realpath(file) for file in (output, part)}
-    for option, file in read.items():
-        if file and os.path.realpath(file) in written:
-            raise OutputError(f"{option} {file} is what --output writes: name another file.")
+    require_apart((output, part), read)
     if output.name.endswith(_PART):
         raise OutputError(f"--output {output}: names of unfinished runs end so; choose another.")
 

@@ -7,7 +7,7 @@ lesson makes by hand looks like all others.
 from qdvae_helpers.plots.chip import draw_qpu, palette_legend, qpu_figure
 from qdvae_helpers.plots.curves import circuit_figure, dot_rows, history_figure
 from qdvae_helpers.plots.output import image_tag, picture, png_bytes, show, to_image
-from qdvae_helpers.plots.pictures import draw_picture, image_grid, image_rows
+from qdvae_helpers.plots.pictures import draw_picture, grid_image, image_grid, image_rows
 from qdvae_helpers.plots.style import (
     AGREE,
     BLUE,
@@ -53,6 +53,7 @@ __all__ = [
     "dot_rows",
     "draw_picture",
     "draw_qpu",
+    "grid_image",
     "history_figure",
     "image_grid",
     "image_rows",

@@ -9,8 +9,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from qdvae_helpers.errors import GraphError
-from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.arguments import require_kind, require_number, require_plain
+from qdvae_helpers.errors import GraphError, SettingError
+from qdvae_helpers.graphs import QPUGraph, chip_places
 from qdvae_helpers.plots.style import (
     AGREE,
     COUPLINGS,
@@ -58,9 +59,19 @@ def draw_qpu(
         scale: put a scale of the couplings beside the axes.
 
     Raises:
-        GraphError: the graph is of another family.
+        GraphError: the graph is of another family, or no part of such a chip.
+        SettingError: not one finite number for each coupler, or qubit.
     """
     fine = min(1.0, ax.get_position().width * ax.figure.get_figwidth() / _WHOLE)
+    require_kind("graph", graph, QPUGraph)
+    wanted = (("couplings", couplings, len(graph.edges)), ("spins", spins, len(graph.nodes)))
+    for name, values, n in wanted:
+        if values is not None and require_plain(name, values).shape != (n,):
+            raise SettingError(f"{name} of shape {tuple(values.shape)}: give ({n},), one each.")
+        if values is not None and not values.isfinite().all():
+            raise SettingError(f"{name}: a value is no finite number, which has no colour.")
+    if limit is not None:
+        limit = require_number("limit", limit, above=0)
     places = _places(graph)
     points = np.array([places[q] for q in graph.nodes])
     lines = np.array([(places[u], places[v]) for u, v in graph.edges])
@@ -70,7 +81,7 @@ def draw_qpu(
     else:
         values = couplings.detach().cpu().numpy()
         order = np.abs(values).argsort()  # strong ones above weak ones
-        limit = limit or float(np.abs(values).max()) or 1.0
+        limit = limit or float(np.abs(values).max(initial=0)) or 1.0
         widths = fine * (0.5 + 1.2 * np.minimum(np.abs(values[order]) / limit, 1))
         drawn = LineCollection(lines[order], array=values[order], cmap=COUPLINGS, linewidths=widths)
         drawn.set_clim(-limit, limit)
@@ -101,8 +112,8 @@ def palette_legend(fig: Figure) -> None:
 @functools.lru_cache(maxsize=4)
 def _places(graph: QPUGraph) -> dict[int, np.ndarray]:
     """Where each qubit lies on the chip."""
-    import dwave.graphs as dg
-
     if graph.topology != "zephyr":
         raise GraphError(f"Only Zephyr graphs can be drawn here, this one is {graph.topology!r}.")
-    return dg.zephyr_layout(dg.zephyr_graph(*graph.shape, node_list=graph.nodes))
+    if not graph.nodes:
+        raise GraphError("This graph has no qubits to draw: give one with some.")
+    return chip_places(graph)

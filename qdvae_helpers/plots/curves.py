@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
+from qdvae_helpers.errors import SettingError
 from qdvae_helpers.plots.style import BLUE, GREY, INK, PAPER, PRINT, VERMILLION, new_figure
 
 _IDLE = 0.4  # of a wire's distance, which PennyLane leaves free above and below
@@ -14,6 +15,8 @@ _IDLE = 0.4  # of a wire's distance, which PennyLane leaves free above and below
 
 def history_figure(history: list[dict]) -> Figure:
     """Training curves: reconstruction, entropy and dead spins, couplings and moment gap."""
+    if not history:
+        raise SettingError("There are no reports to draw yet: train first.")
     steps = [report["step"] for report in history]
     fig, axes = new_figure(1, 3, figsize=(9, 3.3), layout=None)  # a run draws many: no search
     fig.subplots_adjust(left=0.08, right=0.97, bottom=0.36, top=0.9, wspace=0.28)
@@ -25,7 +28,7 @@ def history_figure(history: list[dict]) -> Figure:
     styles = (("-", BLUE), ("--", VERMILLION))
     for ax, (title, labels) in zip(axes, panels, strict=True):
         for (key, label), (style, colour) in zip(labels.items(), styles, strict=True):
-            if key in history[0]:
+            if all(key in report for report in history):
                 values = [report[key] for report in history]
                 ax.plot(steps, values, style, color=colour, label=label)
         ax.set(title=title, xlabel="gradient step")

@@ -9,6 +9,7 @@ import numpy as np
 from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 from PIL import Image
 
 from qdvae_helpers.plots.style import DPI, INK, SHOWN_DPI
@@ -42,7 +43,14 @@ def show(fig: Figure, *, alt: str, caption: object) -> None:
 
 
 def picture(fig: Figure, *, alt: str) -> str:
-    """A figure as an HTML tag with alternative text, made fast: what widgets show."""
+    """A figure as an HTML tag with alternative text, made fast: what widgets show.
+
+    Numbers at the axes are plain text, which looks the same; as mathematics each would be parsed.
+    """
+    for ax in fig.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            if isinstance(formatter := axis.get_major_formatter(), ScalarFormatter):
+                formatter.set_useMathText(False)
     return image_tag(to_image(fig), alt=alt)
 
 

@@ -20,10 +20,12 @@ import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
 from qdvae_helpers import schema
+from qdvae_helpers.arguments import require_kind
 from qdvae_helpers.errors import RecordingError
 from qdvae_helpers.files import write_tensors
 from qdvae_helpers.formats import Kind, TensorFile, claimed_format, open_tensors
 from qdvae_helpers.graphs import QPUGraph
+from qdvae_helpers.outputs import replacing
 from qdvae_helpers.paths import DATA, folder
 from qdvae_helpers.priors import MOST_CLASSES
 from qdvae_helpers.provenance import Provenance
@@ -114,6 +116,7 @@ def require_replaceable(path: str | Path) -> None:
 def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = MAX_BYTES) -> Path:
     """Write a recording, see :func:`require_room`; atomic."""
     path = Path(path)
+    require_kind("recording", recording, Recording, RecordingError)
     k = 1 if recording.shares is None else len(recording.shares)
     require_room(recording.graph, len(recording.spins), path.name, max_bytes, k)
     bits = np.packbits(recording.spins.numpy() > 0, axis=1)
@@ -137,7 +140,18 @@ def save_recording(recording: Recording, path: str | Path, *, max_bytes: int = M
             "shares": recording.shares.float().contiguous(),
             "classes": recording.classes.to(torch.uint8).contiguous(),
         }
-    return write_tensors(path, tensors, header | {"hash": _hash(header, tensors)})
+    header["hash"] = _hash(header, tensors)
+    with replacing(path) as written:
+        write_tensors(written, tensors, header)
+        try:
+            again = load_recording(written)
+        except RecordingError as error:
+            raise RecordingError(
+                f"{path.name} is not written, since it could not be read again: {error}"
+            ) from error
+        if not torch.equal(again.spins, recording.spins):
+            raise RecordingError(f"{path.name} is not written: its spins are not -1 and +1.")
+    return path
 
 
 def _hash(header: dict, tensors: Mapping[str, torch.Tensor]) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
-from qdvae_helpers.arguments import require_count
+from qdvae_helpers.arguments import require_count, require_kind
 from qdvae_helpers.errors import QPUError, RecordingError
 from qdvae_helpers.graphs import QPUGraph
 from qdvae_helpers.priors import ClassBoltzmannMachine, in_groups, n_classes
@@ -31,6 +31,7 @@ def record(sampler: SpinSampler, num_samples: int) -> Recording:
         RecordingError: the sampler itself replays a recording.
         QPUError: the QPU failed before any string arrived.
     """
+    require_kind("sampler", sampler, SpinSampler, RecordingError)
     if isinstance(sampler, RecordedSampler):
         raise RecordingError("These samples are a recording already: copy its file instead.")
     num_samples = require_count("num_samples", num_samples, error=RecordingError)

@@ -93,6 +93,8 @@ class GenerateTab(Tab):
             self.about.value = about
             refill(self.wish, [ANY, *labels])
             self.wish.disabled = not labels
+            known = labels or not name
+            self.wish.description = "wish" if known else "wish (none: it learned no labels)"
 
     def begin_with(self) -> None:
         """Generate what the controls say."""

@@ -45,8 +45,8 @@ def facts(header: dict, shares: torch.Tensor | None = None) -> dict[str, str]:
     if history := info.get("history"):
         last = history[-1]
         rows["reconstruction, held out"] = f"{last.get('validation', float('nan')):.1f} nats"
-        rows["dead spins"] = str(last["dead_spins"])
-        rows["size of couplings"] = f"{last['coupling_rms']:.3f} (rms)"
+        rows["dead spins"] = str(last.get("dead_spins", "unknown"))
+        rows["size of couplings"] = f"{last.get('coupling_rms', float('nan')):.3f} (rms)"
     return rows
 
 
@@ -60,7 +60,9 @@ def folded(name: str, header: dict, shares: torch.Tensor | None = None) -> str:
     labels = label_names(names, info)
     gist += [f"{len(labels)} labels" if labels else f"{len(names)} clusters"] if names else []
     gist += [said["loss"]] if "train" in info else []
-    gist += [f"{float(said['epochs']):.0f} epochs"] if "epochs" in said else []
+    if "epochs" in said:
+        number = f"{float(said['epochs']):.0f}"
+        gist.append(f"{number} epoch{'s' * (number != '1')}")
     if studio := info.get("studio", {}).get("start_from"):
         gist.append(f"fine-tuned from {studio}")
     return (

@@ -24,6 +24,7 @@ from qdvae_helpers.errors import (
     TrainingError,
 )
 from qdvae_helpers.models import QDVAE
+from qdvae_helpers.outputs import require_output
 from qdvae_helpers.priors import n_classes, require_labels
 from qdvae_helpers.samplers import GibbsSampler, SpinSampler
 from qdvae_helpers.samplers.mixing import MIXING_REMEDY
@@ -112,6 +113,11 @@ def fit(
             f"{fabric.world_size} processes cannot share a batch of {config.batch_size} images "
             "evenly: start a number of processes that divides batch_size, or change batch_size."
         )
+    for name, call in (("on_report", on_report), ("should_stop", should_stop)):
+        if call is not None and not callable(call):
+            raise SettingError(f"{name}={call!r:.60} must be a function.")
+    if checkpoint is not None and (fabric is None or fabric.global_rank == 0):
+        require_output(checkpoint, overwrite=True)  # what is there is judged when it is read
     trainer = _Trainer(model, train, config, validation, sampler, fabric)
     progress = progress and trainer.rank == 0
     if checkpoint is not None and Path(checkpoint).exists():

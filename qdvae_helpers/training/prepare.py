@@ -77,6 +77,8 @@ def in_classes(train: ImageSet, classes: str, k: int) -> tuple[ImageSet, tuple[s
         return train, ()
     if classes == "clusters":
         train, owners = train.clustered(k)
+        if len(owners) < 2:
+            raise SettingError("These images are too alike to make clusters: use classes='none'.")
         return train, tuple(map(str, range(len(owners))))
     if missing := int((train.labels < 0).sum()):
         raise SettingError(
@@ -212,7 +214,7 @@ def prepare_run(
     require_kind("train", train, ImageSet)
     if held_out is not None:
         require_kind("held_out", held_out, ImageSet)
-    profile = profile or current_profile()
+    profile = require_kind("profile", profile or current_profile(), Profile)
     kind = sampler_kind(sampler)
     device, seed = pick_device(device), require_seed(seed)
     processes = require_count("processes", processes, most=profile.num_samples)

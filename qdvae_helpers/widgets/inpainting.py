@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from qdvae_helpers.data import ImageSet
 from qdvae_helpers.models import QDVAE
-from qdvae_helpers.plots import image_grid
+from qdvae_helpers.plots import grid_image
 from qdvae_helpers.priors import energies_of, wanted_classes
 from qdvae_helpers.samplers import GibbsSampler
 from qdvae_helpers.widgets.board import Board
@@ -161,11 +161,14 @@ class Inpainting(Panel):
         decoded = self.model.decode(spins)
         wrong = (decoded - image).abs()[:, 0, known].sum(1).mean() if known.any() else 0.0
         shown = torch.cat([image.unsqueeze(0), decoded])
-        title = "The true picture, then eight completions"
         self.message.say(
             f"{self._sweeps} sweeps at inverse temperature {self.beta.value:g}; {int(known.sum())} "
             f"pixels known, of which the completions miss {float(wrong):.1f} on average; mean "
             f"energy {energies_of(self.model.grbm, spins, self._classes).mean():.1f}"
         )
         alt = f"A digit, and completions of its known part. {self.message.text}."
-        self.result.show(image_grid(shown, 3, title=title, size=1.4), alt=alt)
+        self.result.show_image(
+            grid_image(shown, 3, size=1.4),
+            heading="The true picture, then eight completions",
+            alt=alt,
+        )

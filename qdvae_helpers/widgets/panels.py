@@ -34,9 +34,10 @@ class Picture:
         """Put this figure in place of the last one."""
         self.widget.value = picture(fig, alt=alt)
 
-    def show_image(self, image: Image.Image, *, alt: str) -> None:
-        """Put this image in place of the last one."""
-        self.widget.value = image_tag(image, alt=alt)
+    def show_image(self, image: Image.Image, *, alt: str, heading: str = "") -> None:
+        """Put this image, and a heading above it, in place of the last ones."""
+        above = f"<h4>{html.escape(heading)}</h4>" if heading else ""
+        self.widget.value = above + image_tag(image, alt=alt)
 
 
 class Message:

@@ -92,7 +92,8 @@ class QPUExplorer(Panel):
         fig.subplots_adjust(left=0.11, right=0.95, bottom=0.2, top=0.97)
         bins = np.histogram_bin_edges(levels.numpy(), 30).tolist()
         share = torch.full_like(energies, 1 / len(energies))
-        ax.hist(energies, bins, weights=share, color=BLUE, alpha=0.6, label="chains")
+        one_shape = {"histtype": "stepfilled", "color": BLUE, "alpha": 0.6, "label": "chains"}
+        ax.hist(energies, bins, weights=share, **one_shape)
         ax.hist(
             levels, bins, weights=exact.probabilities, histtype="step", color=INK, label="exact"
         )

@@ -78,6 +78,7 @@ class TrainingView:
         except Exception:
             if not self.run.running:
                 self.message.clear()
+                self.bar.layout.display = "none"
                 self._buttons(running=False)
             raise
 

@@ -25,7 +25,8 @@ def label_names(classes: list[str] | tuple[str, ...], info: dict) -> tuple[str, 
 def _within_labels(info: dict) -> bool:
     """Whether clusters were sought within labels; a model that was trained further asks its own."""
     while info:
-        if any("within labels" in text for text in info.get("data", {}).get("transforms", ())):
+        data = info.get("data") or {}  # nothing where a model does not know its images
+        if any("within labels" in text for text in data.get("transforms", ())):
             return True
         info = info.get("start") or {}
     return False

@@ -46,7 +46,7 @@ def test_our_own_solutions_do_not_count(folder, monkeypatch):
     assert json.loads((folder / "progress.json").read_text()) == {}
 
 
-@pytest.mark.parametrize("bad", ["{", "[]", '{"flip": 3}', " " * 100_001, "\ud800"])
+@pytest.mark.parametrize("bad", ["{", "[]", "[" * 50_000, '{"flip": 3}', " " * 100_001, "\ud800"])
 def test_a_damaged_file_is_told_and_left_as_it_is(folder, capsys, bad):
     held = bad.encode("utf-8", "surrogatepass")
     (folder / "progress.json").write_bytes(held)
@@ -61,3 +61,11 @@ def test_every_check_belongs_to_a_lesson():
     named = [name for names in solved._exercises().values() for name in names]
     assert len(named) == len(set(named)) >= 40
     assert set(named) >= {"unbiased_mmd", "kl_from_three_terms", "through_chain"}
+
+
+def test_a_folder_in_its_place_is_told(folder, capsys):
+    (folder / "progress.json").mkdir()
+    checks.spin_of_bit(right)
+    assert capsys.readouterr().out == "Correct.\n"
+    checks.progress(keep=True)
+    assert "progress.json cannot be used (it is a folder" in capsys.readouterr().out

@@ -129,6 +129,14 @@ def test_any_file_is_replaced_where_that_is_asked_for(from_a_real_qpu, arguments
         assert load_recording(path).simulated
 
 
+def test_the_model_itself_is_never_replaced(arguments, nothing_is_drawn, tmp_path, capsys):
+    model = tmp_path / "model.safetensors"
+    before = model.read_bytes()
+    assert main([*arguments, str(model), "--overwrite"]) == 1
+    assert "is what --output writes: name another file" in capsys.readouterr().err
+    assert model.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("output", "noun"),
     [

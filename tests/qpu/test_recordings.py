@@ -197,6 +197,25 @@ def test_only_simulated_samples_may_be_replaced(path, recording, graph12, tmp_pa
             require_replaceable(kept)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: {"spins": r.spins * 0},
+        lambda r: {"spins": r.spins[:0]},
+        lambda r: {"linear": r.linear * torch.nan},
+        lambda r: {"quadratic": r.quadratic[1:]},
+        lambda r: {"provenance": replace(r.provenance, description="\x1b[2J")},
+        lambda r: {"provenance": replace(r.provenance, parameters={"beta": torch.inf})},
+    ],
+)
+def test_what_could_not_be_read_again_is_not_written(change, path, recording):
+    before = path.read_bytes()
+    with pytest.raises(RecordingError, match="is not written"):
+        save_recording(replace(recording, **change(recording)), path)
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
 def test_an_interrupted_write_keeps_the_old_recording(path, recording, monkeypatch):
     def interrupted(*arguments) -> None:
         raise KeyboardInterrupt

@@ -30,6 +30,7 @@ def test_train_stop_and_generate(dashboard):
     train.name.value, train.n_spins.value, train.epochs.value = "../x", 16, 1
     train.begin.click()
     assert "is no name for a file here" in train.message.text
+    assert train.view.bar.layout.display == "none"  # nothing runs
     train.resume.click()
     assert "No run was stopped half-way" in train.message.text
     train.name.value = "mine"
@@ -40,6 +41,9 @@ def test_train_stop_and_generate(dashboard):
     for listed in (train.start_from, dashboard.generate.model, *dashboard.compare.models):
         assert "mine" in listed.options
     assert train.view.bar.value == 1
+    assert train.view.bar.layout.display == "flex"
+    dashboard.generate.model.value = "mine"
+    assert "1 epoch</summary>" in dashboard.generate.about.value
     assert "Held-out digits, and reconstructed, at step" in train.view.pairs.widget.value
     assert "Loss of the step, KL" in train.view.curves.alt
 
@@ -62,6 +66,7 @@ def test_train_stop_and_generate(dashboard):
     assert "16 qubits" in generate.about.value
     assert "fine-tuned from" in generate.about.value
     assert generate.wish.disabled
+    assert "learned no labels" in generate.wish.description
     done = said(generate.message, "6 digits of tuned")
     generate.go.click()
     assert done.wait(PATIENCE_S)
@@ -266,6 +271,7 @@ def test_two_models_are_compared(dashboard):
     # What was measured comes first, then what the files say of other things.
     assert "Measured now on the same held-out images; then" in compare.result.value
     rows = compare.result.value.split("<tbody>")[1]
+    assert "Better are a lower" in compare.result.value
     assert rows.index("Fréchet") < rows.index("trained on")
     assert rows.count("reconstruction, held out") == 1
     assert all("30 generated digits" in picture.widget.value for picture in compare.pictures)

@@ -8,11 +8,25 @@ import torch
 from small_models import StubSampler, new_model, same_parameters
 
 from qdvae_helpers.checkpoints import load_checkpoint, read_header
-from qdvae_helpers.errors import QPUError, SamplerError, SettingError, TrainingError
+from qdvae_helpers.errors import OutputError, QPUError, SamplerError, SettingError, TrainingError
 from qdvae_helpers.losses import reconstruction_loss
 from qdvae_helpers.qpu import qpu_tally
 from qdvae_helpers.samplers import make_sampler
 from qdvae_helpers.training import fit
+
+
+@pytest.mark.parametrize("name", ["folder", "file/x", "n" * 300, "nowhere-link"])
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_a_step(
+    name, model, run, short, tmp_path
+):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "nowhere-link").symlink_to("nowhere")
+    before = new_model(model.graph)
+    before.load_state_dict(model.state_dict())
+    with pytest.raises(OutputError):
+        run(model, short(), checkpoint=tmp_path / name)
+    assert same_parameters(model, before)
 
 
 @pytest.mark.parametrize("recipe", ["elbo", "iwae", "mmd"])

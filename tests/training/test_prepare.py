@@ -4,6 +4,7 @@ import pytest
 import torch
 from small_models import new_model, same_parameters
 
+from qdvae_helpers.data import ImageSet
 from qdvae_helpers.errors import GraphError, SettingError
 from qdvae_helpers.graphs import densest_subgraph
 from qdvae_helpers.profiles import PROFILES
@@ -162,3 +163,18 @@ def test_reports_on_training_images_leave_bent_copies_out(digits):
     assert len(seen) == len(digits)
     originals = {image.numpy().tobytes() for image in digits.images}
     assert all(image.numpy().tobytes() in originals for image in seen)
+
+
+def test_images_that_are_all_alike_have_no_clusters(graph12):
+    alike = ImageSet.from_array(torch.zeros(50, 28, 28))
+    with pytest.raises(SettingError, match="too alike to make clusters"):
+        prepare_run(alike, graph=graph12, profile=PROFILES["fast"], classes="clusters")
+
+
+def test_other_things_than_profiles_and_functions_are_refused(graph12, digits):
+    with pytest.raises(SettingError, match="profile must be of the kind Profile"):
+        prepare_run(digits, graph=graph12, profile="fast")
+    prepared = prepare_run(digits, graph=graph12, profile=PROFILES["fast"], steps=1)
+    for name in ("on_report", "should_stop"):
+        with pytest.raises(SettingError, match=f"{name}='x' must be a function"):
+            prepared.fit(**{name: "x"})

@@ -99,6 +99,11 @@ def test_a_title_cannot_be_markup(model12):
     assert "<script>alert" not in stage_page(stage_bytes(model12), "<script>alert(1)</script>")
 
 
+@pytest.mark.parametrize("title", ["@MODEL@", "@MODULE@", "@TITLE@", "\\1"])
+def test_a_title_is_no_place_for_another_part(title, model12):
+    assert f"<title>{title}</title>" in stage_page(stage_bytes(model12), title)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_still_shows_every_qubit_and_another_digit(theme):
     model = load_pretrained("qdvae-256-labels")
@@ -143,6 +148,32 @@ def test_export_stage_refuses_a_model_that_is_not_there(tmp_path, capsys):
     assert main(["export-stage", "nobody", "--output", str(tmp_path / "page.html")]) == 1
     assert "nobody" in capsys.readouterr().err
     assert not (tmp_path / "page.html").exists()
+
+
+def test_export_stage_takes_no_models_place(tmp_path, capsys, model12):
+    checkpoint = save_checkpoint(model12, tmp_path / "small.safetensors")
+    (tmp_path / "link.safetensors").symlink_to(checkpoint)
+    before = checkpoint.read_bytes()
+    for output in (checkpoint, tmp_path / "link.safetensors"):
+        words = ["export-stage", str(checkpoint), "--output", str(output), "--overwrite"]
+        assert main(words) == 1
+        assert "is what --output writes: name another file" in capsys.readouterr().err
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "n" * 300 + ".safetensors", "a\0b", "\udcff"])
+def test_names_that_no_file_can_have_are_no_models(name, tmp_path, capsys):
+    for words in (["export-stage", name], ["record", "--model", name]):
+        assert main([*words, "--output", str(tmp_path / "x.safetensors")]) == 1
+        assert 0 < len(capsys.readouterr().err) < 600
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_title_that_is_no_text_is_shown_as_far_as_it_is_one(tmp_path, model12):
+    checkpoint = save_checkpoint(model12, tmp_path / "small.safetensors")
+    words = ["export-stage", str(checkpoint), "--title", "a\udcffb"]
+    assert main([*words, "--output", str(tmp_path / "page.html")]) == 0
+    assert "<title>a?b</title>" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_the_widget_takes_a_picture_and_tells_of_spins(model12):
@@ -203,3 +234,21 @@ def test_spins_and_couplings_have_one_colour_wherever_they_stand(theme):
         assert {name: to_rgb(colour) for name, colour in figures.items()} == {
             name: still[name] for name in figures
         }
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_model_that_cannot_be_shown_is_refused(value, model12, graph12):
+    model12.dvae.decoder.net[0].weight.data[0, 0] = value
+    with pytest.raises(SettingError, match="no finite number"):
+        stage_bytes(model12)
+    far = QPUGraph((1, 2**40), ((1, 2**40),), "own", ())
+    with pytest.raises(SettingError, match="number yours anew"):
+        stage_bytes(QDVAE(far, (8,)))
+    fine = QDVAE(graph12, (8,))
+    for call in (
+        lambda: stage_bytes(fine, torch.zeros(1, 1, 28, 28)),
+        lambda: stage_picture(fine, None),
+        lambda: stage_picture(fine, torch.zeros(1, 28, 28), theme="pink"),
+    ):
+        with pytest.raises(SettingError):
+            call()

@@ -5,7 +5,6 @@ A safetensors file with a JSON text under the key ``qdvae``, format ``qdvae-stag
 
 import json
 
-import dwave.graphs as dg
 import networkx as nx
 import numpy as np
 import torch
@@ -14,20 +13,16 @@ from torch import nn
 
 from qdvae_helpers.arguments import require_kind
 from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample
-from qdvae_helpers.errors import DataError
+from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.files import KEY
-from qdvae_helpers.graphs import QPUGraph, colouring
+from qdvae_helpers.graphs import QPUGraph, chip_places, colouring
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.priors import ClassBoltzmannMachine
 from qdvae_helpers.widgets.wishes import data_set_of, label_names
 
 FORMAT = "qdvae-stage/1"
 _EXAMPLES = 12
-_LAYOUTS = {
-    "chimera": (dg.chimera_graph, dg.chimera_layout),
-    "pegasus": (dg.pegasus_graph, dg.pegasus_layout),
-    "zephyr": (dg.zephyr_graph, dg.zephyr_layout),
-}
+_FAMILIES = ("chimera", "pegasus", "zephyr")
 
 
 def quantised(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -46,8 +41,17 @@ def stage_bytes(model: QDVAE, examples: ImageSet | None = None) -> bytes:
         model: a trained one; only read.
         examples: pictures to choose from, with labels; held-out ones of the model's data set if
             left out, none where these are not at hand.
+
+    Raises:
+        SettingError: no model, or one whose numbers cannot be shown.
     """
     require_kind("model", model, QDVAE)
+    if examples is not None:
+        require_kind("examples", examples, ImageSet)
+    if not all(values.isfinite().all() for values in model.state_dict().values()):
+        raise SettingError("A weight of this model is no finite number: train or load it again.")
+    if max(model.graph.nodes) >= 2**31:
+        raise SettingError("The stage shows qubits with numbers below 2^31: number yours anew.")
     examples = _usual_examples(model) if examples is None else examples
     grbm, graph = model.grbm, model.graph
     place = {q: i for i, q in enumerate(graph.nodes)}
@@ -120,9 +124,8 @@ def _usual_examples(model: QDVAE) -> ImageSet | None:
 
 def places_of(graph: QPUGraph) -> torch.Tensor:
     """Where each qubit lies, ``(n, 2)`` from 0 to 1, the second number downwards."""
-    if graph.topology in _LAYOUTS:
-        whole, layout = _LAYOUTS[graph.topology]
-        places = layout(whole(*graph.shape, node_list=graph.nodes))
+    if graph.topology in _FAMILIES:
+        places = chip_places(graph)
     else:
         places = nx.spring_layout(graph.to_networkx(), seed=0)
     found = np.array([places[q] for q in graph.nodes], dtype=np.float32)

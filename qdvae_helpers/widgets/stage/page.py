@@ -2,6 +2,7 @@
 
 import base64
 import html
+import re
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("stage.js")
@@ -21,6 +22,5 @@ def stage_page(content: bytes, title: str = "A QDVAE, alive") -> str:
         "@MODULE@": SOURCE.read_text(encoding="utf-8"),
     }
     page = _PAGE.read_text(encoding="utf-8")
-    for place, part in parts.items():
-        page = page.replace(place, part)
-    return page
+    # In one go: a title may look like the place of another part.
+    return re.sub("@[A-Z]+@", lambda place: parts[place[0]], page)

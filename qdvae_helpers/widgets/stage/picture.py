@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from qdvae_helpers.arguments import require_images, require_kind, require_seed
+from qdvae_helpers.arguments import require_images, require_kind, require_plain, require_seed
+from qdvae_helpers.errors import SettingError
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.samplers import GibbsSampler
 from qdvae_helpers.widgets.stage.data import places_of
@@ -65,7 +66,9 @@ def stage_picture(
         seed: of both draws.
     """
     require_kind("model", model, QDVAE)
-    image = require_images("image", image.unsqueeze(0))
+    if theme not in list(_THEMES):
+        raise SettingError(f"theme={theme!r}: choose one of {', '.join(_THEMES)}.")
+    image = require_images("image", require_plain("image", image).unsqueeze(0))
     generator = torch.Generator().manual_seed(require_seed(seed))
     written = model.spins(model.encode(image), generator)
     sampler = GibbsSampler(model.grbm, 1, seed=seed, graph=model.graph)
