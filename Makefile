@@ -132,9 +132,10 @@ pretrained: $(READY)
 	$(PRETRAIN) --data fashion-mnist --images grey --classes labels --n-classes 100 --steps 9600 \
 	  --output data/pretrained/qdvae-fashion-256.safetensors
 
-# The stills of README and site; needed after `make pretrained`.
+# The stills of README and site; needed after `make pretrained`, and after a change of a panel's looks.
 stills: $(READY)
 	$(BIN)/python tools/stage_pictures.py
+	$(BIN)/python tools/panel_pictures.py
 
 # Record samples of the shipped model on the simulated QPU again; needed after `make pretrained`.
 recordings: $(READY)

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from browser_pages import (
     CHROMIUM,
     PATIENCE_MS,
+    jupyterlab,
     open_and_run,
     served,
     type_number,
@@ -83,14 +84,12 @@ def main() -> int:
     options = parser.parse_args()
     from playwright.sync_api import sync_playwright
 
-    command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
-    command += ["--expose-app-in-browser"]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         write_widget_notebooks(Path(folder))
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(PATIENCE_MS)
-        with served(command, Path(folder), "is running at") as address:
+        with served(jupyterlab(Path(folder)), Path(folder), "is running at") as address:
             rows = answers(page, address, options.changes)
         browser.close()
     lines = tables.markdown(["field", "median", "slowest"], rows)

@@ -22,6 +22,7 @@ import lesson_directives as made  # noqa: E402
 from fontTools.subset import Subsetter  # noqa: E402
 from fontTools.ttLib import TTFont  # noqa: E402
 from lesson_pages import FIGURES, as_page, write_figures  # noqa: E402
+from panel_stills import STILLS  # noqa: E402
 from rooms_directive import Room, Rooms  # noqa: E402
 from site_search import write_index  # noqa: E402
 
@@ -152,7 +153,7 @@ def mark_unmeasured(app, name: str, source: list[str]) -> None:
 
 
 def show_notebook(app, name: str, source: list[str]) -> None:
-    """Notebooks as pages: figures from files, solutions folded, panels told of."""
+    """Notebooks as pages: figures from files, solutions folded, stills of panels."""
     if name.startswith("notebooks/"):
         source[0] = as_page(source[0], name.rpartition("/")[2])
 
@@ -168,7 +169,8 @@ def write_assets(app, exception: Exception | None) -> None:
     if exception is not None or app.builder.name != "html":
         return
     out = Path(app.outdir)
-    shutil.copytree(FIGURES, out / "_images", dirs_exist_ok=True)
+    for pictures in (FIGURES, STILLS):
+        shutil.copytree(pictures, out / "_images", dirs_exist_ok=True)
     (out / "docs" / "images").mkdir(parents=True, exist_ok=True)
     for still in (ROOT / "docs" / "images").glob("stage-*.svg"):  # the README's HTML names them
         shutil.copy(still, out / "docs" / "images")

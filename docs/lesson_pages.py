@@ -1,10 +1,9 @@
 """What the site reads in the notebooks, and how a notebook becomes a page.
 
 Figures become files, which load when they come into sight; solutions are folded; and where a cell
-shows a live panel in JupyterLab, the page has the stage itself, or says what stands there.
+shows a live panel in JupyterLab, the page has the stage itself, or a still.
 """
 
-import ast
 import base64
 import functools
 import html
@@ -18,23 +17,13 @@ from pathlib import Path
 import nbformat
 from decks.lesson import promise_of, title_of
 from lesson_minutes import computing_minutes, size_of
+from panel_stills import figure_of, panel_of, shown_by
 
 ROOT = Path(__file__).resolve().parent.parent
 FIGURES = ROOT / "docs" / "generated" / "figures"  # ignored by git
 _DATA = re.compile(
     r'(<img alt="([^"]*)" width="(\d+)"[^>]*?)src="data:image/png;base64,([^"]+)"\s*/?>'
 )
-
-#: Panels of the lessons that need a running kernel, and what one does with them.
-PANELS = {
-    "Inpainting": "choose what is known of a picture, and watch a chain complete the rest",
-    "KernelExplorer": "move two samples, and see which bandwidth notices",
-    "LatentMap": "walk over the maps, and see what the decoder makes of each place",
-    "LiveTraining": "spoil a training run, and watch its curves while it goes wrong",
-    "QPUExplorer": "turn biases, couplings and the temperature of twelve qubits",
-    "SpinBoard": "flip spins on a board, and see the digit change",
-    "Studio": "train, generate, look inside and compare",
-}
 
 
 @dataclass(frozen=True)
@@ -135,30 +124,15 @@ def write_figures() -> None:
 
 def _panel(source: str) -> str:
     """HTML for the panel that a cell shows in JupyterLab, or nothing."""
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:  # a line of IPython
-        return ""
-    rooms = ("qdvae_helpers.widgets", "qdvae_helpers.studio")
-    shown = {
-        name.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(rooms)
-        for name in node.names
-    }
-    if "Stage" in shown:
+    if "Stage" in shown_by(source):
         mode = re.search(r'mode="(\w+)"', source)
         address = f"../docs/stage.html{f'#{mode[1]}' if mode else ''}"
         return (
             f'<iframe class="stage" loading="lazy" src="{address}" title="The stage: a trained '
             'model at work in your browser"></iframe>'
         )
-    for name in sorted(shown & PANELS.keys()):
-        return (
-            '<div class="live-panel"><p><strong>In JupyterLab a live panel stands here:</strong> '
-            f"{PANELS[name]}. It needs a running kernel.</p></div>"
-        )
-    return ""
+    panel = panel_of(source)
+    return figure_of(panel, "../_images") if panel else ""
 
 
 def as_page(text: str, stem: str) -> str:

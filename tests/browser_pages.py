@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import http.server
+import json
 import os
 import re
 import shutil
@@ -147,6 +148,23 @@ def served(command: list[str], folder: Path, ready: str) -> Iterator[str]:
             with contextlib.suppress(psutil.Error, OSError):
                 left.kill()
         process.wait(timeout=30)
+
+
+def jupyterlab(folder: Path) -> list[str]:
+    """The command for JupyterLab on a folder: it asks nothing, and all cells are in the page."""
+    quiet = {
+        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+        "@jupyterlab/apputils-extension:notification": {
+            "fetchNews": "false",
+            "checkForUpdates": False,
+        },
+    }
+    settings = folder / "overrides"
+    settings.mkdir()
+    (settings / "overrides.json").write_text(json.dumps(quiet))
+    command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
+    return [*command, "--expose-app-in-browser", f"--LabApp.app_settings_dir={settings}"]
 
 
 def lesson_cells(stem: str, *openings: str) -> list[str]:

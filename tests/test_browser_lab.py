@@ -3,7 +3,6 @@
 What counts is what can be seen, as in ``test_browser.py``.
 """
 
-import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from browser_pages import (
     browser_type_launch_args,  # noqa: F401
     expect_new_picture,
     foreign_requests,
+    jupyterlab,
     open_and_run,
     paint,
     patience,  # noqa: F401
@@ -41,20 +41,7 @@ def lab(tmp_path_factory) -> Iterator[str]:
     write_widget_notebooks(folder)
     write_stage_notebook(folder)
     shutil.copy(STUDIO_LESSON, folder)
-    quiet = {
-        "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
-        "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
-        "@jupyterlab/apputils-extension:notification": {
-            "fetchNews": "false",
-            "checkForUpdates": False,
-        },
-    }
-    settings = folder / "overrides"
-    settings.mkdir()
-    (settings / "overrides.json").write_text(json.dumps(quiet))
-    command = ["jupyterlab", "--allow-root", "--IdentityProvider.token=", "--ip=127.0.0.1"]
-    command += ["--expose-app-in-browser", f"--LabApp.app_settings_dir={settings}"]
-    with served(command, folder, "is running at") as address:
+    with served(jupyterlab(folder), folder, "is running at") as address:
         yield address
 
 

@@ -129,6 +129,14 @@ def test_a_lesson_has_copy_buttons_on_code_only_and_says_what_its_panels_are(pag
     rooms = r"from qdvae_helpers\.(widgets|studio)[\w.]* import [A-Z]"
     panels = sum(bool(re.search(rooms, cell.source)) and not cell.outputs for cell in code)
     expect(page.locator(".live-panel, iframe.stage")).to_have_count(panels)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        for panel in page.locator(".live-panel").all():
+            panel.scroll_into_view_if_needed()
+            still = panel.locator("img:visible")
+            expect(still).to_have_attribute("src", re.compile(f"-{scheme}.webp$"))
+            page.wait_for_function("image => image.naturalWidth > 0", arg=still.element_handle())
+            expect(panel.locator("figcaption")).to_be_visible()
 
 
 def test_a_copied_cell_is_the_cell(page, address):

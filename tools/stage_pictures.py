@@ -25,10 +25,10 @@ _CARD = f"""<body style="margin: 0; background: #fff; font-family: system-ui, sa
 <div style="width: 1040px; margin: 6px auto">@STILL@</div></body>"""
 
 
-def mark() -> str:
-    """Which model the stills show, as a comment: a test compares it with the one that ships."""
-    content = (PRETRAINED_DIR / f"{MODEL}.safetensors").read_bytes()
-    return f"<!-- {MODEL} {hashlib.sha256(content).hexdigest()[:16]} -->\n"
+def mark(model: str = MODEL) -> str:
+    """Which model a still shows, as a comment: a test compares it with the one that ships."""
+    content = (PRETRAINED_DIR / f"{model}.safetensors").read_bytes()
+    return f"<!-- {model} {hashlib.sha256(content).hexdigest()[:16]} -->\n"
 
 
 def main() -> int:
