@@ -99,6 +99,11 @@ def gibbs_sweep(spins: Tensor, h: Tensor, J: Tensor, numbers: Tensor) -> Rows:
     yield _swept(spins, h, 0 * J, numbers), "the neighbours are missing from the fields."
     at_once = torch.where(numbers < torch.sigmoid(-2 * (h + spins @ J)), 1.0, -1.0)
     yield at_once, "all spins are redrawn at once, from the old values: go through them in turn."
+    halved = "half of the couplings are missing: J is symmetric, so row i has all neighbours of i."
+    yield _swept(spins, h, J / 2, numbers), halved
+    first = torch.cat([right[:, :1], spins[:, 1:]], 1)
+    yield first, "only the first spin is redrawn: is the `return` inside the loop?"
+    yield torch.maximum(spins, right), "a spin that does not become +1 becomes -1: set both."
     above = "a spin becomes +1 where its number is *below* its probability."
     yield _swept(spins, -h, -J, 1 - numbers), above
     bits = "the new spins have to be -1 and +1, yours hold other numbers."
@@ -138,6 +143,8 @@ def memory_of_chains(x: Tensor, lag: int) -> Rows:
     yield correlation(d.T, lag % x.shape[1]), "compare sweeps, not chains: sweeps are the rows."
     pair = torch.corrcoef(torch.stack([early.flatten(), late.flatten()]))[0, 1]
     yield pair, "nearly: the two ends have means of their own here. Take one mean and one variance."
+    sums = (d[: len(d) - lag] * d[lag:]).sum() / d.square().sum()
+    yield sums, "these are sums, of different numbers of terms: take means."
     rolled = (d * d.roll(lag, 0)).mean() / d.square().mean()
     yield rolled, "`roll` joins the end to the beginning: only sweeps with a partner count."
     why = "for a lag of 0 it must be 1: x[:-0] is empty, x[: len(x) - lag] is not."

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
+from qdvae_helpers.checks.verdict import Rows, VerdictError, by_examples, exercise
 
 
 @by_examples((tensor([0.0, 0.3, 0.4, 1.2]),), (tensor([1.0, 0.5]),))
@@ -60,6 +60,11 @@ def apply_gate(state: Tensor, gate: Tensor) -> Rows:
     yield turned, "you multiplied by the transposed matrix: the gate stands on the left."
     yield conjugate, "you took the conjugate transpose: use the matrix as it is."
     yield last, "your gate acts on the last two wires: the first two belong to the rows, (4, 2)."
+    yield right.real, "amplitudes are complex: keep their imaginary parts."
+    yield right.abs() ** 2, "these are squared sizes: return the amplitudes themselves."
+    alike = "a gate keeps the length of a state by itself: return the product as it is."
+    unit = right / right.norm()
+    yield lambda given: (given / given.norm() - unit).abs().max() < 1e-4, alike
     yield inverted, "your gate acts on the last two wires, and from the wrong side."
 
 
@@ -81,15 +86,18 @@ def comes_back(circuit: Callable[[Tensor], Tensor]) -> str | None:
     def away(p: tuple[float, float]) -> float:
         """Probability of having missed the outcome 00."""
         found = torch.as_tensor(circuit(torch.tensor(p, dtype=torch.float64)))
-        if found.shape != (4,) or abs(float(found.sum()) - 1) > 1e-6:
-            raise ValueError("return qml.probs(wires=[0, 1]), four probabilities")
+        if found.shape != (4,) or found.is_complex() or abs(float(found.sum()) - 1) > 1e-6:
+            raise VerdictError("four probabilities are asked for: return qml.probs(wires=[0, 1]).")
         return 1 - float(found[0])
 
     if away((0.0, 0.0)) > 1e-6:
         return "with both angles 0 the block is an X on the first qubit: undo that, too."
     first, second = away((0.9, 0.0)) > 1e-6, away((0.0, 1.3)) > 1e-6
     if first and second:
-        return "neither rotation is undone: each needs its gate once more, with minus its angle."
+        return (
+            "neither rotation is undone: each needs its gate once more, with minus its angle, and "
+            "in reverse order: what was done last has to be undone first."
+        )
     if first:
         return "the CRZ is not undone: the same gate with minus its angle, -p[0], as the last one."
     if second:

@@ -102,6 +102,11 @@ def mixture_log_prob(spins: Tensor, logits: Tensor, log_shares: Tensor) -> Rows:
         Try(torch.ones(2, 2_000), -torch.ones(3, 2_000), torch.full((3,), -math.log(3))),
         "2,000 spins break it (a product of so many is 0): stay in logarithms, torch.logsumexp.",
     )
+    far = torch.stack([torch.ones(2_000), -torch.ones(2_000)])
+    yield (
+        Try(far, torch.full((2, 2_000), 3.0), torch.full((2,), -math.log(2))),
+        "each string needs a maximum of its own: next to that of all, exp makes 0 of the unlikely.",
+    )
 
 
 _GIVEN = tensor([-3.0, -2.5, -4.0, -1.5]), tensor([-5.0, -6.5, -4.5, -5.0])

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
+from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 
 
 @by_examples((30, 400), (9, 50), form="return two numbers: `return share, error`.")
@@ -127,6 +127,8 @@ def influential_flips(spins: Tensor, effect: Tensor, k: int) -> Rows:
     yield first, "only the first row is flipped: index all rows with `[:, places]`."
     whole = spins.index_copy(0, rows, -spins[rows])
     yield whole, "you flipped whole rows: the spins are columns, `[:, places]`."
+    none = "k=0 must flip nothing: `[-0:]` takes everything, `[:0]` nothing."
+    yield Try(spins, effect, 0), none
     yield right[:, places], "return whole strings, not only the spins that were flipped."
 
 

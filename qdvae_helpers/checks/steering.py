@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor, tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
+from qdvae_helpers.checks.verdict import Rows, Try, by_examples, exercise
 
 _H, _W = [0.5, -1.0, 0.25], [[1.0, -0.5, 0.75], [-0.25, 2.0, -1.5]]
 _J = {(0, 1): 1.5, (0, 2): -0.75}
@@ -176,6 +176,8 @@ _ELSEWHERE = tensor(
     (tensor([2, 2, 2]), _HELD[[0, 1, 0]]),
     (tensor([1, 0, 0, 1, 3]), torch.cat([_HELD[[2, 3, 3, 0, 2]], _HELD[[2, 3, 3, 1, 5]]], 1)),
     (tensor([2, 2, 2, 2, 0, 2]), _ELSEWHERE),
+    (tensor([3, 3, 3, 3]), tensor([[1, _NAN], [1, 1], [_NAN, -1], [-1, -1]])),
+    (tensor([3, 3, 3]), tensor([[1, _NAN], [1, 1], [_NAN, _NAN]])),
 )
 def problems(groups: Tensor, clamps: Tensor) -> Rows:
     """``function(groups, clamps)``: how many different problems these strings are."""
@@ -193,12 +195,17 @@ def problems(groups: Tensor, clamps: Tensor) -> Rows:
     values = [(y, tuple(v for v in row if v)) for y, row in pairs]
     why = "the same values at other spins are another problem: keep the places."
     yield len(set(values)), why
+    for filled in (1, -1):
+        other = [tuple(row) for row in clamps.nan_to_num(filled).tolist()]
+        why = f"a free spin is neither +1 nor -1: replace NaN by another number than {filled}."
+        yield len(set(zip(groups.tolist(), other, strict=True))), why
     yield len(set(held)), "a spin held at +1 and one held at -1 are different problems."
     plain = [(y, *row) for y, row in zip(groups.tolist(), clamps.tolist(), strict=True)]
     why = "NaN is not equal to NaN, so free spins look different in every row: replace NaN first."
     yield len(set(plain)), why
 
 
+_NONE_ASKED = "k=0 must leave all spins free: `[-0:]` takes everything, `[:0]` nothing."
 _CLASS = tensor([0.9, -0.1, 0.2, -0.8, 0.7, 0.1])
 _REST = tensor([0.8, -0.2, 0.9, 0.6, -0.5, 0.1])
 
@@ -234,6 +241,7 @@ def class_clamps(mine: Tensor, rest: Tensor, k: int) -> Rows:
     strong = mine.abs().argsort(descending=True)[:k]
     wrong = torch.full_like(sign, torch.nan).index_copy(0, strong, sign[strong])
     yield wrong, "you clamp the surest spins of the class: the rest may be as sure of them."
+    yield Try(mine, rest, 0), _NONE_ASKED
     yield lambda row: (row == 0).any(), "a free spin is NaN, not 0: 0 is no value of a spin."
     yield lambda row: not row.isnan().any(), "no spin is free: all places but k must stay NaN."
     yield lambda row: (~row.isnan()).sum() != k, "k={k} spins must be clamped, no more, no fewer."

@@ -208,6 +208,8 @@ class _Run:
             batch = _BATCHES[k : k + 3].reshape(3, 1, 2, 2).clone()
             self.losses.append(step(self.model, chains, optimisers, batch, w, chance))
             self.states.append(self._state())
+            if not self.model.training:
+                self.problem = "the model is in evaluation mode while it learns: no `.eval()` here."
             if not batch.flatten(1).equal(_BATCHES[k : k + 3]):
                 self.problem = "your function changed the batch: work on a copy."
             self.problem = self.problem or _misuse(self.model, chains, chance, k + 1)

@@ -1,12 +1,24 @@
 """Checks of lesson 12: files, stations, steps, names, the time left, differences that count."""
 
+import contextlib
+import json
+import re
 import statistics
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from qdvae_helpers.checks.verdict import Rows, by_examples, exercise
+from qdvae_helpers.checks.verdict import Rows, VerdictError, by_examples, exercise
+
+
+def _truth(given: Any) -> bool:
+    """What an answer says, numpy's and torch's truths taken as well."""
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        if (value := torch.as_tensor(given)).dtype == torch.bool and value.numel() == 1:
+            return bool(value)
+    raise VerdictError(f"return True or False; yours is a {type(given).__name__}.")
 
 
 @by_examples((60_000, 256, 1), (1_000, 100, 3), (90, 32, 4))
@@ -41,11 +53,13 @@ _UNSAFE = {
 @exercise
 def safe_name(function: Callable[[str], bool]) -> str | None:
     """``function(name)``: whether a typed name may become a file in the folder of models."""
+    if isinstance(function(_SAFE[0]), re.Match):
+        return "a match is neither True nor False, and no match is None: add `is not None`."
     for name in _SAFE:
-        if not function(name):
+        if not _truth(function(name)):
             return f"{name[:20]!r} is harmless, but you refuse it."
     for name, why in _UNSAFE.items():
-        if function(name):
+        if _truth(function(name)):
             return f"{name[:20]!r} passes, but {why}."
     return None
 
@@ -58,12 +72,19 @@ def time_left(done: int, total: int, first: int, seconds: float) -> Rows:
     yield left * step, f"{asked} it is {{right:.1f}} seconds, you return {{given:.1f}}."
     why = "a resumed run is too quick: another session did the first steps, divide by done - first."
     yield left * seconds / done, why
+    why = "that is the time from begin to end of this session: only total - done steps are left."
+    yield (total - first) * step, why
     yield total * step, "that is the time of the whole run: only total - done steps are left."
 
 
-_FACTS = {"graph": "256 qubits, 2,078 couplers, hash cba5", "classes": "250 clusters", "seed": 0}
+_FACTS = {"graph": "256 qubits, 2,078 couplers, hash cba5", "classes": "250 clusters"}
+_FACTS |= {"sampler": "gibbs", "seed": 0}
 _OTHERS = {
-    "other seeds do not matter: compare graph and classes alone.": ({"seed": 1}, True),
+    "other seeds do not matter: compare graph and classes alone, with `==`.": ({"seed": 1}, True),
+    "another sampler does not matter: compare graph and classes alone.": (
+        {"sampler": "qpu"},
+        True,
+    ),
     "other steps do not matter: compare graph and classes alone.": ({"steps": "100"}, True),
     "the hash differs: as many qubits and couplers, but not the same ones.": (
         {"graph": "256 qubits, 2,078 couplers, hash 77f0"},
@@ -83,9 +104,8 @@ def may_exchange(function: Callable[[dict, dict], bool]) -> str | None:
     """``function(one, other)``: whether two tables of facts belong to priors of one form."""
     for why, (changes, fits) in _OTHERS.items():
         for one, other in ((_FACTS, _FACTS | changes), (_FACTS | changes, _FACTS)):
-            given = function(dict(one), dict(other))
-            if not isinstance(given, bool):
-                return f"return True or False; yours is a {type(given).__name__}."
+            # read anew, so that equal texts are not the same object
+            given = _truth(function(*json.loads(json.dumps([one, other]))))
             if given != fits:
                 return f"you say {given} of {changes} against {_FACTS}: {why}"
     return None
@@ -135,7 +155,9 @@ def journey(function: Callable[[_Stations, Tensor], tuple]) -> str | None:
         if not torch.allclose(ink, model.decode(spins)):
             return "the ink belongs to other spins than those you return: draw once."
         if not torch.equal(spins, _Stations().spins(logits)):
-            return "draw once, with model.spins: a second draw gives other spins."
+            return (
+                "`model.spins` draws them, once: a second draw, or one of your own, gives others."
+            )
     return None
 
 
@@ -148,12 +170,17 @@ _SEEDS = {
 }
 
 
+def _range(values: list[float]) -> float:
+    return max(values) - min(values)
+
+
 @exercise
 def what_counts(function: Callable[[dict, dict, dict], list]) -> str | None:
     """``function(one, other, seeds)``: measures that differ by more than twice their spread."""
-    more = _SEEDS | {"dead": [2, 3, 40]}
-    close = {"a": 1.0, "b": 3.0, "c": 5.0}, {"a": 3.1, "b": 4.0, "c": 5.0}
+    more = _SEEDS | {"dead": [2.0, 3.0, 40.0]}
+    close = {"a": 1.0, "b": 3.0, "c": 5.0, "d": 1.0}, {"a": 3.1, "b": 4.0, "c": 5.0, "d": 3.5}
     spreads = {"a": [0.0, 2.0, 1.0], "b": [1.0, 2.0], "c": [5.0, 5.0, 5.0]}
+    spreads["d"] = [*[0.0] * 8, 3.0]  # more than two deviations from end to end
     for one, other, seeds in (
         (_ONE, _OTHER, _SEEDS),
         (_OTHER, _ONE, _SEEDS),
@@ -175,6 +202,9 @@ def what_counts(function: Callable[[dict, dict, dict], list]) -> str | None:
             ],
             "compare with *twice* the standard deviation.": [
                 name for name in one if name in seeds and abs(gap[name]) > spread[name]
+            ],
+            "that is the range of the seeds: the measure is their standard deviation.": [
+                name for name in one if name in seeds and abs(gap[name]) > _range(seeds[name])
             ],
             "these are the measures that do not count.": [n for n in one if n not in right],
         }.items():

@@ -42,6 +42,9 @@ def shot_error(p: float, shots: int) -> Rows:
     yield one / root, "p = {p:g} and {shots} shots: it is {right:.4f}, yours is {given:.4f}."
     yield one**2 / shots, "this is the variance: take its root."
     yield one, "this is the error of a single shot: divide its variance by the number of shots."
+    unbiased = "that is one shot less: divide by the number of shots, as p is known, not estimated."
+    yield one / math.sqrt(shots - 1), unbiased
+    yield 1 / root, "it depends on p, too: one shot has the variance p (1 - p)."
     yield one / shots, "divide the variance by the number of shots before the root, not after it."
     yield one * root, "this is the error of the count: divide by the number of shots."
     yield p**0.5 / root, "the factor 1 - p is missing: an outcome that always comes has no error."
@@ -55,6 +58,8 @@ def through_chain(z: Tensor) -> Rows:
     yield z, "these are the expectations before the chain."
     yield z.cumsum(0), "you add: the parity of spins is their product."
     yield pairs, "each CNOT acts on what the one before made: qubit 2 holds bits 0, 1 *and* 2."
+    before = torch.cat([torch.ones(1), z[:-1].cumprod(0)])
+    yield before, "off by one: qubit k holds bit k, too, so its own z is among the factors."
     yield backwards, "the wrong way round: qubit 0 is unchanged, the last one has all the factors."
 
 

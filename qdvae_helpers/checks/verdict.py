@@ -32,18 +32,27 @@ Rows = Iterator[tuple[Any, str]]
 
 _EMPTY = "there is no answer yet: replace the `...` in the cell above, run it, then this one again."
 _NOTHING = "your function returns nothing: is there a `return` in front of the result?"
-_CHANGED = "your function changed its input: work on a copy, `clone()` it first."
+_CHANGED = "your function changed its input: work on a copy (`clone()` makes one of a tensor)."
 _RANDOM = "it comes out differently each time: use the numbers that are handed in, draw none."
 _GRADIENT = "the value is right, but its gradient is not: what is detached, and what has to be?"
 _PLACES = "`.min(1)` and its like return values *and* places: take the `.values`."
 _LIST = "return one tensor, not a list: torch.stack makes one of them."
 _PLAIN = "no gradient can flow through {found}: return the tensor itself."
 _COMPLEX = "the result is complex: take its real part."
+_DICTIONARY = "the answers stand in a dictionary: keep that of the cell above, with its keys."
+_NO_PLACE = "no such place: past the end, or a name or a number from an example taken for one?"
+_NOTHING_LEFT = "at some point nothing is left to choose from"
 #: What to add where the code stopped and Python, torch or scipy said this.
 _STOPPED = {
     "must be Tensor, not": "torch.tensor(...) makes a tensor of it",
     "with KeyError": "a dictionary has no such key yet: ask with `in` first",
     "must have different signs": "it keeps one sign from end to end: is a minus lost in it?",
+    "index out of range": _NO_PLACE,
+    "only one element tensors": "`math` takes single numbers: torch has such functions for tensors",
+    "more than one value is ambiguous": "`if` and `max` take single numbers, here are many",
+    "is out of bounds": _NO_PLACE,
+    "is an empty sequence": _NOTHING_LEFT,
+    "argument is empty": _NOTHING_LEFT,
     "sum of probabilities <= 0": "all weights are 0: are words compared with words?",
 }
 
@@ -55,13 +64,16 @@ class VerdictError(Exception):
 def exercise(check: Callable[[Any], str | None]) -> Callable[[Any], None]:
     """Make a check print ``Correct`` or ``Not yet`` and why, whatever the learner's code does."""
 
+    first = next(iter(inspect.signature(check, follow_wrapped=False).parameters.values()))
+
     @functools.wraps(check)
     def verdict(answer: Any) -> None:
         parts = answer.values() if isinstance(answer, dict) else [answer]
         try:
             empty = any(part is None or part is ... for part in parts)
             watched = (lambda *args: _ask(answer, *args)) if callable(answer) else answer
-            problem = _EMPTY if empty else check(watched)
+            lost = first.annotation is dict and not isinstance(answer, dict)
+            problem = _EMPTY if empty else _DICTIONARY if lost else check(watched)
         except VerdictError as found:
             problem = str(found)
         except Exception as error:  # the learner's code may raise anything
@@ -162,7 +174,9 @@ class Table:
         answer = function(*copies)
         if repr(_shown(list(copies))) != before:
             raise VerdictError(_CHANGED)
-        if outcome := self._read(answer, copies):
+        outcome, right = self._read(answer, copies), next(self.rows(*copy.deepcopy(args)))[0]
+        boxed = isinstance(answer, tuple | list) and not isinstance(right, tuple | list)
+        if outcome and not (boxed and torch.as_tensor(right).dim() == outcome[0].dim() == 0):
             return outcome
         asked, found = _kind(self._right(args)[0]), f"a {type(answer).__name__}"
         form = _PLAIN if isinstance(answer, Real) else self.form

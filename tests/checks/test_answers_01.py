@@ -290,6 +290,8 @@ ANSWERS = [
     ("batch_loss", loop, "Correct."),
     ("batch_loss", lambda g, x: F.binary_cross_entropy(g, x, reduction="sum") / len(x), "Correct."),
     ("batch_loss", lambda g, x: loop(g.double(), x.double()), "Correct."),
+    ("batch_loss", lambda g, x: 784 * F.binary_cross_entropy(g, x), "Correct."),
+    ("batch_loss", lambda g, x: [loop(g, x)], "one number is asked for"),
     ("batch_loss", F.binary_cross_entropy, "a mean over pixels"),
     ("batch_loss", lambda g, x: F.binary_cross_entropy(g, x, reduction="sum"), "over all images"),
     ("batch_loss", lambda g, x: F.binary_cross_entropy(x, g, reduction="sum") / len(x), "exchange"),

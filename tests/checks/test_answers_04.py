@@ -119,6 +119,9 @@ SWEEP = [
     (lambda s, h, J, u: sweep(s, 0 * h, J, u), "biases are missing"),
     (lambda s, h, J, u: sweep(s, h, 0 * J, u), "neighbours are missing"),
     (lambda s, h, J, u: -sweep(-s, h, J, u, factor=2), "check one spin by hand"),
+    (lambda s, h, J, u: sweep(s, h, J / 2, u), "half of the couplings"),
+    (lambda *args: sweep(*args, order=[0]), "inside the loop"),
+    (lambda s, *args: torch.maximum(s, sweep(s, *args)), "set both"),
     (at_once, "all spins are redrawn at once"),
     (sweep_in_place, "changed its input"),
     (own_numbers, "comes out differently"),
@@ -154,7 +157,13 @@ def pearson(x, lag):
     return torch.corrcoef(pair)[0, 1]
 
 
+def memory_of_sums(x, lag):
+    d = x - x.mean()
+    return (d[: len(d) - lag] * d[lag:]).sum() / d.square().sum()
+
+
 MEMORY = [
+    (memory_of_sums, "take means"),
     (memory, "Correct."),
     (memory_in_a_loop, "Correct."),
     (lambda x, lag: memory(x.double(), lag).item(), "Correct."),

@@ -94,6 +94,8 @@ def nearest(rate, rates, distortions):
 
 PARTS = {
     "zero": "for o in {zero}: o.zero_grad()",
+    "train": "model.train()",
+    "eval": "model.eval()",
     "backward": "loss.backward()",
     "step": "for o in {step}: o.step()",
     "loss": "logits, relaxed, pixel_logits = {model}; strings = {chains}; loss = {loss}",
@@ -148,6 +150,8 @@ STEPS = [
     (step("loss zero backward step"), "Correct."),
     (step("loss backward step zero"), "Correct."),
     (step(returned="loss.item()"), "Correct."),
+    (step("train zero loss backward step"), "Correct."),
+    (step("eval zero loss backward step"), "evaluation mode"),
     (with_own_kl, "Correct."),
     (step(step="optimisers[:1]"), "the prior never moves"),
     (step(step="optimisers[1:]"), "the networks never move"),

@@ -104,7 +104,8 @@ FAULTS = [
     (RIGHT | {"D": "warm"}, "compare all three"),
     (RIGHT | {"D": "Right"}, "D: 'Right' is none of hurried, right, thrifty, warm"),
     ({"A": "hurried"}, "no answer for sampler B"),
-    ("hurried", "there is no answer for sampler A"),
+    ("hurried", "in a dictionary"),
+    (["hurried", "thrifty", "warm", "right"], "in a dictionary"),
 ]
 
 # --- flips
@@ -114,6 +115,10 @@ def flipped(spins, effect, k, descending=True):
     result = spins.clone()
     result[:, effect.argsort(descending=descending)[:k]] *= -1
     return result
+
+
+def flip_the_last(spins, order, start):
+    return spins.index_copy(1, order[start:], -spins[:, order[start:]])
 
 
 def flip_by_topk(spins, effect, k):
@@ -142,6 +147,8 @@ def flip_rows(spins, effect, k):
 FLIPS = [
     (flipped, "Correct."),
     (flip_by_topk, "Correct."),
+    (lambda s, e, k: flip_the_last(s, e.argsort(), len(e) - k), "Correct."),
+    (lambda s, e, k: flip_the_last(s, e.argsort(), -k), "k=0 must flip nothing"),
     (lambda s, e, k: flipped(s.double(), e, k), "Correct."),
     (lambda s, e, k: flipped(s, e, k, False), "with the *smallest* effect"),
     (flip_in_place, "your function changed its input"),

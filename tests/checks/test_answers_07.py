@@ -149,6 +149,9 @@ PROBLEMS = [
     (lambda g, c: len(c.nan_to_num(0).unique(dim=0)), "you count clamps only"),
     (lambda g, c: len(g.unique()) * len(c.nan_to_num(0).unique(dim=0)), "count the *pairs*"),
     (lambda g, c: counted(g, c.abs()), "different problems"),
+    (lambda g, c: counted(g, c.nan_to_num(2)), "Correct."),
+    (lambda g, c: counted(g, c.nan_to_num(1)), "by another number than 1"),
+    (lambda g, c: counted(g, c.nan_to_num(-1)), "by another number than -1"),
     (with_nan, "NaN is not equal to NaN"),
     (lambda g, c: 2 * counted(g, c), "there are 5 problems, not 10"),
     (in_place, "your function changed its input"),
@@ -177,9 +180,16 @@ def clamped_in_place(mine, rest, k):
     return mine
 
 
+def clamp_the_last(mine, order, start):
+    places = order[start:]
+    return torch.full_like(mine, float("nan")).index_copy(0, places, mine.sign()[places])
+
+
 CLAMPS = [
     (clamped, "Correct."),
     (by_loop, "Correct."),
+    (lambda m, r, k: clamp_the_last(m, (m - r).abs().argsort(), len(m) - k), "Correct."),
+    (lambda m, r, k: clamp_the_last(m, (m - r).abs().argsort(), -k), "k=0 must leave"),
     (lambda m, r, k: clamped(m, r, k, free=0.0), "a free spin is NaN"),
     (lambda m, r, k: clamped(m, r, k, own=False), "the sign of the difference"),
     (lambda m, r, k: clamped(m, r, 3), "as many spins as `k` says"),

@@ -96,6 +96,11 @@ def mixture_by_products(spins, logits, log_shares):
     return (torch.sigmoid(spins[:, None] * logits).prod(2) @ log_shares.exp()).log()
 
 
+def mixture_by_maximum(spins, logits, log_shares, largest):
+    each = logsigmoid(spins[:, None] * logits).sum(2) + log_shares
+    return ((each - largest(each)).exp().sum(1, True).log() + largest(each))[:, 0]
+
+
 def ups_only(spins, logits, log_shares):
     each = logsigmoid(logits) * (spins[:, None] > 0)
     return torch.logsumexp(each.sum(2) + log_shares, 1)
@@ -108,6 +113,8 @@ def mean_of_logs(spins, logits, log_shares):
 MIXTURES = [
     ("mixture_log_prob", mixture, "Correct."),
     ("mixture_log_prob", mixture_by_loop, "Correct."),
+    ("mixture_log_prob", lambda *a: mixture_by_maximum(*a, lambda x: x.amax(1, True)), "Correct."),
+    ("mixture_log_prob", lambda *a: mixture_by_maximum(*a, torch.max), "a maximum of its own"),
     ("mixture_log_prob", lambda s, *a: mixture(s.double(), *a), "Correct."),
     ("mixture_log_prob", lambda s, *a: list(mixture(s, *a)), "Correct."),
     ("mixture_log_prob", mixture_by_products, "stay in logarithms"),

@@ -22,6 +22,14 @@ def both_ends(nodes, edges):
     return [sum(node in edge for edge in edges) for node in nodes]
 
 
+def by_place(nodes, edges):
+    count = [0] * len(nodes)
+    for u, v in edges:
+        count[u] += 1
+        count[v] += 1
+    return count
+
+
 def counted(nodes, edges):
     count = dict.fromkeys(nodes, 0)
     for u, v in edges:
@@ -72,6 +80,12 @@ START = [
     ),
 ]
 
+START += [
+    ("spin_of_bit", lambda bit: [2 * bit - 1], "one number is asked for, yours is a list"),
+    ("flip", lambda s, w: s.index_copy(0, torch.tensor([0, 5]), -s[[0, 5]]), "no such place"),
+    ("couplers_of_each", by_place, "no such place"),
+]
+
 
 def parameters(widths, bias):
     return sum(a * b + (a, b, 0)[bias] for a, b in itertools.pairwise(widths))
@@ -103,7 +117,9 @@ AUTOENCODERS = [
     ("reparameterise", lambda m, v, e: (m + (v / 2).exp() * e).detach(), "no gradient"),
     ("reparameterise", lambda m, v, e: m + (v.detach() / 2).exp() * e, "its gradient is not"),
     ("reparameterise", lambda m, v, e: m + (v / 2).exp() * torch.randn(2), "differently each"),
+    ("reparameterise", lambda m, v, e: m + math.exp(v / 2) * e, "torch has such functions"),
     ("gaussian_kl_by_hand", kl, "Correct."),
+    ("gaussian_kl_by_hand", lambda m, v: (kl(m, v),), "yours is a tuple"),
     ("gaussian_kl_by_hand", lambda m, v: 2 * kl(m, v), "the half is"),
     ("gaussian_kl_by_hand", lambda m, v: kl(m, v, minus=0), "-1 is missing"),
     ("gaussian_kl_by_hand", lambda m, v: kl(m, v, sign=1), "logarithm"),

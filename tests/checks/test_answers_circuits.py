@@ -103,7 +103,33 @@ def of_means(model, images):
     return means, spins, model.decode(means)
 
 
+def own_draw(model, images):
+    means, _, _ = kept(model, images)
+    spins = torch.where(torch.rand(means.shape) < (1 + means) / 2, 1.0, -1.0)
+    return means, spins, model.decode(spins)
+
+
+@qml.qnode(qml.device("default.qubit", wires=3))
+def compares(bits):
+    for wire in (0, 1):
+        if bits[wire]:
+            qml.X(wire)
+    if bits[0] != bits[1]:
+        qml.X(2)
+    return qml.expval(qml.Z(2))
+
+
+@qml.qnode(qml.device("default.qubit", wires=2), interface="torch")
+def amplitudes_left(p):
+    return qml.state()
+
+
 ANSWERS = [
+    ("pixels_agree", compares, "your gates look at `bits`"),
+    ("comes_back", amplitudes_left, "four probabilities are asked for"),
+    ("comes_back", lambda p: torch.ones(2) / 2, "Not yet: four probabilities are asked for"),
+    ("comes_back", back(lambda p: undo(p, ("z", "not", "x"))), "in reverse order"),
+    ("journey", own_draw, "or one of your own"),
     ("pixels_agree", agree(chain), "Correct."),
     ("pixels_agree", agree(by_phases), "Correct."),
     ("pixels_agree", agree(inverted), "the other way round"),

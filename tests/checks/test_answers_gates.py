@@ -98,6 +98,9 @@ CONVOLUTION = [
     ("apply_gate", lambda s, g: on_rows(s, g.T), "the transposed matrix"),
     ("apply_gate", lambda s, g: (s.reshape(2, 4) @ g.T).reshape(2, 2, 2), "on the last two"),
     ("apply_gate", lambda s, g: s.real, "form the groups of four"),
+    ("apply_gate", lambda s, g: on_rows(s, g).real, "keep their imaginary parts"),
+    ("apply_gate", lambda s, g: on_rows(s, g).abs() ** 2, "these are squared sizes"),
+    ("apply_gate", lambda s, g: on_rows(s, g) / on_rows(s, g).norm(), "return the product as it"),
     ("post_loss", lambda z, k: softmax_once(z.softmax(0), k), "Correct."),
     ("post_loss", softmax_once, "only one softmax"),
     ("post_loss", lambda z, k: softmax_once(z.softmax(0).softmax(0), k), "one softmax too many"),
@@ -125,8 +128,11 @@ TRANSFER = [
     ("shot_error", lambda p, n: math.sqrt(p * (1 - p) / n), "Correct."),
     ("shot_error", lambda p, n: p * (1 - p) / n, "this is the variance"),
     ("shot_error", lambda p, n: math.sqrt(p / n), "the factor 1 - p"),
+    ("shot_error", lambda p, n: math.sqrt(p * (1 - p) / (n - 1)), "one shot less"),
+    ("shot_error", lambda p, n: 1 / math.sqrt(n), "it depends on p, too"),
     ("through_chain", lambda z: z.cumprod(0), "Correct."),
     ("through_chain", lambda z: z.cumsum(0), "you add"),
+    ("through_chain", lambda z: z.cumprod(0) / z, "off by one"),
     ("through_chain", lambda z: torch.cat([z[:1], z[1:] * z[:-1]]), "each CNOT acts on"),
 ]
 

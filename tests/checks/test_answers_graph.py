@@ -67,7 +67,7 @@ PART = [
     ),
     (lambda neighbours, first, n: part(neighbours, first, n)[1:], "`first` counted in"),
     (lambda neighbours, first, n: [first] * n, "twice"),
-    (part_from_the_last, "your code stopped with ValueError"),
+    (part_from_the_last, "nothing is left to choose from"),
 ]
 
 
@@ -161,6 +161,7 @@ CHANGES = {
 }
 HASH = [
     (CHANGES, "Correct."),
+    (list(CHANGES.values()), "in a dictionary"),
     (dict(reversed(CHANGES.items())), "Correct."),
     (CHANGES | {"one coupler less": ...}, "no answer yet"),
     (CHANGES | {"one coupler less": "yes"}, "'yes' is neither True nor False"),
