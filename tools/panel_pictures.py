@@ -47,7 +47,7 @@ def flip_spins(part) -> None:
         part.get_by_role("button", name=f"spin {spin}:").click()
 
 
-def shift_a_sample(part) -> None:
+def narrow_the_kernel(part) -> None:
     """A narrower kernel than the panel begins with."""
     type_number(part, "log2 of bandwidth", 0)
 
@@ -83,7 +83,7 @@ def wish(part) -> None:
 
 DONE: dict[str, Callable] = {
     "Inpainting": walk,
-    "KernelExplorer": shift_a_sample,
+    "KernelExplorer": narrow_the_kernel,
     "LatentMap": walk_the_map,
     "LiveTraining": train,
     "QPUExplorer": choose_a_coupler,
