@@ -59,7 +59,7 @@ class Source:
         texts = (self.data_set, self.split, *self.transforms)
         if not isinstance(self.transforms, tuple) or not all(isinstance(t, str) for t in texts):
             raise DataError(f"A source of images is named in words, not like this: {texts!r:.100}.")
-        if any(len(t) > 1_000 or t != schema.printable(t) for t in texts):  # no model could keep it
+        if any(len(t) > 1_000 or schema.UNFIT.search(t) for t in texts):  # no model could keep it
             raise DataError(f"{texts!a:.99} cannot be shown: give name='...', in words.")
         require_count("count", self.count, error=DataError)
         if self.drawn is not None:

@@ -7,13 +7,7 @@ from typing import NamedTuple
 import torch
 from dwave.plugins.torch.models import GraphRestrictedBoltzmannMachine
 
-from qdvae_helpers.arguments import (
-    require_grbm,
-    require_images,
-    require_kind,
-    require_number,
-    require_rows,
-)
+from qdvae_helpers.arguments import require_grbm, require_images, require_number, require_rows
 from qdvae_helpers.errors import SettingError
 from qdvae_helpers.judge import DigitJudge
 from qdvae_helpers.priors import energies_of, in_groups, n_classes, require_classes, row_weights
@@ -175,7 +169,8 @@ def quality(generated: torch.Tensor, real: torch.Tensor, judge: DigitJudge) -> Q
 
     require_images("generated", generated, least=0, any_size=True)
     require_images("real", real, least=0, any_size=True)
-    require_kind("judge", judge, DigitJudge)
+    if not callable(judge) or not hasattr(judge, "classes"):
+        raise SettingError("judge must be a DigitJudge: load_judge() gives one.")
     if generated.shape[1:] != real.shape[1:] or real.shape[1] != 1:
         raise SettingError(
             f"Images of {tuple(generated.shape[1:])} cannot be scored against those of "

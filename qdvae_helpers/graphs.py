@@ -33,7 +33,8 @@ _KIND = Kind("graph", _FORMAT, "save it again with save_graph", GraphError)
 _MOST_QUBITS, _MOST_COUPLERS = 20_000, 200_000
 _LARGEST = 2**53  # number of a qubit
 _LARGEST_CHIP = 100_000  # qubits, for a drawing
-_CHIPS = {  # of each family: a graph, its places, and how many qubits have a number
+#: Families whose qubits have places: of each a graph, these places, and how many qubits it numbers.
+CHIPS = {
     "chimera": (dg.chimera_graph, dg.chimera_layout, lambda m, n, t=4: 2 * m * n * t),
     "pegasus": (dg.pegasus_graph, dg.pegasus_layout, lambda m: 24 * m * (m - 1)),
     "zephyr": (dg.zephyr_graph, dg.zephyr_layout, lambda m, t=4: 4 * t * m * (2 * m + 1)),
@@ -268,8 +269,8 @@ def _in_zephyr(graph: QPUGraph) -> bool:
     """Whether it calls itself a Zephyr graph and all its qubits have a place in one."""
     if graph.topology != "zephyr" or len(graph.shape) != 2:
         return False
-    m, t = graph.shape
-    return max(graph.nodes, default=0) < 4 * t * m * (2 * m + 1)
+    *_, size = CHIPS["zephyr"]
+    return max(graph.nodes, default=0) < size(*graph.shape)
 
 
 def chip_places(graph: QPUGraph) -> dict[int, tuple[float, float]]:
@@ -278,20 +279,20 @@ def chip_places(graph: QPUGraph) -> dict[int, tuple[float, float]]:
     Raises:
         GraphError: another family, or qubits that a chip of this shape has not.
     """
-    if graph.topology not in _CHIPS:
+    if graph.topology not in CHIPS:
         raise GraphError(
-            f"Only {', '.join(_CHIPS)} graphs have places here, this one is {graph.topology!r:.40}."
+            f"Only {', '.join(CHIPS)} graphs have places here, this one is {graph.topology!r:.40}."
         )
-    chip, layout, size = _CHIPS[graph.topology]
+    chip, layout, size = CHIPS[graph.topology]
     try:
         # Asked first: any graph can say that its chip has a million rows.
         if not max(graph.nodes, default=0) < size(*graph.shape) <= _LARGEST_CHIP:
-            raise ValueError("more qubits than such a chip has")
+            raise ValueError("a qubit beyond the chip, or a chip too large to draw")
         return layout(chip(*graph.shape, node_list=graph.nodes))
     except (TypeError, ValueError, KeyError, ArithmeticError) as error:
         raise GraphError(
-            f"Not all qubits lie on a {graph.topology} chip of shape {graph.shape}: give the "
-            "topology and the shape of your chip."
+            f"A {graph.topology} chip of shape {graph.shape} has not all these qubits, or is too "
+            "large to draw: give the topology and the shape of your chip."
         ) from error
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 from qdvae_helpers.errors import SettingError
@@ -28,9 +29,11 @@ def folder(variable: str, default: Path) -> Path:
         return default
     try:
         named = ROOT / Path(configured).expanduser()
-        # A name that is too long is an error here, one that is not there is none.
-        if named.is_dir() and not os.access(named, os.R_OK | os.X_OK):
+        # stat, since from Python 3.14 on is_dir tells of no error, such as too long a name.
+        if stat.S_ISDIR(named.stat().st_mode) and not os.access(named, os.R_OK | os.X_OK):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    except FileNotFoundError:
+        pass  # it is made when it is needed
     except (OSError, RuntimeError) as error:  # RuntimeError: "~" of nobody
         why = getattr(error, "strerror", None) or error
         raise SettingError(

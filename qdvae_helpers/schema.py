@@ -21,8 +21,8 @@ _MOST_LISTS = 250_000  # and objects
 _MOST_FIELDS = 100_000
 _MOST_DEPTH = 64
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-# Control characters but for tab and newline, what turns the direction of text, half characters.
-_UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+#: Control characters but for tab and newline, what turns the direction of text, half characters.
+UNFIT = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 Check = Callable[[Any, str], None]
 
 
@@ -114,7 +114,7 @@ def text(most: int = 1_000) -> Check:
     """Words that can be shown."""
 
     def holds(value: object) -> bool:
-        return isinstance(value, str) and len(value) <= most and not _UNFIT.search(value)
+        return isinstance(value, str) and len(value) <= most and not UNFIT.search(value)
 
     return _that(holds, "no text that can be shown")
 

@@ -92,6 +92,9 @@ def test_a_class_copy_changes_nothing_of_others(tmp_path, capsys):
         assert said in capsys.readouterr().err
     assert page.read_text() == "[a link](nowhere.md)"
     assert [file.name for file in page.parent.iterdir()] == ["notes.md"]
+    jupyters = tmp_path / "copy" / "notebooks" / ".ipynb_checkpoints" / "a-checkpoint.ipynb"
+    jupyters.parent.mkdir()
+    jupyters.touch()
     student.require_own(tmp_path / "copy", overwrite=True)
 
 

@@ -34,37 +34,37 @@ _FRAME = ".qdvae-panel { box-sizing: border-box; width: 860px !important; paddin
 _PROFILE = 'import os\n\nos.environ["QDVAE_PROFILE"] = "lesson"'
 
 
-def walk_the_map(page, part) -> None:
+def walk_the_map(part) -> None:
     """A place between two digits on the VAE's map."""
     part.get_by_label("map").select_option("VAE")
     type_number(part, "first number", 1.0)
     type_number(part, "second number", 0.5)
 
 
-def flip_spins(page, part) -> None:
+def flip_spins(part) -> None:
     """Six spins, one by one."""
     for spin in (9, 18, 27, 28, 36, 45):
         part.get_by_role("button", name=f"spin {spin}:").click()
 
 
-def shift_a_sample(page, part) -> None:
+def narrow_the_kernel(part) -> None:
     """A narrower kernel than the panel begins with."""
     type_number(part, "log2 of bandwidth", 0)
 
 
-def choose_a_coupler(page, part) -> None:
+def choose_a_coupler(part) -> None:
     """A coupler by a click on it, and a lower temperature."""
     part.locator("circle.knot").nth(7).click()
     type_number(part, "temperature", 0.5)
 
 
-def train(page, part) -> None:
+def train(part) -> None:
     """One run as it is offered, to its end."""
     part.get_by_role("button", name="Train", exact=True).click()
     part.locator(".qdvae-progress", has_text="Finished").wait_for()
 
 
-def walk(page, part) -> None:
+def walk(part) -> None:
     """At least thirty sweeps with the upper half known."""
     part.get_by_role("button", name="Walk").click()
     said = re.compile(r"^\s*([3-9]\d|\d{3,}) sweeps")
@@ -72,7 +72,7 @@ def walk(page, part) -> None:
     part.get_by_role("button", name="Stop").click()
 
 
-def wish(page, part) -> None:
+def wish(part) -> None:
     """Sevens of the model that has labels."""
     tab = part.locator(".qdvae-generate")
     tab.get_by_label("model").select_option("qdvae-256-labels")
@@ -83,7 +83,7 @@ def wish(page, part) -> None:
 
 DONE: dict[str, Callable] = {
     "Inpainting": walk,
-    "KernelExplorer": shift_a_sample,
+    "KernelExplorer": narrow_the_kernel,
     "LatentMap": walk_the_map,
     "LiveTraining": train,
     "QPUExplorer": choose_a_coupler,
@@ -157,7 +157,7 @@ def main() -> int:
                 open_and_run(page, address, f"{panel}.ipynb")
                 page.add_style_tag(content=_FRAME)
                 part = page.locator(".jp-OutputArea .qdvae-panel")
-                DONE[panel](page, part)
+                DONE[panel](part)
                 photograph(page, part, panel)
                 page.evaluate("jupyterapp.shell.currentWidget.sessionContext.shutdown()")
                 print(panel, flush=True)

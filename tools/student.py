@@ -22,6 +22,7 @@ from qdvae_helpers.paths import ROOT
 
 FOR_INSTRUCTORS = ("instructor-guide.md", "teaching.md")
 #: Beside the documents: what lessons name as their sources.
+_CHECKPOINTS = ".ipynb_checkpoints"  # copies of JupyterLab, where a lesson was opened
 ALSO = ("data/README.md", "benchmarks/README.md", "benchmarks/results/*.md")
 NOTICE = (
     "*A class's copy: solutions are taken out, and where the text speaks of one that is folded, "
@@ -92,7 +93,8 @@ def require_own(output: Path, overwrite: bool = False) -> None:
         return
     if not output.is_dir():
         raise OutputError(f"{output} is a file: name a folder.")
-    there = {file.relative_to(output) for file in output.rglob("*") if not file.is_dir()}
+    files = (file for file in output.rglob("*") if not file.is_dir())
+    there = {file.relative_to(output) for file in files if file.parent.name != _CHECKPOINTS}
     lessons = {path.relative_to(ROOT) for path in (ROOT / "notebooks").glob("*.ipynb")}
     pages = {path.relative_to(ROOT) for path in (ROOT / "docs").glob("*.md")}
     images = {path.relative_to(ROOT) for path in (ROOT / "docs" / "images").rglob("*")}
@@ -149,8 +151,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     output = options.output
     try:
-        require_own(output, options.overwrite)
         with writing(output):
+            require_own(output, options.overwrite)
             write_copies(output)
     except OutputError as error:
         parser.error(str(error))

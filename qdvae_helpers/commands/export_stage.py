@@ -11,7 +11,6 @@ from pathlib import Path
 from qdvae_helpers.checkpoints import load_checkpoint, load_pretrained
 from qdvae_helpers.errors import OutputError
 from qdvae_helpers.outputs import hold, replacing, require_apart, require_output
-from qdvae_helpers.schema import printable
 from qdvae_helpers.widgets.stage import stage_bytes, stage_page
 
 _SUFFIXES = (".html", ".safetensors")
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         is_file = Path(options.model).suffix == ".safetensors"
         content = stage_bytes((load_checkpoint if is_file else load_pretrained)(options.model))
         if path.suffix == ".html":
-            content = stage_page(content, printable(options.title)).encode()
+            content = stage_page(content, options.title).encode(errors="replace")
         with replacing(path) as written:
             written.write_bytes(content)
     print(f"{options.model}: {len(content) / 1e6:.1f} MB in {path.name}")

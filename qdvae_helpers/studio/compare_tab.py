@@ -10,7 +10,7 @@ from qdvae_helpers.widgets.digits import Digits
 from qdvae_helpers.widgets.panels import button, choice
 from qdvae_helpers.widgets.wishes import data_set_of, noun_of, told_of
 
-_BETTER = "Better are a lower reconstruction and distance, and a higher precision and recall."
+_BETTER = "Lower is better for reconstruction and distance, higher for precision and recall."
 
 
 class CompareTab(Tab):

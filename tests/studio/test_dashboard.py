@@ -271,7 +271,7 @@ def test_two_models_are_compared(dashboard):
     # What was measured comes first, then what the files say of other things.
     assert "Measured now on the same held-out images; then" in compare.result.value
     rows = compare.result.value.split("<tbody>")[1]
-    assert "Better are a lower" in compare.result.value
+    assert "Lower is better for reconstruction" in compare.result.value
     assert rows.index("Fréchet") < rows.index("trained on")
     assert rows.count("reconstruction, held out") == 1
     assert all("30 generated digits" in picture.widget.value for picture in compare.pictures)

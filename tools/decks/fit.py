@@ -83,8 +83,8 @@ def aligned(lines: list[str]) -> list[str]:
     n = len(rows[0])
     if n < 3 or any(len(row) != n for row in rows):
         return lines
-    ends = [[found.start() for found in re.finditer(r"(?<=\S)(?= {2,}\S|$)", k)] for k in lines]
-    starts = [[found.end() for found in re.finditer(r"\S {2,}(?=\S)", k)] for k in lines]
+    ends = [[end.start() for end in re.finditer(r"(?<=\S)(?= {2,}\S|$)", line)] for line in lines]
+    starts = [[found.end() for found in re.finditer(r"\S {2,}(?=\S)", line)] for line in lines]
     edges = [*zip(*(row[1:] for row in ends), strict=True)]
     begins = [*zip(*starts, strict=True)]
     if all(len(set(a)) == 1 or len(set(b)) == 1 for a, b in zip(edges, begins, strict=True)):

@@ -210,7 +210,8 @@ class Walk:
         before = self.pending[-1] if self.pending else ""
         if not self.opened and len(self.pending) > 1:
             self._open()
-        asides = r" ?\([^()]*\.\)$| ?(^|(?<=[.?]))[^.?]*:$"  # or lead to what is not on this slide
+        # What stands in brackets at the end, or leads to what is not on this slide.
+        asides = r" ?\([^()]*\.\)$| ?(^|(?<=[.?]))[^.?]*:$"
         context = last_sentences(re.sub(asides, "", before), _MOST_CONTEXT)
         answered = self.slides[-1].kind in ("printed", "text answer")
         if answered and inline(context) in self.slides[-1].body:

@@ -76,7 +76,8 @@ def items(block: str) -> list[str]:
 
 
 _SENTENCE = re.compile(r"(?<=[.?!:])\s+(?=[A-Z*$`(\"])")
-#: What is said to a reader who sits before a notebook, and means nothing on a slide.
+#: What is said to a reader who sits before a notebook, and means nothing on a slide.  What a lesson
+#: teaches of cells stays: a guess "before a cell runs", "a training loop in a cell".
 _OF_THE_NOTEBOOK = re.compile(
     r"(?<!\bin a )(?<!\bbefore a )(?<!\bbefore\* a )\bcells?\b(?! with)"
     r"|\b(running|restart the) kernel\b|_solution\b"

@@ -15,14 +15,13 @@ from qdvae_helpers.arguments import require_kind
 from qdvae_helpers.data import LABEL_NAMES, ImageSet, held_out_sample
 from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.files import KEY
-from qdvae_helpers.graphs import QPUGraph, chip_places, colouring
+from qdvae_helpers.graphs import CHIPS, QPUGraph, chip_places, colouring
 from qdvae_helpers.models import QDVAE
 from qdvae_helpers.priors import ClassBoltzmannMachine
 from qdvae_helpers.widgets.wishes import data_set_of, label_names
 
 FORMAT = "qdvae-stage/1"
 _EXAMPLES = 12
-_FAMILIES = ("chimera", "pegasus", "zephyr")
 
 
 def quantised(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -124,7 +123,7 @@ def _usual_examples(model: QDVAE) -> ImageSet | None:
 
 def places_of(graph: QPUGraph) -> torch.Tensor:
     """Where each qubit lies, ``(n, 2)`` from 0 to 1, the second number downwards."""
-    if graph.topology in _FAMILIES:
+    if graph.topology in CHIPS:
         places = chip_places(graph)
     else:
         places = nx.spring_layout(graph.to_networkx(), seed=0)
