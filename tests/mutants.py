@@ -310,10 +310,13 @@ def _numbers(value: Any) -> Iterator[float]:
 
 
 def _alike(value: Any, seen: list, chance: random.Random) -> Any:
+    few, real = len(set(seen)) <= 2, [n for n in seen if not isinstance(n, complex)] or [0]
+    ends = min(real), max(real)
+
     def one(old: Any) -> Any:
-        if isinstance(old, (bool, int, complex)) or len(set(seen)) <= 2:
+        if isinstance(old, (bool, int, complex)) or few:
             return chance.choice(seen) if seen and not isinstance(old, complex) else old
-        return chance.uniform(min(seen), max(seen))
+        return chance.uniform(*ends)
 
     if isinstance(value, torch.Tensor) and not value.is_complex() and value.numel():
         flat = [one(old) for old in value.detach().flatten().tolist()]
