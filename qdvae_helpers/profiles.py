@@ -1,7 +1,7 @@
 """How much work the lessons do, by the environment variable ``QDVAE_PROFILE``.
 
 On two cores: ``fast`` (does every cell run?) takes seconds a notebook, ``lesson`` (the default, for
-reading and workshops) minutes, ``full`` (the model qdvae-256) twenty minutes and more.
+reading and workshops) minutes, ``full`` (the model qdvae-256) ten minutes and more.
 """
 
 import os

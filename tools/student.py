@@ -21,8 +21,8 @@ from qdvae_helpers.outputs import replacing, writing
 from qdvae_helpers.paths import ROOT
 
 FOR_INSTRUCTORS = ("instructor-guide.md", "teaching.md")
-#: Beside the documents: what lessons name as their sources.
 _CHECKPOINTS = ".ipynb_checkpoints"  # copies of JupyterLab, where a lesson was opened
+#: Beside the documents: what lessons name as their sources.
 ALSO = ("data/README.md", "benchmarks/README.md", "benchmarks/results/*.md")
 NOTICE = (
     "*A class's copy: solutions are taken out, and where the text speaks of one that is folded, "

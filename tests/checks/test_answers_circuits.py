@@ -119,6 +119,13 @@ def compares(bits):
     return qml.expval(qml.Z(2))
 
 
+@qml.qnode(qml.device("default.qubit", wires=3))
+def embedded(bits):
+    qml.BasisEmbedding(bits, wires=[0, 1])  # asks for the type of what it is given
+    chain()
+    return qml.expval(qml.Z(2))
+
+
 @qml.qnode(qml.device("default.qubit", wires=2), interface="torch")
 def amplitudes_left(p):
     return qml.state()
@@ -131,6 +138,7 @@ ANSWERS = [
     ("comes_back", back(lambda p: undo(p, ("z", "not", "x"))), "in reverse order"),
     ("journey", own_draw, "or one of your own"),
     ("pixels_agree", agree(chain), "Correct."),
+    ("pixels_agree", embedded, "Correct."),
     ("pixels_agree", agree(by_phases), "Correct."),
     ("pixels_agree", agree(inverted), "the other way round"),
     ("pixels_agree", agree(lambda: None), "whatever the pixels are"),
