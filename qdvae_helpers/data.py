@@ -24,6 +24,7 @@ from qdvae_helpers.arguments import (
     require_plain,
     require_seed,
 )
+from qdvae_helpers.clusters import clusters_of
 from qdvae_helpers.errors import DataError, SettingError
 from qdvae_helpers.idx_files import data_dir, read_split
 
@@ -237,7 +238,7 @@ class ImageSet:
     ) -> tuple["ImageSet", torch.Tensor]:
         """Classes without anybody's labels: ``k`` clusters of similar images (lesson 05).
 
-        k-means on the 30 principal components of the pixels (scikit-learn).
+        k-means among neighbours, see :func:`~qdvae_helpers.clusters.clusters_of`.
 
         Args:
             k: how many; with ``within_labels`` so many for each label.
@@ -251,28 +252,16 @@ class ImageSet:
         Raises:
             SettingError: more clusters than images, or images without labels to divide.
         """
-        from sklearn.cluster import MiniBatchKMeans  # late: it is slow to import
-        from sklearn.decomposition import PCA
-
         k, seed = require_count("k", k, most=MOST_CLUSTERS), require_seed(seed)
         if len(self) < 2:
             raise SettingError("One image makes no clusters: give two or more.")
         if within_labels and bool((self.labels < 0).any()):
             raise SettingError("Some images have no label: leave out within_labels.")
         labels = self.labels if within_labels else torch.full_like(self.labels, -1)
-        found, owners = torch.empty_like(labels), []
-        pixels = self.images.flatten(1).numpy()
-        components = PCA(min(30, *pixels.shape), random_state=seed % 2**32).fit_transform(pixels)
-        for label in labels.unique().tolist():
-            rows = (labels == label).nonzero().squeeze(1)
-            if len(rows) < k:
-                raise SettingError(f"{len(rows):,} images cannot make {k} clusters: choose fewer.")
-            means = MiniBatchKMeans(k, random_state=seed % 2**32, n_init=5, batch_size=4096)
-            numbers = torch.from_numpy(means.fit_predict(components[rows])).long()
-            # Clusters that got no image are left out.
-            numbers = numbers.unique(return_inverse=True)[1]
-            found[rows] = numbers + len(owners)
-            owners += [label] * (int(numbers.max()) + 1)
+        rare = int(labels.unique(return_counts=True)[1].min())
+        if rare < k:
+            raise SettingError(f"{rare:,} images cannot make {k} clusters: choose fewer.")
+        found, owners = clusters_of(self.images, labels, k, seed)
         what = f"in {len(owners)} clusters"
         what += " within labels" if within_labels else ""
         return (

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from qdvae_helpers import clusters
 from qdvae_helpers.checkpoints import models_dir
 from qdvae_helpers.data import ImageSet, Source, data_dir, held_out_sample, load_images
 from qdvae_helpers.errors import DataError, SettingError
@@ -165,6 +166,19 @@ def test_clusters_are_of_similar_images_and_repeat_with_their_seed(digits):
     generator = torch.Generator().manual_seed(0)
     shuffled = found.labels[torch.randperm(300, generator=generator)]
     assert spread(found.labels) < 0.85 * spread(shuffled)
+
+
+def test_clusters_follow_neighbours_so_that_digits_stay_apart(monkeypatch):
+    images = load_images(limit=6_000)
+
+    def share_of_one_digit():
+        found = images.clustered(50)[0].labels
+        counts = torch.zeros(50, 10).index_put((found, images.labels), torch.ones(1), True)
+        return float(counts.amax(1).sum()) / len(images)
+
+    along = share_of_one_digit()
+    monkeypatch.setattr(clusters, "_among_neighbours", lambda points: points)
+    assert along > share_of_one_digit() + 0.05
 
 
 def test_clusters_within_labels_never_cross_them(digits):
