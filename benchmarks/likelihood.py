@@ -34,12 +34,10 @@ COLUMNS = [
 ]
 
 
-def row_of(model: QDVAE, images: torch.Tensor, draws: int, chains: int, levels: int) -> list[str]:
-    """A model's cells after its name.
-
-    The gap is the mean over classes, as frequent as they are; the error is the largest standard
-    deviation of a class's estimate, from the spread of its chains' weights.
-    """
+def log_z_both_ways(
+    model: QDVAE, chains: int, levels: int
+) -> tuple[list[float], list[float], float]:
+    """``log Z`` of each class, from below and from above, and the largest error of one."""
     found = [
         class_partition_functions(
             model.grbm,
@@ -52,11 +50,20 @@ def row_of(model: QDVAE, images: torch.Tensor, draws: int, chains: int, levels: 
         for down in (0, 1)
     ]
     low, high = ([one.value for one in estimates] for estimates in found)
+    return low, high, max(one.error for estimates in found for one in estimates)
+
+
+def row_of(model: QDVAE, images: torch.Tensor, draws: int, chains: int, levels: int) -> list[str]:
+    """A model's cells after its name.
+
+    The gap is the mean over classes, as frequent as they are; the error is the largest standard
+    deviation of a class's estimate, from the spread of its chains' weights.
+    """
+    low, high, error = log_z_both_ways(model, chains, levels)
     nats = [log_likelihood(model, images, log_z, draws=draws) for log_z in (high, low)]
     elbo = log_likelihood(model, images, high, draws=1)
     gaps = torch.tensor(high) - torch.tensor(low)
     gap = float((class_shares(model.grbm).cpu() * gaps).sum())
-    error = max(one.error for estimates in found for one in estimates)
     shown = [f"{one.value:.2f} ± {one.error:.2f}" for one in (*nats, elbo)]
     return [f"{len(low)}", *shown, f"{gap:.2f}", f"{error:.2f}"]
 

@@ -79,6 +79,7 @@ def test_what_a_benchmark_writes_has_its_place(path):
         ("gaussian", ["--write"], "README.md cannot be written"),
         ("widgets", ["--write"], "widgets.md cannot be written"),
         ("sizes", ["--write"], "sizes.md cannot be written"),
+        ("rate", ["--write"], "rate.md cannot be written"),
         ("lessons", ["--write"], "README.md cannot be written"),
         ("quality", ["--output", "there"], "there is there already"),
         ("quality", ["--output", "there/x"], "a file stands where a folder should be"),
