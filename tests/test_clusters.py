@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import pytest
 import torch
 
@@ -43,7 +44,7 @@ def test_clusters_follow_neighbours_so_that_digits_stay_apart(monkeypatch):
         return float(counts.amax(1).sum()) / len(images)
 
     along = share_of_one_digit()
-    monkeypatch.setattr(clusters, "_among_neighbours", lambda points: points)
+    monkeypatch.setattr(clusters, "_among_neighbours", lambda points, n: points)
     assert along > share_of_one_digit() + 0.05
 
 
@@ -52,6 +53,22 @@ def test_classes_of_the_shipped_model_are_found_again_as_lessons_08_and_10_do():
     found, _ = load_images().rounded().clustered(len(shares))
     again = torch.bincount(found.labels, minlength=len(shares)) / len(found)
     assert float((shares - again).abs().sum()) < 0.02  # an image in a hundred, on other machines
+
+
+@pytest.mark.parametrize(("n", "k"), [(2, 2), (9, 3), (20, 10), (40, 8)])
+def test_few_images_are_not_moved_into_one(n, k, digits):
+    owners = digits.first(n).clustered(k)[1]
+    assert len(owners) == k
+
+
+def test_neighbours_of_very_many_images_are_looked_for_among_some(monkeypatch, digits):
+    monkeypatch.setattr(clusters, "_LOOKED_AT", 150)
+    points = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([0, 9], 150)[:, None]
+    moved = clusters._among_neighbours(points, 10)
+    assert moved.shape == points.shape
+    assert moved[:150].max() < 4 < 5 < moved[150:].min()
+    assert moved.std(0).sum() < points.std(0).sum()
+    assert len(digits.clustered(8)[1]) == 8
 
 
 def test_clusters_within_labels_never_cross_them(digits):
