@@ -213,13 +213,14 @@ def table_of_wishes(
 def whole_table(scores: dict[str, Scores]) -> list[str]:
     """All measures of all sets of images, by view."""
     rows = []
+    several = any(s.spread == s.spread for of_view in scores.values() for s in of_view.values())
     for view, of_view in scores.items():
         for name, (q, spread, sure) in of_view.items():
             shares = [f"{value:.2f}" for value in (q.precision, q.recall, q.coverage)]
-            rows.append([name, view, f"{q.frechet:.2f}", f"{spread:.2f}", f"{q.kernel:.4f}"])
-            rows[-1] += [*shares, f"{q.smallest_class:.3f}", f"{sure:.3f}"]
-    columns = ["images", "view", "Frechet", "sd", "kernel", "precision", "recall", "coverage"]
-    return tables.markdown([*columns, "rarest", "recognised"], rows)
+            rows.append([name, view, f"{q.frechet:.2f}", *[f"{spread:.2f}"] * several])
+            rows[-1] += [f"{q.kernel:.4f}", *shares, f"{q.smallest_class:.3f}", f"{sure:.3f}"]
+    columns = ["images", "view", "Frechet", *["sd"] * several, "kernel", "precision", "recall"]
+    return tables.markdown([*columns, "coverage", "rarest", "recognised"], rows)
 
 
 def short_table(scores: dict[str, Scores], models: list[str]) -> list[str]:
@@ -329,8 +330,9 @@ def main() -> int:
         ["squared error per pixel", "spins", "28 grey", "28 rounded", "32 rounded", "32, both"],
         errors,
     )
+    many = f"{options.seeds} sampling seeds, mean ± standard deviation"
     about = (
-        f"{n:,} images, {options.seeds} sampling seeds, mean ± standard deviation; real side: a "
+        f"{n:,} images, {many if options.seeds > 1 else 'one sampling seed'}; real side: a "
         f"random {len(real):,} of {data_set} test."
     )
     wishes = table_of_wishes(models, n, options.seeds, judge, train, test)
