@@ -158,7 +158,10 @@ def draw(codes: dict[str, Code], path: Path) -> None:
         colour, marker = _LOOKS[ROWS[name].recipe]
         inside = colour if ROWS[name].clusters else "none"
         ax.plot(*point, marker, color=colour, mfc=inside)
-        ax.annotate(name, point, xytext=(6, 4), textcoords="offset points", color=colour)
+        below = list(ROWS).index(name) % 3 == 1  # the middle one of three weights
+        where, side = ((-6, -6), ("right", "top")) if below else ((6, 4), ("left", "bottom"))
+        at = {"xytext": where, "ha": side[0], "va": side[1], "textcoords": "offset points"}
+        ax.annotate(name, point, color=colour, **at)
     ax.axline(min(points.values(), key=sum), slope=-1, color="grey", lw=0.8, ls=":")
     ax.set(xlabel="rate (nats)", ylabel="distortion (nats)", xmargin=0.2, ymargin=0.1)
     ax.set_title("Held-out digits; dotted: the best sum")
