@@ -2,9 +2,9 @@
 
     python tools/stage_pictures.py
 
-Writes `stage-light.svg`, `stage-dark.svg` and `social-card.png` to docs/images; after `make
-pretrained`.  The card is a photograph of the first one: it needs Chromium, and playwright (extra
-dev).
+Writes `stage-light.svg`, `stage-dark.svg` and `social-card.png` to docs/images, and what the studio
+shows while it starts; after `make pretrained`.  The card is a photograph of the first one: it needs
+Chromium, and playwright (extra dev).
 """
 
 import hashlib
@@ -14,7 +14,9 @@ import sys
 from pathlib import Path
 
 from qdvae_helpers.checkpoints import PRETRAINED_DIR, load_pretrained
+from qdvae_helpers.commands.studio_opening import STILL
 from qdvae_helpers.data import held_out_sample
+from qdvae_helpers.studio.figures import opening_still
 from qdvae_helpers.widgets.stage import stage_picture
 
 MODEL, GOES_IN, COMES_OUT = "qdvae-256-labels", 7, "3"
@@ -32,7 +34,8 @@ def mark(model: str = MODEL) -> str:
 
 
 def main() -> int:
-    """Draw all three."""
+    """Draw them all."""
+    opening_still().save(STILL, optimize=True)
     model = load_pretrained(MODEL)
     held_out = held_out_sample(100).rounded()
     image = held_out.images[held_out.labels.tolist().index(GOES_IN)]
