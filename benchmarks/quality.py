@@ -14,7 +14,8 @@ shipped one of that name as a further one; means over them come first in the who
 The real side of every score is the test set in random order without the last ``--images`` of it;
 these are scored, too (``floor: other test images``: only the luck of the draw is left).  ``floor:
 copies of training images`` is the value of a perfect generator of what the models have seen; the
-test set has other writers.
+test set has other writers.  ``floor: training images in exact shares`` has as many of each label as
+all training images; random ones leave that to luck, which ``generate`` does not.
 
 Samples of the prior are scored as they are drawn.  Controls: strings that the encoder wrote for
 training images (what a perfect prior would give), and the prior's samples with every spin shuffled
@@ -52,7 +53,11 @@ VIEWS = {
     "32 grey": (32, False),
     "32 rounded": (32, True),
 }
-FLOORS = ("floor: copies of training images", "floor: other test images")
+FLOORS = (
+    "floor: copies of training images",
+    "floor: other test images",
+    "floor: training images in exact shares",
+)
 KINDS = {
     "": "as drawn",
     ", encoder's strings": "encoder's strings",
@@ -92,6 +97,17 @@ def reference_images() -> dict[str, torch.Tensor]:
     for path in sorted(folder.glob("*.npz")):
         images = torch.from_numpy(np.load(path)["images"]).float() / 255
         found[f"reference {path.stem}"] = images
+    return found
+
+
+def in_exact_shares(images: ImageSet, n: int, seeds: int) -> list[torch.Tensor]:
+    """For each seed about ``n`` random images, each label as often as its share of all images."""
+    wanted = images.labels.bincount().mul(n / len(images)).round().long().tolist()
+    found = []
+    for seed in range(seeds):
+        mixed = images.sample(None, seed)
+        of_label = [mixed.images[mixed.labels == y][:k] for y, k in enumerate(wanted)]
+        found.append(torch.cat(of_label))
     return found
 
 
@@ -300,7 +316,8 @@ def main() -> int:
         parser.error(f"no model of {data_set} ships: name files with --models")
 
     of_training = train.sample(n * options.seeds)
-    sets = dict(zip(FLOORS, (list(of_training.images.split(n)), [apart]), strict=True))
+    floors = (list(of_training.images.split(n)), [apart], in_exact_shares(train, n, options.seeds))
+    sets = dict(zip(FLOORS, floors, strict=True))
     if data_set == "mnist":
         sets |= {name: [images[:n]] for name, images in reference_images().items()}
     errors: list[list[str]] = []

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("voila", reason="the app's tests need Voila (extra studio)")
 pytest.importorskip("playwright", reason="the browser tests need pytest-playwright (extra dev)")
 from browser_pages import browser_type_launch_args, patience, served, type_number  # noqa: F401
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from qdvae_helpers.commands import main
 from qdvae_helpers.commands.studio_app import StudioApp
@@ -51,6 +51,21 @@ def wait_for_kernels(number: int) -> None:
     while kernels() != number:
         assert time.monotonic() < until, f"{kernels()} kernels"
         time.sleep(0.2)
+
+
+def reload_at_once(page) -> None:
+    """Reload without waiting for what was asked for before.
+
+    While Chromium exchanges one page for the next, it has for a moment none to reload.
+    """
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            page.reload(wait_until="commit")
+            return
+        except Error as error:
+            if "Not attached to an active page" not in str(error) or time.monotonic() > until:
+                raise
 
 
 def ask(address: str, method="GET", path="/", **headers) -> http.client.HTTPResponse:
@@ -252,7 +267,7 @@ def test_two_pages_watch_one_run_and_no_kernel_outlives_its_page(
     gone.get_by_role("button", name="Reload").click()
     expect(gone).to_be_hidden()
     for _ in range(3):
-        page.reload(wait_until="domcontentloaded")  # sooner, Chromium may have no page to reload
+        reload_at_once(page)
     page.get_by_role("tab", name="Train").click()
     train.get_by_role("button", name="Resume").click()
     expect(progress).to_contain_text(re.compile("long: epoch [1-9]"))
